@@ -1,0 +1,68 @@
+# Thin over the presets of CMakePresets.json: each target names a preset and what to do with it.
+#
+#   make         the tool, the libraries and the examples, in build/tool
+#   make demo    what ringside is for, on this machine, with numbers
+#   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
+#   make bench   the engine against the kernel's io_uring
+#   make check   the tests again under sanitizers and clang, and the formatting
+#   make lab     the differential tests, for LAB_SECONDS seconds
+
+JOBS ?= $(shell nproc)
+LAB_SECONDS ?= 60
+MAKEFLAGS += --no-print-directory
+
+# A compiler cache is used where there is one.
+ifneq ($(shell command -v ccache),)
+export CMAKE_C_COMPILER_LAUNCHER := ccache
+export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+endif
+
+build = cmake --preset $(1) --log-level=WARNING $(2) && cmake --build --preset $(1) --parallel $(JOBS)
+# $(call run_tests,PRESET): ctest prints its own summary last.
+run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
+
+.PHONY: all demo test bench check asan tsan clang format format-check lab clean
+
+all:
+	@scripts/setup build
+	@$(call build,tool)
+
+demo: all
+	@scripts/demo build/tool
+
+test:
+	@scripts/setup build test
+	@$(call run_tests,release)
+
+bench:
+	@scripts/setup build bench
+	@$(call build,bench)
+	@scripts/bench build/bench
+
+check: format-check asan tsan clang
+
+asan tsan:
+	@scripts/setup build test
+	@$(call run_tests,$@)
+
+clang:
+	@scripts/setup build test check
+	@$(call run_tests,clang)
+
+sources = git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.hpp'
+
+format:
+	@scripts/setup check
+	@$(sources) | xargs clang-format -i
+
+format-check:
+	@scripts/setup check
+	@$(sources) | xargs clang-format --dry-run --Werror && echo "formatting: as .clang-format says"
+
+lab:
+	@scripts/setup build test
+	@$(call build,release)
+	@scripts/lab build/release $(LAB_SECONDS)
+
+clean:
+	rm -rf build
