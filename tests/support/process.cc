@@ -1,0 +1,47 @@
+#include "support/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ostream>
+
+namespace ringside::test {
+namespace {
+
+// Entries of a directory, "." and ".." left out.
+size_t count_entries(const char* path) {
+    DIR* directory = opendir(path);
+    size_t count = 0;
+    while (readdir(directory) != nullptr) ++count;
+    closedir(directory);
+    return count - 2;
+}
+
+}  // namespace
+
+// The descriptor that lists the directory is in the list.
+size_t count_fds() { return count_entries("/proc/self/fd") - 1; }
+
+size_t count_threads() { return count_entries("/proc/self/task"); }
+
+size_t count_mappings() {
+    // Read by system calls alone: a buffer from the heap would itself be a mapping more.
+    const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    size_t lines = 0;
+    char chunk[4096];
+    ssize_t count;
+    while ((count = read(fd, chunk, sizeof(chunk))) > 0) {
+        for (ssize_t index = 0; index < count; ++index) lines += chunk[index] == '\n' ? 1 : 0;
+    }
+    close(fd);
+    return lines;
+}
+
+Holdings holdings() { return {count_fds(), count_threads(), count_mappings()}; }
+
+std::ostream& operator<<(std::ostream& out, const Holdings& held) {
+    return out << held.fds << " file descriptors, " << held.threads << " threads, " << held.mappings << " mappings";
+}
+
+}  // namespace ringside::test
