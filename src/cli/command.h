@@ -1,5 +1,6 @@
-// What a subcommand of the tool is: one file that declares one `const Command`, with a function that adds the subcommand
-// and its callback to the tool. The file registers itself by being linked; main.cc knows no subcommand by name.
+// What a subcommand of the tool is: one file that declares one `const Command`, with a function that adds the
+// subcommand and its callback to the tool. The file registers itself by being linked; main.cc knows no subcommand by
+// name.
 //
 // Exit statuses are the same everywhere: 0 for done, `failed` when the work failed or the answer is no, `usage` for a
 // command line that makes no sense. `ringside run` adds those of env(1), since its own status is the program's.

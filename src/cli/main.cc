@@ -1,6 +1,6 @@
 // The ringside command: reads the command line and leaves the work to its subcommands (see command.h).
-#include <exception>
 #include <fmt/format.h>
+#include <exception>
 
 #include "cli/command.h"
 
