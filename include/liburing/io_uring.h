@@ -14,20 +14,20 @@
 #include <linux/types.h>
 
 /*
- * The ABI has anonymous structures and arrays of size zero, which no ISO standard allows in both languages. Programs
- * that are compiled with -pedantic should hear of their own sins alone.
+ * The ABI has anonymous structures and arrays of size zero, which no ISO standard allows in both languages. A
+ * program that is compiled with -pedantic should be told of its own departures only.
  */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 
+#include "liburing/io_uring/bpf_filter.h"
 #include "liburing/io_uring/cqe.h"
 #include "liburing/io_uring/enter.h"
 #include "liburing/io_uring/opcodes.h"
+#include "liburing/io_uring/query.h"
+#include "liburing/io_uring/register.h"
 #include "liburing/io_uring/setup.h"
 #include "liburing/io_uring/sqe.h"
-#include "liburing/io_uring/register.h"
-#include "liburing/io_uring/bpf_filter.h"
-#include "liburing/io_uring/query.h"
 #include "liburing/io_uring/zcrx.h"
 
 #pragma GCC diagnostic pop

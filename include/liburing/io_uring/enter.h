@@ -4,14 +4,14 @@
 #define RINGSIDE_ABI_ENTER_H
 
 /* flags of io_uring_enter(2) */
-#define IORING_ENTER_GETEVENTS       (1U << 0) /* wait for min_complete completions */
-#define IORING_ENTER_SQ_WAKEUP       (1U << 1) /* wake the SQPOLL thread */
-#define IORING_ENTER_SQ_WAIT         (1U << 2) /* wait until the submission queue has room */
-#define IORING_ENTER_EXT_ARG         (1U << 3) /* the argument is an io_uring_getevents_arg, not a signal mask */
+#define IORING_ENTER_GETEVENTS (1U << 0)       /* wait for min_complete completions */
+#define IORING_ENTER_SQ_WAKEUP (1U << 1)       /* wake the SQPOLL thread */
+#define IORING_ENTER_SQ_WAIT (1U << 2)         /* wait until the submission queue has room */
+#define IORING_ENTER_EXT_ARG (1U << 3)         /* the argument is an io_uring_getevents_arg, not a signal mask */
 #define IORING_ENTER_REGISTERED_RING (1U << 4) /* fd is the index of a registered ring */
-#define IORING_ENTER_ABS_TIMER       (1U << 5) /* the timeout is a point in time */
-#define IORING_ENTER_EXT_ARG_REG     (1U << 6) /* the argument is an offset into the registered wait region */
-#define IORING_ENTER_NO_IOWAIT       (1U << 7) /* do not count this wait as waiting for I/O */
+#define IORING_ENTER_ABS_TIMER (1U << 5)       /* the timeout is a point in time */
+#define IORING_ENTER_EXT_ARG_REG (1U << 6)     /* the argument is an offset into the registered wait region */
+#define IORING_ENTER_NO_IOWAIT (1U << 7)       /* do not count this wait as waiting for I/O */
 
 /* Argument of io_uring_enter(2) with IORING_ENTER_EXT_ARG. */
 struct io_uring_getevents_arg {

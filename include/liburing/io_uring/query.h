@@ -17,8 +17,8 @@ struct io_uring_query_hdr {
     __u64 next_entry; /* the next io_uring_query_hdr, or 0 */
     __u64 query_data; /* where the answer goes */
     __u32 query_op;
-    __u32 size;       /* bytes at query_data; afterwards, bytes of the answer */
-    __s32 result;     /* 0 or -errno */
+    __u32 size;   /* bytes at query_data; afterwards, bytes of the answer */
+    __s32 result; /* 0 or -errno */
     __u32 __resv[3];
 };
 
@@ -36,11 +36,11 @@ struct io_uring_query_opcode {
 
 /* Answer to IO_URING_QUERY_ZCRX. */
 struct io_uring_query_zcrx {
-    __u64 register_flags;   /* ZCRX_REG_... */
-    __u64 area_flags;       /* IORING_ZCRX_AREA_... */
+    __u64 register_flags; /* ZCRX_REG_... */
+    __u64 area_flags;     /* IORING_ZCRX_AREA_... */
     __u32 nr_ctrl_opcodes;
-    __u32 features;         /* ZCRX_FEATURE_... */
-    __u32 rq_hdr_size;      /* bytes of the refill ring's header */
+    __u32 features;    /* ZCRX_FEATURE_... */
+    __u32 rq_hdr_size; /* bytes of the refill ring's header */
     __u32 rq_hdr_alignment;
     __u64 __resv2;
 };

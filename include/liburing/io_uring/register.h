@@ -191,7 +191,7 @@ enum io_wq_type {
 struct io_uring_sync_cancel_reg {
     __u64 addr;
     __s32 fd;
-    __u32 flags; /* IORING_ASYNC_CANCEL_... */
+    __u32 flags;                      /* IORING_ASYNC_CANCEL_... */
     struct __kernel_timespec timeout; /* both fields -1: no limit */
     __u8 opcode;
     __u8 pad[7];
@@ -221,7 +221,7 @@ struct io_uring_clock_register {
 
 /* io_uring_clone_buffers.flags */
 #define IORING_REGISTER_SRC_REGISTERED (1U << 0) /* src_fd is the index of a registered ring */
-#define IORING_REGISTER_DST_REPLACE    (1U << 1) /* buffers in the way are replaced */
+#define IORING_REGISTER_DST_REPLACE (1U << 1)    /* buffers in the way are replaced */
 
 /* IORING_REGISTER_CLONE_BUFFERS: registered buffers of another ring. */
 struct io_uring_clone_buffers {

@@ -15,57 +15,57 @@ enum io_uring_sqe_flags_bit {
 };
 
 /* io_uring_sqe.flags */
-#define IOSQE_FIXED_FILE       (1U << 0) /* fd is an index of the registered files */
-#define IOSQE_IO_DRAIN         (1U << 1) /* start after all earlier requests, and let later ones wait */
-#define IOSQE_IO_LINK          (1U << 2) /* the next request starts when this one has succeeded */
-#define IOSQE_IO_HARDLINK      (1U << 3) /* the next request starts when this one is over, whatever its result */
-#define IOSQE_ASYNC            (1U << 4) /* do not try inline: give it to a worker at once */
-#define IOSQE_BUFFER_SELECT    (1U << 5) /* take a provided buffer of buf_group */
+#define IOSQE_FIXED_FILE (1U << 0)       /* fd is an index of the registered files */
+#define IOSQE_IO_DRAIN (1U << 1)         /* start after all earlier requests, and let later ones wait */
+#define IOSQE_IO_LINK (1U << 2)          /* the next request starts when this one has succeeded */
+#define IOSQE_IO_HARDLINK (1U << 3)      /* the next request starts when this one is over, whatever its result */
+#define IOSQE_ASYNC (1U << 4)            /* do not try inline: give it to a worker at once */
+#define IOSQE_BUFFER_SELECT (1U << 5)    /* take a provided buffer of buf_group */
 #define IOSQE_CQE_SKIP_SUCCESS (1U << 6) /* post no completion if it succeeds */
 
 /* io_uring_sqe.fsync_flags */
 #define IORING_FSYNC_DATASYNC (1U << 0)
 
 /* io_uring_sqe.timeout_flags */
-#define IORING_TIMEOUT_ABS           (1U << 0) /* the time is a point in time, not a span */
-#define IORING_TIMEOUT_UPDATE        (1U << 1) /* IORING_OP_TIMEOUT_REMOVE changes a timeout */
-#define IORING_TIMEOUT_BOOTTIME      (1U << 2)
-#define IORING_TIMEOUT_REALTIME      (1U << 3)
-#define IORING_LINK_TIMEOUT_UPDATE   (1U << 4) /* IORING_OP_TIMEOUT_REMOVE changes a link timeout */
+#define IORING_TIMEOUT_ABS (1U << 0)    /* the time is a point in time, not a span */
+#define IORING_TIMEOUT_UPDATE (1U << 1) /* IORING_OP_TIMEOUT_REMOVE changes a timeout */
+#define IORING_TIMEOUT_BOOTTIME (1U << 2)
+#define IORING_TIMEOUT_REALTIME (1U << 3)
+#define IORING_LINK_TIMEOUT_UPDATE (1U << 4)   /* IORING_OP_TIMEOUT_REMOVE changes a link timeout */
 #define IORING_TIMEOUT_ETIME_SUCCESS (1U << 5) /* expiry counts as success for links and skipped completions */
-#define IORING_TIMEOUT_MULTISHOT     (1U << 6) /* off says how many times, 0 for ever */
+#define IORING_TIMEOUT_MULTISHOT (1U << 6)     /* off says how many times, 0 for ever */
 #define IORING_TIMEOUT_IMMEDIATE_ARG (1U << 7) /* addr is the time in nanoseconds, not a pointer */
-#define IORING_TIMEOUT_CLOCK_MASK    (IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME)
-#define IORING_TIMEOUT_UPDATE_MASK   (IORING_TIMEOUT_UPDATE | IORING_LINK_TIMEOUT_UPDATE)
+#define IORING_TIMEOUT_CLOCK_MASK (IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME)
+#define IORING_TIMEOUT_UPDATE_MASK (IORING_TIMEOUT_UPDATE | IORING_LINK_TIMEOUT_UPDATE)
 
 /* io_uring_sqe.splice_flags, beside those of splice(2): splice_fd_in is an index of a registered file. */
 #define SPLICE_F_FD_IN_FIXED (1U << 31)
 
 /* io_uring_sqe.len of IORING_OP_POLL_ADD and IORING_OP_POLL_REMOVE */
-#define IORING_POLL_ADD_MULTI        (1U << 0)
-#define IORING_POLL_UPDATE_EVENTS    (1U << 1)
+#define IORING_POLL_ADD_MULTI (1U << 0)
+#define IORING_POLL_UPDATE_EVENTS (1U << 1)
 #define IORING_POLL_UPDATE_USER_DATA (1U << 2)
-#define IORING_POLL_ADD_LEVEL        (1U << 3)
+#define IORING_POLL_ADD_LEVEL (1U << 3)
 
 /* io_uring_sqe.cancel_flags */
-#define IORING_ASYNC_CANCEL_ALL      (1U << 0) /* all that match, not the first */
-#define IORING_ASYNC_CANCEL_FD       (1U << 1) /* match the file of fd */
-#define IORING_ASYNC_CANCEL_ANY      (1U << 2) /* match every request */
+#define IORING_ASYNC_CANCEL_ALL (1U << 0)      /* all that match, not the first */
+#define IORING_ASYNC_CANCEL_FD (1U << 1)       /* match the file of fd */
+#define IORING_ASYNC_CANCEL_ANY (1U << 2)      /* match every request */
 #define IORING_ASYNC_CANCEL_FD_FIXED (1U << 3) /* fd is an index of the registered files */
 #define IORING_ASYNC_CANCEL_USERDATA (1U << 4) /* match user_data, in addition */
-#define IORING_ASYNC_CANCEL_OP       (1U << 5) /* match the opcode in len */
+#define IORING_ASYNC_CANCEL_OP (1U << 5)       /* match the opcode in len */
 
 /* io_uring_sqe.ioprio of the send and receive operations */
-#define IORING_RECVSEND_POLL_FIRST  (1U << 0) /* wait for readiness before the first try */
-#define IORING_RECV_MULTISHOT       (1U << 1)
-#define IORING_RECVSEND_FIXED_BUF   (1U << 2) /* buf_index names a registered buffer */
+#define IORING_RECVSEND_POLL_FIRST (1U << 0) /* wait for readiness before the first try */
+#define IORING_RECV_MULTISHOT (1U << 1)
+#define IORING_RECVSEND_FIXED_BUF (1U << 2)   /* buf_index names a registered buffer */
 #define IORING_SEND_ZC_REPORT_USAGE (1U << 3) /* the notification tells whether data was copied */
-#define IORING_RECVSEND_BUNDLE      (1U << 4) /* several provided buffers in one go */
-#define IORING_SEND_VECTORIZED      (1U << 5) /* addr points to iovecs */
+#define IORING_RECVSEND_BUNDLE (1U << 4)      /* several provided buffers in one go */
+#define IORING_SEND_VECTORIZED (1U << 5)      /* addr points to iovecs */
 
 /* io_uring_sqe.ioprio of IORING_OP_ACCEPT */
-#define IORING_ACCEPT_MULTISHOT  (1U << 0)
-#define IORING_ACCEPT_DONTWAIT   (1U << 1)
+#define IORING_ACCEPT_MULTISHOT (1U << 0)
+#define IORING_ACCEPT_DONTWAIT (1U << 1)
 #define IORING_ACCEPT_POLL_FIRST (1U << 2)
 
 /* io_uring_sqe.addr of IORING_OP_MSG_RING */
@@ -75,7 +75,7 @@ enum io_uring_msg_ring_flags {
 };
 
 /* io_uring_sqe.msg_ring_flags */
-#define IORING_MSG_RING_CQE_SKIP   (1U << 0) /* IORING_MSG_SEND_FD: post nothing on the other ring */
+#define IORING_MSG_RING_CQE_SKIP (1U << 0)   /* IORING_MSG_SEND_FD: post nothing on the other ring */
 #define IORING_MSG_RING_FLAGS_PASS (1U << 1) /* file_index holds the flags of the completion */
 
 /* io_uring_sqe.install_fd_flags */
@@ -83,11 +83,11 @@ enum io_uring_msg_ring_flags {
 
 /* io_uring_sqe.nop_flags */
 #define IORING_NOP_INJECT_RESULT (1U << 0) /* complete with len as the result */
-#define IORING_NOP_CQE32         (1U << 5) /* complete with a CQE of 32 bytes */
+#define IORING_NOP_CQE32 (1U << 5)         /* complete with a CQE of 32 bytes */
 
 /* io_uring_sqe.uring_cmd_flags */
 #define IORING_URING_CMD_FIXED (1U << 0) /* buf_index names a registered buffer */
-#define IORING_URING_CMD_MASK  IORING_URING_CMD_FIXED
+#define IORING_URING_CMD_MASK IORING_URING_CMD_FIXED
 
 /* io_uring_sqe.cmd_op of IORING_OP_URING_CMD on a socket */
 enum io_uring_socket_op {

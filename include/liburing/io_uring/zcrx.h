@@ -7,7 +7,7 @@
 
 /* An offset into an area carries the area's id in its upper bits. */
 #define IORING_ZCRX_AREA_SHIFT 48
-#define IORING_ZCRX_AREA_MASK  (~(((__u64)1 << IORING_ZCRX_AREA_SHIFT) - 1))
+#define IORING_ZCRX_AREA_MASK (~(((__u64)1 << IORING_ZCRX_AREA_SHIFT) - 1))
 
 /* One entry of the refill ring: memory that the program gives back. */
 struct io_uring_zcrx_rqe {

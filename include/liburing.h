@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The liburing API over whichever io_uring there is: the kernel's, or ringside's engine where the kernel has none to
+ * offer. Usable from C11 and C++11 on.
+ *
+ * The rooms, in the order in which a program meets them:
+ *   setup.h      making and ending a ring
+ *   sqe.h        getting a submission queue entry and filling in what all operations share
+ *   prep_rw.h, prep_net.h, prep_fs.h, prep_wait.h, prep_ring.h    filling in an operation
+ *   submit.h     handing requests over, waiting
+ *   cq.h         reaping completions
+ *   buf_ring.h, recvmsg.h, register.h, version.h
+ *
+ * Functions return a value >= 0, or -errno; errno itself is not touched.
+ */
+#ifndef LIB_URING_H
+#define LIB_URING_H
+
+/* sigset_t, cpu_set_t, idtype_t and others are declared only to programs that ask for more than ISO C. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "liburing/barrier.h"
+#include "liburing/io_uring.h"
+#include "liburing/types.h"
+
+#include "liburing/setup.h"
+#include "liburing/sqe.h"
+
+#include "liburing/prep_fs.h"
+#include "liburing/prep_net.h"
+#include "liburing/prep_ring.h"
+#include "liburing/prep_rw.h"
+#include "liburing/prep_wait.h"
+
+#include "liburing/cq.h"
+#include "liburing/submit.h"
+
+#include "liburing/buf_ring.h"
+#include "liburing/recvmsg.h"
+#include "liburing/register.h"
+#include "liburing/version.h"
+
+#endif
