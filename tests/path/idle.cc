@@ -1,0 +1,118 @@
+// What a ring costs while it does nothing, and what is left of it afterwards: no thread, no descriptor, no mapping.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "support/eventually.h"
+#include "support/files.h"
+#include "support/process.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+// Time that this process has spent on a processor, all its threads together.
+int64_t processor_time_ns() { return now_ns(CLOCK_PROCESS_CPUTIME_ID); }
+
+TEST(Idle, ring_starts_no_thread) {
+    const size_t before = count_threads();
+    const RawRing ring(8);
+    const RawRing another(8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    EXPECT_LE(count_threads(), before);
+}
+
+TEST(Idle, requests_that_complete_at_once_start_no_thread) {
+    const size_t before = count_threads();
+    RawRing ring;
+    const Pipe pipe;
+    char buffer[8];
+    EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+    EXPECT_THAT(ring.run(sqe::write(pipe.write_end, "content", 7)), Gives(7));
+    EXPECT_THAT(ring.run(sqe::read(pipe.read_end, buffer, 7)), Gives(7));
+    EXPECT_LE(count_threads(), before);
+}
+
+TEST(Idle, ring_with_requests_waiting_costs_no_processor_time) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    const __kernel_timespec time = milliseconds_of(patience_ms);
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1), sqe::timeout(&time)), Gives(2));
+    sleep_ms(10);
+    const int64_t before = processor_time_ns();
+    sleep_ms(50);
+    EXPECT_LT(processor_time_ns() - before, 10'000'000);
+}
+
+// Whether this process comes to hold no more than it did: threads end a little after their ring is closed. (There may
+// be fewer of them than before, as workers of earlier tests go.)
+testing::AssertionResult holds_no_more_than(const Holdings& before) {
+    const bool settled = eventually([&] {
+        const Holdings now = holdings();
+        return now.fds == before.fds && now.threads <= before.threads && now.mappings <= before.mappings;
+    });
+    if (settled) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << holdings() << "; before: " << before;
+}
+
+TEST(Idle, thousand_rings_opened_and_closed_leave_nothing_behind) {
+    { const RawRing first(8); }
+    const Holdings before = holdings();
+    for (int count = 0; count < 1000; ++count) {
+        const RawRing ring(8);
+    }
+    EXPECT_TRUE(holds_no_more_than(before));
+}
+
+TEST(Idle, hundred_rings_open_at_once_leave_nothing_behind) {
+    { const RawRing first(8); }
+    const Holdings before = holdings();
+    {
+        std::vector<std::unique_ptr<RawRing>> rings;
+        for (int count = 0; count < 100; ++count) rings.push_back(std::make_unique<RawRing>(8));
+        for (const auto& ring : rings) EXPECT_THAT(ring->run(sqe::nop()), Gives(0));
+        EXPECT_LE(count_threads(), before.threads);
+    }
+    EXPECT_TRUE(holds_no_more_than(before));
+}
+
+TEST(Idle, rings_closed_with_requests_waiting_leave_nothing_behind) {
+    const Pipe pipe;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    static char bytes[2];
+    const __kernel_timespec time = milliseconds_of(patience_ms);
+    const auto open_and_close = [&] {
+        RawRing ring;
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[0], 1), sqe::poll_add(ends.far, POLLIN),
+                                sqe::read(ends.far, &bytes[1], 1), sqe::timeout(&time)),
+                    Gives(4));
+    };
+    open_and_close();
+    sleep_ms(20);
+    const Holdings before = holdings();
+    for (int count = 0; count < 100; ++count) open_and_close();
+    EXPECT_TRUE(holds_no_more_than(before));
+}
+
+TEST(Idle, threads_end_with_the_last_ring) {
+    const size_t before = count_threads();
+    {
+        RawRing ring;
+        const Fd file = file_with("content");
+        char buffer[8];
+        EXPECT_THAT(ring.run(sqe::read(file, buffer, 7).flag(IOSQE_ASYNC)), Gives(7));
+    }
+    if (provider_under_test() == provider::Kind::kernel) {
+        // The kernel keeps its workers with the thread that submitted and lets them go after seconds of idleness.
+        EXPECT_LE(count_threads(), before + 1);
+    } else {
+        EXPECT_TRUE(eventually([&] { return count_threads() == before; })) << count_threads();
+    }
+}
+
+}  // namespace
+}  // namespace ringside::test

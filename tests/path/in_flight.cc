@@ -1,0 +1,254 @@
+// Requests in flight: they keep the file they were made on, whatever the program does with its descriptor; and they end
+// with their ring.
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/eventually.h"
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// Whether nobody reads from this pipe or socket any more.
+bool is_abandoned(int fd) {
+    pollfd entry = {fd, 0, 0};
+    return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+TEST(InFlight, read_of_a_pipe_goes_on_when_its_descriptor_is_closed) {
+    RawRing ring;
+    Pipe pipe;
+    char buffer[8] = {};
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1)), Gives(1));
+    pipe.read_end.reset();
+    // The request is a reader still: writing is no EPIPE.
+    EXPECT_FALSE(is_abandoned(pipe.write_end));
+    EXPECT_EQ(write(pipe.write_end, "hello", 5), 5);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+    EXPECT_STREQ(buffer, "hello");
+    // It was the last one.
+    EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end); }));
+}
+
+TEST(InFlight, read_of_a_socket_goes_on_when_its_descriptor_is_closed) {
+    for (const bool tcp : {false, true}) {
+        SCOPED_TRACE(tcp ? "TCP" : "UNIX");
+        RawRing ring;
+        Ends ends = tcp ? tcp_pair() : unix_pair(SOCK_STREAM);
+        char buffer[8] = {};
+        EXPECT_THAT(ring.submit(sqe::read(ends.far, buffer, 5).data(1)), Gives(1));
+        ends.far.reset();
+        EXPECT_EQ(send(ends.near, "hello", 5, MSG_NOSIGNAL), 5);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+        EXPECT_STREQ(buffer, "hello");
+    }
+}
+
+TEST(InFlight, poll_goes_on_when_its_descriptor_is_closed) {
+    RawRing ring;
+    Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1)), Gives(1));
+    pipe.read_end.reset();
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+}
+
+TEST(InFlight, request_is_not_misled_by_another_file_of_the_same_number) {
+    RawRing ring;
+    Pipe first;
+    const Pipe second;
+    char old_buffer[8] = {};
+    char new_buffer[8] = {};
+    const int number = first.read_end.get();
+    EXPECT_THAT(ring.submit(sqe::read(number, old_buffer, 3).data(1)), Gives(1));
+    ASSERT_EQ(dup2(second.read_end, number), number);
+    EXPECT_THAT(ring.submit(sqe::read(number, new_buffer, 3).data(2)), Gives(1));
+
+    EXPECT_EQ(write(second.write_end, "new", 3), 3);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 3)));
+    EXPECT_EQ(write(first.write_end, "old", 3), 3);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 3)));
+    EXPECT_STREQ(old_buffer, "old");
+    EXPECT_STREQ(new_buffer, "new");
+}
+
+TEST(InFlight, number_that_changes_hands_often_always_means_the_file_of_the_moment) {
+    RawRing ring(16);
+    const Fd number(dup(0));
+    std::vector<Pipe> pipes(8);
+    char bytes[8] = {};
+    for (size_t index = 0; index < pipes.size(); ++index) {
+        ASSERT_EQ(dup2(pipes[index].read_end, number), number.get());
+        EXPECT_THAT(ring.submit(sqe::read(number, &bytes[index], 1).data(index)), Gives(1));
+    }
+    for (size_t index = pipes.size(); index-- > 0;) {
+        const char letter = static_cast<char>('a' + index);
+        EXPECT_EQ(write(pipes[index].write_end, &letter, 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(index, 1)));
+    }
+    EXPECT_EQ(std::string(bytes, sizeof(bytes)), "abcdefgh");
+}
+
+TEST(InFlight, read_that_is_handed_to_a_worker_keeps_its_file) {
+    // The kernel reads tmpfs in a worker, for want of a way to read it without blocking.
+    RawRing ring;
+    const Fd first = memory_file_with("first");
+    const Fd second = memory_file_with("second");
+    const Fd number(dup(first));
+    for (int round = 0; round < 50; ++round) {
+        char one[8] = {};
+        char two[8] = {};
+        ASSERT_EQ(dup2(first, number), number.get());
+        EXPECT_THAT(ring.submit(sqe::read(number, one, 5).data(1)), Gives(1));
+        ASSERT_EQ(dup2(second, number), number.get());
+        EXPECT_THAT(ring.submit(sqe::read(number, two, 6).data(2)), Gives(1));
+        EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, 5), Completes(2, 6)));
+        EXPECT_STREQ(one, "first");
+        EXPECT_STREQ(two, "second");
+    }
+}
+
+TEST(InFlight, read_takes_data_that_is_written_by_a_request_of_the_same_ring) {
+    RawRing ring;
+    const Pipe pipe;
+    char buffer[8] = {};
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1), sqe::write(pipe.write_end, "hello", 5).data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, 5), Completes(2, 5)));
+    EXPECT_STREQ(buffer, "hello");
+}
+
+TEST(InFlight, requests_let_go_of_their_files_when_the_ring_is_closed) {
+    Pipe pipe;
+    Ends ends = unix_pair(SOCK_STREAM);
+    char bytes[2] = {'-', '-'};
+    const __kernel_timespec time = milliseconds_of(patience_ms);
+    {
+        RawRing ring;
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[0], 1), sqe::read(ends.far, &bytes[1], 1),
+                                sqe::poll_add(pipe.read_end, POLLIN), sqe::timeout(&time)),
+                    Gives(4));
+        EXPECT_THAT(ring.close(), Gives(0));
+    }
+    pipe.read_end.reset();
+    ends.far.reset();
+    // The kernel tidies up a little after close(2) has returned.
+    EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end) && is_abandoned(ends.near); }));
+    EXPECT_EQ(std::string(bytes, 2), "--");
+}
+
+TEST(InFlight, closing_the_ring_takes_asynchronous_work_along) {
+    Pipe pipe;
+    char byte;
+    {
+        RawRing ring;
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).flag(IOSQE_ASYNC)), Gives(1));
+        EXPECT_THAT(ring.close(), Gives(0));
+    }
+    pipe.read_end.reset();
+    EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end); }));
+}
+
+TEST(InFlight, ring_can_be_closed_by_another_than_the_one_that_submitted) {
+    Pipe pipe;
+    char byte;
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1)), Gives(1));
+    // A mapping keeps the kernel's ring alive as a descriptor does.
+    ring.unmap();
+    std::thread([&] { EXPECT_THAT(ring.close(), Gives(0)); }).join();
+    pipe.read_end.reset();
+    EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end); }));
+}
+
+TEST(InFlight, thousand_requests_wait_at_once) {
+    RawRing ring(1024);
+    const Pipe pipe;
+    std::vector<char> bytes(1000);
+    for (size_t index = 0; index < bytes.size(); ++index) {
+        ring.push(sqe::read(pipe.read_end, &bytes[index], 1).data(index));
+    }
+    EXPECT_THAT(ring.submit_pushed(1000), Gives(1000));
+    EXPECT_EQ(ring.ready(), 0u);
+    const std::string content(1000, 'x');
+    EXPECT_EQ(write(pipe.write_end, content.data(), content.size()), 1000);
+    const std::vector<Cqe> completions = ring.wait(1000);
+    EXPECT_THAT(completions, SizeIs(1000));
+    for (const Cqe& cqe : completions) EXPECT_THAT(cqe, Gives(1));
+    EXPECT_EQ(std::string(bytes.data(), bytes.size()), content);
+}
+
+TEST(InFlight, child_that_exits_leaves_the_parents_requests_alone) {
+    RawRing ring;
+    const Pipe pipe;
+    char buffer[8] = {};
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1)), Gives(1));
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) _exit(7);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    EXPECT_EQ(write(pipe.write_end, "hello", 5), 5);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+    EXPECT_THAT(ring.run(sqe::nop().data(2)), Gives(0));
+}
+
+TEST(InFlight, child_can_set_up_a_ring_of_its_own) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::nop().flag(IOSQE_ASYNC)), Gives(0));
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        RawRing own;
+        const Pipe pipe;
+        char byte;
+        own.submit(sqe::read(pipe.read_end, &byte, 1));
+        const bool written = write(pipe.write_end, "x", 1) == 1;
+        const std::vector<Cqe> completions = own.wait(1);
+        _exit(written && completions.size() == 1 && completions[0].res == 1 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+    EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+}
+
+TEST(InFlight, process_exits_at_once_with_requests_waiting) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        static char bytes[3];
+        static const __kernel_timespec time = milliseconds_of(patience_ms);
+        const Pipe pipe;
+        RawRing ring;
+        ring.submit(sqe::read(pipe.read_end, &bytes[0], 1), sqe::read(pipe.read_end, &bytes[1], 1).flag(IOSQE_ASYNC),
+                    sqe::timeout(&time));
+        _exit(3);
+    }
+    const Stopwatch watch;
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << "status " << status;
+    EXPECT_LT(watch.elapsed_ms(), patience_ms / 2);
+}
+
+}  // namespace
+}  // namespace ringside::test
