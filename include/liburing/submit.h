@@ -2,7 +2,7 @@
 /*
  * Handing requests over and waiting for completions.
  *
- * Waits that take a timeout: `ts` is a span (a point in time with IORING_ENTER_ABS_TIMER), null for none; -ETIME says
+ * Waits that take a timeout: `ts` is a span of time, null for no limit; -ETIME says
  * that it passed before enough completions came, -EINTR that a signal was handled. `sigmask`, if not null, is the
  * thread's signal mask while it waits. The completion that *cqe_ptr is set to stays the ring's until
  * io_uring_cqe_seen().
@@ -31,7 +31,8 @@ int io_uring_submit_and_wait(struct io_uring* ring, unsigned wait_nr);
 
 /*
  * The same with a timeout and a signal mask, and *cqe_ptr becomes the first completion, or null. Returns how many SQEs
- * were taken, or -errno; where the timeout passed after SQEs were taken, -ETIME is returned although they were.
+ * were taken, or -errno: -ETIME only if none was taken; where some were,
+ * a null *cqe_ptr tells that the timeout passed.
  */
 int io_uring_submit_and_wait_timeout(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned wait_nr,
                                      struct __kernel_timespec* ts, sigset_t* sigmask);
