@@ -1,0 +1,86 @@
+// libc's functions that close or copy file descriptors: the engine has to learn what becomes of a ring's, since no
+// kernel object tells it.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+
+#include "preload/next.h"
+#include "preload/rings.h"
+
+namespace ringside::preload {
+namespace {
+
+// `copy` has become another name for what `fd` names.
+int note_copy(int fd, int copy) {
+    if (copy < 0 || own_ring(fd) == nullptr) return copy;
+    engine::note_dup(fd, copy);
+    note_ring(copy);
+    return copy;
+}
+
+// dup2() and dup3() close what `copy` named before. A ring that goes that way has to be gone before its number means
+// something else, and has to stay if the call is going to fail.
+void make_way(int fd, int copy, int flags) {
+    if (!may_have_rings() || fd == copy || (flags & ~O_CLOEXEC) != 0) return;
+    if (find_own_ring(copy) == nullptr) return;
+    const int error = errno;
+    if (next.fcntl(fd, F_GETFD, 0) >= 0) engine::close(copy);
+    errno = error;
+}
+
+int fcntl_through(int (*next_fcntl)(int, int, long), int fd, int command, long argument) {
+    const int result = next_fcntl(fd, command, argument);
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? note_copy(fd, result) : result;
+}
+
+}  // namespace
+
+extern "C" {
+
+int interposed_close(int fd) RINGSIDE_INTERPOSE("close");
+int interposed_close(int fd) {
+    if (own_ring(fd) == nullptr) [[likely]]
+        return next.close(fd);
+    return static_cast<int>(answer_as_libc(engine::close(fd)));
+}
+
+int interposed_dup(int fd) RINGSIDE_INTERPOSE("dup");
+int interposed_dup(int fd) { return note_copy(fd, next.dup(fd)); }
+
+int interposed_dup2(int fd, int copy) RINGSIDE_INTERPOSE("dup2");
+int interposed_dup2(int fd, int copy) {
+    make_way(fd, copy, 0);
+    const int result = next.dup2(fd, copy);
+    return fd == copy ? result : note_copy(fd, result);
+}
+
+int interposed_dup3(int fd, int copy, int flags) RINGSIDE_INTERPOSE("dup3");
+int interposed_dup3(int fd, int copy, int flags) {
+    make_way(fd, copy, flags);
+    return note_copy(fd, next.dup3(fd, copy, flags));
+}
+
+int interposed_fcntl(int fd, int command, long argument) RINGSIDE_INTERPOSE("fcntl");
+int interposed_fcntl(int fd, int command, long argument) { return fcntl_through(next.fcntl, fd, command, argument); }
+
+int interposed_fcntl64(int fd, int command, long argument) RINGSIDE_INTERPOSE("fcntl64");
+int interposed_fcntl64(int fd, int command, long argument) {
+    return fcntl_through(next.fcntl64, fd, command, argument);
+}
+
+int interposed_close_range(unsigned first, unsigned last, int flags) RINGSIDE_INTERPOSE("close_range");
+int interposed_close_range(unsigned first, unsigned last, int flags) {
+    const bool closes = first <= last && (flags & ~CLOSE_RANGE_UNSHARE) == 0;
+    if (closes) close_rings_between(first, last);
+    return next.close_range(first, last, flags);
+}
+
+void interposed_closefrom(int first) RINGSIDE_INTERPOSE("closefrom");
+void interposed_closefrom(int first) {
+    close_rings_between(first < 0 ? 0 : static_cast<unsigned>(first), UINT_MAX);
+    next.closefrom(first);
+}
+
+}  // extern "C"
+}  // namespace ringside::preload

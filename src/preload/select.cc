@@ -1,0 +1,124 @@
+// select() and pselect() on sets that name a ring. A ring's other descriptor may be too high a number for an fd_set, so
+// such a wait is made with ppoll() and its answer put back into the sets.
+#include <errno.h>
+#include <string.h>
+
+#include "abi/syscall.h"
+#include "preload/next.h"
+#include "preload/rings.h"
+#include "preload/translated_poll.h"
+
+namespace ringside::preload {
+namespace {
+
+constexpr long kernel_sigset_size = _NSIG / 8;
+
+// What the kernel's select() asks of a file, and which answers it takes for each set.
+constexpr short asked_in = POLLIN | POLLRDNORM | POLLRDBAND;
+constexpr short asked_out = POLLOUT | POLLWRNORM | POLLWRBAND;
+constexpr short asked_except = POLLPRI;
+constexpr short means_in = asked_in | POLLHUP | POLLERR;
+constexpr short means_out = asked_out | POLLERR;
+
+struct Sets {
+    int count;
+    fd_set* in;
+    fd_set* out;
+    fd_set* except;
+
+    // A program may have allocated sets for more than FD_SETSIZE descriptors, so FD_ISSET's own limit is not ours.
+    static bool has(const fd_set* set, int fd) {
+        return set != nullptr && (set->fds_bits[fd / NFDBITS] >> fd % NFDBITS & 1) != 0;
+    }
+    static void add(fd_set* set, int fd) { set->fds_bits[fd / NFDBITS] |= 1L << fd % NFDBITS; }
+    static void clear(fd_set* set, int count) {
+        if (set != nullptr) memset(set->fds_bits, 0, static_cast<size_t>(count + NFDBITS - 1) / NFDBITS * sizeof(long));
+    }
+
+    short asked_of(int fd) const {
+        return static_cast<short>((has(in, fd) ? asked_in : 0) | (has(out, fd) ? asked_out : 0) |
+                                  (has(except, fd) ? asked_except : 0));
+    }
+};
+
+bool names_a_ring(const Sets& sets) {
+    if (!may_have_rings()) return false;
+    for (int fd = 0; fd < sets.count; ++fd) {
+        if (sets.asked_of(fd) != 0 && find_own_ring(fd) != nullptr) return true;
+    }
+    return false;
+}
+
+// One entry for each descriptor that is named; the entry keeps the program's number until it is translated.
+nfds_t list(const Sets& sets, pollfd* entries) {
+    nfds_t count = 0;
+    for (int fd = 0; fd < sets.count; ++fd) {
+        if (const short asked = sets.asked_of(fd); asked != 0) entries[count++] = {fd, asked, 0};
+    }
+    return count;
+}
+
+// Leaves in the sets what is ready and returns how many bits that is, or -EBADF.
+int store(const pollfd* entries, nfds_t count, const Sets& sets) {
+    for (nfds_t i = 0; i < count; ++i) {
+        if ((entries[i].revents & POLLNVAL) != 0) return -EBADF;
+    }
+    Sets::clear(sets.in, sets.count);
+    Sets::clear(sets.out, sets.count);
+    Sets::clear(sets.except, sets.count);
+    int bits = 0;
+    const auto put = [&bits](const pollfd& entry, short asked, short means, fd_set* set) {
+        if ((entry.events & asked) == 0 || (entry.revents & means) == 0) return;
+        Sets::add(set, entry.fd);
+        ++bits;
+    };
+    for (nfds_t i = 0; i < count; ++i) {
+        put(entries[i], asked_in, means_in, sets.in);
+        put(entries[i], asked_out, means_out, sets.out);
+        put(entries[i], asked_except, asked_except, sets.except);
+    }
+    return bits;
+}
+
+// As the system call pselect6, which leaves the time that is left in `timeout`. Returns a count or -errno.
+long select_by_poll(const Sets& sets, timespec* timeout, const sigset_t* mask) {
+    TranslatedPoll named(static_cast<nfds_t>(sets.count));
+    TranslatedPoll polled(static_cast<nfds_t>(sets.count));
+    if (named.entries() == nullptr || polled.entries() == nullptr) return -ENOMEM;
+    const nfds_t count = list(sets, named.entries());
+    polled.load(named.entries(), count);
+    const long result = abi::syscall(__NR_ppoll, polled.entries(), count, timeout, mask, kernel_sigset_size);
+    if (result < 0) return result;
+    polled.store_answers(named.entries(), count);
+    return store(named.entries(), count, sets);
+}
+
+}  // namespace
+
+extern "C" {
+
+int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
+                       const sigset_t* mask) RINGSIDE_INTERPOSE("pselect");
+int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
+                       const sigset_t* mask) {
+    const Sets sets = {count, in, out, except};
+    if (!names_a_ring(sets)) return next.pselect(count, in, out, except, timeout, mask);
+    timespec left = timeout != nullptr ? *timeout : timespec{};
+    return static_cast<int>(answer_as_libc(select_by_poll(sets, timeout != nullptr ? &left : nullptr, mask)));
+}
+
+int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
+    RINGSIDE_INTERPOSE("select");
+int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+    const Sets sets = {count, in, out, except};
+    if (!names_a_ring(sets)) return next.select(count, in, out, except, timeout);
+    if (timeout == nullptr) return static_cast<int>(answer_as_libc(select_by_poll(sets, nullptr, nullptr)));
+    // select() takes any number of microseconds, ppoll() less than a second of nanoseconds.
+    timespec left = {timeout->tv_sec + timeout->tv_usec / 1'000'000, timeout->tv_usec % 1'000'000 * 1000};
+    const long result = select_by_poll(sets, &left, nullptr);
+    *timeout = {left.tv_sec, left.tv_nsec / 1000};
+    return static_cast<int>(answer_as_libc(result));
+}
+
+}  // extern "C"
+}  // namespace ringside::preload

@@ -1,0 +1,106 @@
+#include "preload/serve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <atomic>
+
+#include "liburing/io_uring.h"
+#include "preload/filter.h"
+#include "preload/next.h"
+#include "preload/rings.h"
+#include "preload/trap.h"
+#include "provider/provider.h"
+
+namespace ringside::preload {
+namespace {
+
+enum class Server { undecided, kernel, engine };
+std::atomic<Server> server{Server::undecided};
+
+// How the server came to be chosen, for announce(): filled by decide(), before `server` is.
+provider::Choice choice = {};
+bool inherited_trap = false;
+int trap_error = 0;
+
+// The first call decides. A second thread that asks in the meantime decides the same a second time, which does no harm.
+Server decide() {
+    resolve_next();
+    // Under a filter that an ancestor left, a question to the kernel would come back to us.
+    inherited_trap = is_installed(Filter::calls);
+    if (inherited_trap) provider::set_wish(provider::Wish::engine);
+    choice = provider::choose();
+    if (choice.kind == provider::Kind::engine) trap_error = set_trap();
+    const Server chosen = choice.kind == provider::Kind::engine ? Server::engine : Server::kernel;
+    server.store(chosen, std::memory_order_release);
+    return chosen;
+}
+
+__attribute__((constructor)) void load() { engine_serves(); }
+
+const char* name_of_refusal(int error) {
+    switch (error) {
+        case EPERM:
+            return " (EPERM)";
+        case ENOSYS:
+            return " (ENOSYS)";
+        case EACCES:
+            return " (EACCES)";
+        case EOPNOTSUPP:
+            return " (EOPNOTSUPP)";
+        default:
+            return "";
+    }
+}
+
+void write_announcement() {
+    const char* reason = inherited_trap ? "a process that started this one chose it" : choice.reason;
+    char line[256];
+    const int length = snprintf(line, sizeof line, "ringside: io_uring of %s (%d) is the %s's: %s%s%s\n",
+                                program_invocation_short_name, getpid(), provider::name(choice.kind), reason,
+                                name_of_refusal(choice.refusal),
+                                trap_error != 0 ? "; calls that do not go through libc are not served" : "");
+    const size_t size = static_cast<size_t>(length) < sizeof line ? static_cast<size_t>(length) : sizeof line - 1;
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line, size);
+}
+
+}  // namespace
+
+bool engine_serves() {
+    const Server known = server.load(std::memory_order_acquire);
+    return (known == Server::undecided ? decide() : known) == Server::engine;
+}
+
+long serve(const Call& call) {
+    const long* a = call.arguments;
+    const auto number_at = [a](int index) { return static_cast<unsigned>(a[index]); };
+    switch (call.number) {
+        case __NR_io_uring_setup: {
+            const int fd =
+                engine::setup(number_at(0), reinterpret_cast<io_uring_params*>(a[1]), engine::Face::mappable);
+            if (fd >= 0) note_ring(fd);
+            return fd;
+        }
+        case __NR_io_uring_enter:
+            return engine::enter(number_at(0), number_at(1), number_at(2), number_at(3),
+                                 reinterpret_cast<const void*>(a[4]), static_cast<size_t>(a[5]));
+        case __NR_io_uring_register:
+            return engine::register_call(number_at(0), number_at(1), reinterpret_cast<void*>(a[2]), number_at(3));
+        default:
+            return -ENOSYS;
+    }
+}
+
+void announce() {
+    static std::atomic<bool> announced{false};
+    if (announced.load(std::memory_order_relaxed) || announced.exchange(true)) return;
+    const char* verbose = getenv("RINGSIDE_VERBOSE");
+    if (verbose == nullptr || strcmp(verbose, "1") != 0) return;
+    const int error = errno;
+    write_announcement();
+    errno = error;
+}
+
+}  // namespace ringside::preload

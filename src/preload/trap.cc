@@ -1,0 +1,147 @@
+#include "preload/trap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <atomic>
+
+#include "abi/syscall.h"
+#include "liburing/io_uring.h"
+#include "preload/filter.h"
+#include "preload/next.h"
+#include "preload/rings.h"
+#include "preload/serve.h"
+#include "preload/trap_context.h"
+
+namespace ringside::preload {
+namespace {
+
+// siginfo_t's si_code for a filter's trap (SYS_SECCOMP), which not every libc names.
+constexpr int by_filter = 1;
+
+std::atomic<bool> trap_set{false};
+
+// The program's own action for SIGSYS: the slot in force is read by the handler at any time, so that a change fills the
+// other one and then names it.
+struct sigaction program_actions[2] = {};
+std::atomic<unsigned> program_action_in_force{0};
+
+const struct sigaction& program_action() {
+    return program_actions[program_action_in_force.load(std::memory_order_acquire)];
+}
+
+// Ends the process as SIGSYS does when nobody handles it.
+void die_of_sigsys() {
+    struct sigaction action = {};
+    action.sa_handler = SIG_DFL;
+    next.sigaction(SIGSYS, &action, nullptr);
+    const long process = abi::syscall(__NR_getpid);
+    abi::syscall(__NR_tgkill, process, abi::syscall(__NR_gettid), SIGSYS);
+}
+
+// A SIGSYS of the program's own making: a sandbox that traps other calls, or a kill().
+void hand_to_program(int number, siginfo_t* info, void* context) {
+    const struct sigaction action = program_action();
+    const bool forced = info->si_code == by_filter;
+    if ((action.sa_flags & SA_SIGINFO) != 0) {
+        action.sa_sigaction(number, info, context);
+    } else if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
+        action.sa_handler(number);
+    } else if (forced || action.sa_handler == SIG_DFL) {
+        die_of_sigsys();
+    }
+}
+
+// Gives a new ring a descriptor whose closing we learn of, however the program closes it. Where there is none left, the
+// ring keeps the one that it has.
+int move_to_watched(int fd) {
+    if (install(Filter::closing) != 0) return fd;
+    const int watched = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, first_watched_fd));
+    if (watched < 0) return fd;
+    if (!is_watched_fd(watched)) {
+        close_unwatched(watched);
+        return fd;
+    }
+    engine::note_dup(fd, watched);
+    note_ring(watched);
+    engine::close(fd);
+    return watched;
+}
+
+long set_up(const Call& call) {
+    const long fd = serve(call);
+    if (fd < 0) return fd;
+    // The engine has read the parameters, so they can be read.
+    const auto* params = reinterpret_cast<const io_uring_params*>(call.arguments[1]);
+    if ((params->flags & IORING_SETUP_REGISTERED_FD_ONLY) != 0) return fd;
+    return move_to_watched(static_cast<int>(fd));
+}
+
+long close_for_program(int fd) { return own_ring(fd) != nullptr ? engine::close(fd) : close_unwatched(fd); }
+
+// Answers the call if it is one that our filters trap.
+bool answer(ucontext_t& context) {
+    const Call call = trapped_call(context);
+    if (is_io_uring(call.number)) {
+        announce();
+        answer_trapped_call(context, call.number == __NR_io_uring_setup ? set_up(call) : serve(call));
+        return true;
+    }
+    const int fd = static_cast<int>(call.arguments[0]);
+    if (call.number == __NR_close && is_watched_fd(fd)) {
+        answer_trapped_call(context, close_for_program(fd));
+        return true;
+    }
+    return false;
+}
+
+void on_sigsys(int number, siginfo_t* info, void* context) {
+    const int error = errno;
+    const bool ours = info->si_code == by_filter && answer(*static_cast<ucontext_t*>(context));
+    errno = error;
+    if (!ours) hand_to_program(number, info, context);
+}
+
+// The handler runs with the program's own signal mask and may be interrupted by the program's handlers, as a system
+// call may: what the engine then answers (EINTR) is what the kernel would. It runs on the stack of the call, not on an
+// alternate one, which is made for handlers smaller than an engine.
+int take_sigsys() {
+    struct sigaction ours = {};
+    struct sigaction before = {};
+    ours.sa_sigaction = on_sigsys;
+    ours.sa_flags = SA_SIGINFO | SA_NODEFER;
+    if (next.sigaction(SIGSYS, &ours, &before) != 0) return -errno;
+    program_actions[0] = before;
+    // A blocked SIGSYS would kill, and a program may have been started with it.
+    sigset_t sigsys;
+    sigemptyset(&sigsys);
+    sigaddset(&sigsys, SIGSYS);
+    next.pthread_sigmask(SIG_UNBLOCK, &sigsys, nullptr);
+    return 0;
+}
+
+}  // namespace
+
+int set_trap() {
+    const int error = errno;
+    int result = take_sigsys();
+    if (result == 0) trap_set.store(true, std::memory_order_relaxed);
+    if (result == 0) result = install(Filter::calls);
+    errno = error;
+    return result;
+}
+
+bool is_trap_set() { return trap_set.load(std::memory_order_relaxed); }
+
+void exchange_program_action(const struct sigaction* action, struct sigaction* old) {
+    const unsigned in_force = program_action_in_force.load(std::memory_order_relaxed);
+    const struct sigaction before = program_actions[in_force];
+    if (action != nullptr) {
+        program_actions[1 - in_force] = *action;
+        program_action_in_force.store(1 - in_force, std::memory_order_release);
+    }
+    if (old != nullptr) *old = before;
+}
+
+}  // namespace ringside::preload

@@ -1,0 +1,64 @@
+// libc's functions that wait for descriptors. A raw program's ring is memory behind its descriptor, which is always
+// ready to poll() and unknown to epoll; the engine has another descriptor that is ready when the ring is.
+#include <errno.h>
+
+#include "preload/next.h"
+#include "preload/translated_poll.h"
+
+namespace ringside::preload {
+namespace {
+
+// Waits with `wait(entries)` on the translated set.
+template <typename Wait>
+int poll_translated(pollfd* entries, nfds_t count, Wait wait) {
+    TranslatedPoll translated(count);
+    if (translated.entries() == nullptr) {
+        errno = ENOMEM;
+        return -1;
+    }
+    translated.load(entries, count);
+    const int result = wait(translated.entries());
+    if (result >= 0) translated.store_answers(entries, count);
+    return result;
+}
+
+// The fortified variants know the size of the program's array; their own complaint about it is libc's to make.
+bool fits(nfds_t count, size_t size) { return count <= size / sizeof(pollfd); }
+
+}  // namespace
+
+extern "C" {
+
+int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) RINGSIDE_INTERPOSE("poll");
+int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) {
+    if (!TranslatedPoll::needed(entries, count)) return next.poll(entries, count, timeout_ms);
+    return poll_translated(entries, count, [=](pollfd* set) { return next.poll(set, count, timeout_ms); });
+}
+
+int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t size) RINGSIDE_INTERPOSE("__poll_chk");
+int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t size) {
+    return fits(count, size) ? interposed_poll(entries, count, timeout_ms)
+                             : next.poll_chk(entries, count, timeout_ms, size);
+}
+
+int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask)
+    RINGSIDE_INTERPOSE("ppoll");
+int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+    if (!TranslatedPoll::needed(entries, count)) return next.ppoll(entries, count, timeout, mask);
+    return poll_translated(entries, count, [=](pollfd* set) { return next.ppoll(set, count, timeout, mask); });
+}
+
+int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t size)
+    RINGSIDE_INTERPOSE("__ppoll_chk");
+int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t size) {
+    return fits(count, size) ? interposed_ppoll(entries, count, timeout, mask)
+                             : next.ppoll_chk(entries, count, timeout, mask, size);
+}
+
+int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) RINGSIDE_INTERPOSE("epoll_ctl");
+int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+    return next.epoll_ctl(epoll, operation, pollable(fd), event);
+}
+
+}  // extern "C"
+}  // namespace ringside::preload
