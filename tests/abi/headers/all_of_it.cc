@@ -1,0 +1,2 @@
+// The same program in C++.
+#include "all_of_it.c"
