@@ -1,0 +1,45 @@
+// Names of one file become names of one copy: who copies it, who waits for that, and who is linked to the result.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/cp/item.h"
+
+namespace ringside::cli::cp {
+
+class HardLinks {
+  public:
+    enum class Role {
+        copier,  // the first name seen: copy the file and settle() afterwards
+        waiter,  // somebody else copies it: the item comes back from settle()
+        linker,  // the copy is there: link to copy_of()
+    };
+
+    // What the item is to do about the file with these attributes. A file with one name always answers `copier`.
+    Role claim(const Item& item, const struct statx& attributes);
+
+    // The path of the finished copy.
+    const std::string& copy_of(const struct statx& attributes) const;
+
+    // The copier is done: its copy is at this path, or failed where there is none. The items that waited are to be
+    // started again, and then link to the copy or, after a failure, try for themselves.
+    std::vector<Item> settle(const struct statx& attributes, std::optional<std::string> copy);
+
+  private:
+    struct Copy {
+        std::string path;  // empty while it is being made
+        std::vector<Item> waiting;
+    };
+    using Identity = std::pair<dev_t, uint64_t>;
+    static Identity identity_of(const struct statx& attributes);
+
+    std::map<Identity, Copy> copies_;
+};
+
+}  // namespace ringside::cli::cp

@@ -1,0 +1,30 @@
+// How a copy gets its final name: it is made under a temporary one in the same directory and renamed when it is whole, so
+// that nobody ever finds half a file.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "cli/cp/item.h"
+
+namespace ringside::cli::cp {
+
+// A name that no other copy uses at this time. It may be taken all the same: create with O_EXCL and ask again on EEXIST.
+std::string temporary_name();
+
+// Whether the item may take its target's name; `attributes` are those of the source. Otherwise says why not and returns
+// false: the target is the source itself, is a directory, or is a device or the like that a file must not replace.
+bool may_replace_target(const Item& item, const struct statx& attributes);
+
+// Gives the finished copy its final name. Returns 0 or an errno; on failure the temporary name is gone too.
+int give_final_name(const Item& item, const std::string& temporary);
+
+// Makes a symbolic link, a device, a FIFO or a socket like the source's, which is done in one call each and needs no
+// requests. Says what goes wrong and returns false then.
+bool copy_special(const Item& item, const struct statx& attributes);
+
+// Makes the target another name of a copy that exists. Says what goes wrong and returns false then.
+bool link_to_copy(const Item& item, const std::string& copy);
+
+}  // namespace ringside::cli::cp

@@ -1,0 +1,16 @@
+// From the command line to what is to be copied where, by the rules of cp(1).
+#pragma once
+
+#include <vector>
+
+#include "cli/cp/item.h"
+#include "cli/cp/options.h"
+
+namespace ringside::cli::cp {
+
+class Report;
+
+// One item for each source that can be copied; the others are reported.
+std::vector<Item> plan(const Options& options, Report& report);
+
+}  // namespace ringside::cli::cp

@@ -1,0 +1,54 @@
+// The ring as a copy sees it: requests go in, in any number, and each is told its result once.
+#pragma once
+
+#include <liburing.h>
+#include <stdint.h>
+
+#include <deque>
+
+namespace ringside::cli::cp {
+
+// Whoever waits for a result. It must live until complete() was called for each of its requests.
+class Request {
+  public:
+    // `result` is what the completion carries: a value >= 0, or -errno.
+    virtual void complete(int result) = 0;
+
+  protected:
+    ~Request() = default;
+};
+
+class RequestQueue {
+  public:
+    // At most `depth` requests are in flight; more wait here for their turn. Throws std::system_error.
+    explicit RequestQueue(unsigned depth);
+    ~RequestQueue();
+    RequestQueue(const RequestQueue&) = delete;
+    RequestQueue& operator=(const RequestQueue&) = delete;
+
+    // `prepare` is given the SQE to fill by one of the io_uring_prep functions.
+    template <typename Prepare>
+    void submit(Request& request, Prepare prepare) {
+        io_uring_sqe sqe = {};
+        prepare(&sqe);
+        sqe.user_data = reinterpret_cast<uintptr_t>(&request);
+        enqueue(sqe);
+    }
+
+    // Submits what there is, waits for a result and completes all that have come. Completions may submit more.
+    void wait_and_complete();
+
+    // Asks for everything in flight to be cancelled. What is cancelled completes with -ECANCELED or -EINTR.
+    void cancel_all();
+
+  private:
+    void enqueue(const io_uring_sqe& sqe);
+    void put(const io_uring_sqe& sqe);
+
+    io_uring ring_;
+    unsigned depth_;
+    unsigned in_flight_ = 0;
+    std::deque<io_uring_sqe> waiting_;
+};
+
+}  // namespace ringside::cli::cp

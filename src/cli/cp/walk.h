@@ -1,0 +1,42 @@
+// The way through the source trees: hands out one item after the other, makes the directories of the target as it enters
+// them, and reads no further ahead than it is asked to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/cp/item.h"
+
+namespace ringside::cli::cp {
+
+class Walk {
+  public:
+    explicit Walk(std::vector<Item> roots);
+
+    // The next thing that is not a directory, or nothing at the end. What cannot be read or made is reported and left out.
+    std::optional<Item> next();
+
+  private:
+    struct Entry {
+        std::string name;
+        unsigned char type;
+    };
+    struct Level {
+        std::shared_ptr<Directory> directory;
+        std::vector<Entry> entries;
+        size_t next = 0;
+    };
+
+    std::optional<Item> next_item();
+    void enter(const Item& item);
+    static std::shared_ptr<Directory> open_pair(const Item& item);
+    static std::vector<Entry> read_entries(const Directory& directory);
+
+    std::vector<Item> roots_;
+    size_t next_root_ = 0;
+    std::vector<Level> levels_;
+};
+
+}  // namespace ringside::cli::cp
