@@ -53,11 +53,11 @@ sources = git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.hpp'
 
 format:
 	@scripts/setup check
-	@$(sources) | xargs clang-format -i
+	@$(sources) | xargs clang-format-19 -i
 
 format-check:
 	@scripts/setup check
-	@$(sources) | xargs clang-format --dry-run --Werror && echo "formatting: as .clang-format says"
+	@$(sources) | xargs clang-format-19 --dry-run --Werror && echo "formatting: as .clang-format says"
 
 lab:
 	@scripts/setup build test

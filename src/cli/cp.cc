@@ -2,6 +2,7 @@
 // nothing that a program outside this project could not use.
 #include <fmt/format.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <memory>
 
@@ -21,6 +22,7 @@ constexpr const char* description =
     "access control lists are not kept. A file appears under its name only when it is whole.";
 
 void run_cp(const cp::Options& options) {
+    if (!options.provider.empty()) setenv("RINGSIDE_PROVIDER", options.provider.c_str(), 1);
     int interrupted_by = 0;
     bool failures = false;
     {
@@ -52,6 +54,8 @@ void add(CLI::App& tool) {
     command->add_option("--depth", options->depth, "Requests in flight at a time")
         ->check(CLI::Range(1U, most_depth))
         ->capture_default_str();
+    command->add_option("--provider", options->provider, "Whose io_uring does it (default: RINGSIDE_PROVIDER or auto)")
+        ->check(CLI::IsMember({"auto", "kernel", "engine"}));
     command->add_flag("--fsync", options->fsync, "Return only when everything is on disk");
     command->add_flag("--progress,!--no-progress", options->progress, "Show a progress line where there is a terminal");
     command->callback([options, paths] {

@@ -47,9 +47,7 @@ int keep_attributes_at(int directory, const char* name, const struct statx& attr
     return utimensat(directory, name, times_of(attributes).times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
 }
 
-dev_t device_of(const struct statx& attributes) {
-    return makedev(attributes.stx_dev_major, attributes.stx_dev_minor);
-}
+dev_t device_of(const struct statx& attributes) { return makedev(attributes.stx_dev_major, attributes.stx_dev_minor); }
 
 bool same_file(const struct statx& one, const struct statx& other) {
     return one.stx_ino == other.stx_ino && device_of(one) == device_of(other);

@@ -26,8 +26,8 @@ class BlockOwner {
     virtual void block_available() = 0;
     virtual void read_failed(int error) = 0;
     virtual void write_failed(int error) = 0;
-    // The block is done with this piece and has left. `copied` falls short of its length where the file ends, and after a
-    // failure.
+    // The block is done with this piece and has left. `copied` falls short of its length where the file ends, and after
+    // a failure.
     virtual void piece_done(const Piece& piece, unsigned copied) = 0;
 
   protected:

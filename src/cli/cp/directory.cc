@@ -14,8 +14,7 @@ std::string join(const std::string& directory, const std::string& name) {
     return directory.back() == '/' ? directory + name : directory + "/" + name;
 }
 
-Directory::Directory(Ends ends, bool fsync, Report& report)
-    : ends_(std::move(ends)), fsync_(fsync), report_(report) {}
+Directory::Directory(Ends ends, bool fsync, Report& report) : ends_(std::move(ends)), fsync_(fsync), report_(report) {}
 
 Directory::Directory(Ends ends, std::shared_ptr<Directory> parent, bool fresh, const struct statx& attributes)
     : ends_(std::move(ends)),

@@ -1,5 +1,5 @@
-// A directory of the source together with its copy, both open: names are looked up in them, so that a path that somebody
-// changes meanwhile leads nobody astray.
+// A directory of the source together with its copy, both open: names are looked up in them, so that a path that
+// somebody changes meanwhile leads nobody astray.
 #pragma once
 
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as a request on the ring: the copy hears of them between two completions, never in the middle
-// of something.
+// SIGINT, SIGTERM and SIGHUP as a request on the ring: the copy hears of them between two completions, never in the
+// middle of something.
 #pragma once
 
 #include <signal.h>
@@ -10,8 +10,8 @@ namespace ringside::cli::cp {
 
 class Interruption final : public Request {
   public:
-    // From here on the three signals wait to be read, except for those that the program was started to ignore. A signal of
-    // a failed write is ignored: the write's own error says more.
+    // From here on the three signals wait to be read, except for those that the program was started to ignore. A signal
+    // of a failed write is ignored: the write's own error says more.
     Interruption();
     // Gives the signals back; one that came and was not acted upon yet acts now.
     ~Interruption();

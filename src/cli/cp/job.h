@@ -1,7 +1,8 @@
-// The copy of one file's content, as a small state machine: each step submits a request and names the step that takes its
-// result. Only the data itself moves through several requests at a time.
+// The copy of one file's content, as a small state machine: each step submits a request and names the step that takes
+// its result. Only the data itself moves through several requests at a time.
 //
-//   open source -> examine -> open temporary -> [pieces of data] -> attributes, [fsync] -> close, rename -> close source
+//   open source -> examine -> open temporary -> [pieces of data] -> attributes, [fsync] -> close, rename -> close
+//   source
 //
 // Whatever fails on the way, or a stop from outside, leads to abandon(), which leaves nothing behind.
 #pragma once
@@ -98,7 +99,7 @@ class CopyJob final : public Request, public BlockOwner {
 
     DataPieces pieces_;
     bool streaming_ = false;
-    bool sized_ = true;          // the size is known beforehand; otherwise one piece is read after the other
+    bool sized_ = true;  // the size is known beforehand; otherwise one piece is read after the other
     uint64_t stream_offset_ = 0;
     std::optional<Piece> ahead_;  // the piece that waits for a block
     unsigned pieces_under_way_ = 0;

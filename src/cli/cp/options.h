@@ -12,6 +12,7 @@ struct Options {
     bool recursive = false;
     bool fsync = false;
     bool progress = true;  // where standard error is a terminal
+    std::string provider;  // auto, kernel or engine; empty for what the environment says
     unsigned depth = 64;   // requests in flight
 };
 

@@ -24,8 +24,8 @@ std::optional<Piece> DataPieces::next() {
     return piece;
 }
 
-// Moves on to the next run of data. lseek is no io_uring operation; it reads no data and does not disturb reads that name
-// their offset.
+// Moves on to the next run of data. lseek is no io_uring operation; it reads no data and does not disturb reads that
+// name their offset.
 bool DataPieces::find_data() {
     if (position_ >= size_) return false;
     const off_t data = lseek(fd_, static_cast<off_t>(position_), SEEK_DATA);

@@ -14,7 +14,8 @@
 namespace ringside::cli::cp {
 namespace {
 
-// Calls create(NAME) with one temporary name after the other until one is free. Returns the name, or nothing with errno.
+// Calls create(NAME) with one temporary name after the other until one is free. Returns the name, or nothing with
+// errno.
 template <typename Create>
 std::optional<std::string> create_under_temporary_name(Create create) {
     for (;;) {
@@ -28,8 +29,7 @@ std::optional<std::string> create_under_temporary_name(Create create) {
 std::optional<std::string> link_text(const Item& item) {
     std::string text(256, '\0');
     for (;;) {
-        const auto length =
-            readlinkat(item.parent->source_fd(), item.source_name.c_str(), text.data(), text.size());
+        const auto length = readlinkat(item.parent->source_fd(), item.source_name.c_str(), text.data(), text.size());
         if (length < 0) return std::nullopt;
         if (static_cast<size_t>(length) < text.size()) return text.substr(0, static_cast<size_t>(length));
         // It may have been cut off.
@@ -60,7 +60,8 @@ bool may_replace_target(const Item& item, const struct statx& attributes) {
         return false;
     }
     if (same_file(attributes, target)) {
-        report.failure(fmt::format("{} and {} are the same file", quoted(item.source_path()), quoted(item.target_path())));
+        report.failure(
+            fmt::format("{} and {} are the same file", quoted(item.source_path()), quoted(item.target_path())));
         return false;
     }
     if (S_ISDIR(target.stx_mode)) {
@@ -93,8 +94,8 @@ bool copy_special(const Item& item, const struct statx& attributes) {
             report.failure("read the link", item.source_path(), errno);
             return false;
         }
-        temporary = create_under_temporary_name(
-            [&](const char* name) { return symlinkat(text->c_str(), directory, name); });
+        temporary =
+            create_under_temporary_name([&](const char* name) { return symlinkat(text->c_str(), directory, name); });
     } else {
         const dev_t device = makedev(attributes.stx_rdev_major, attributes.stx_rdev_minor);
         const mode_t kind = attributes.stx_mode & S_IFMT;
@@ -112,9 +113,8 @@ bool copy_special(const Item& item, const struct statx& attributes) {
 }
 
 bool link_to_copy(const Item& item, const std::string& copy) {
-    const auto temporary = create_under_temporary_name([&](const char* name) {
-        return linkat(AT_FDCWD, copy.c_str(), item.parent->target_fd(), name, 0);
-    });
+    const auto temporary = create_under_temporary_name(
+        [&](const char* name) { return linkat(AT_FDCWD, copy.c_str(), item.parent->target_fd(), name, 0); });
     if (!temporary) {
         item.parent->report().failure("link " + quoted(copy) + " to", item.target_path(), errno);
         return false;

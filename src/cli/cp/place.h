@@ -1,5 +1,5 @@
-// How a copy gets its final name: it is made under a temporary one in the same directory and renamed when it is whole, so
-// that nobody ever finds half a file.
+// How a copy gets its final name: it is made under a temporary one in the same directory and renamed when it is whole,
+// so that nobody ever finds half a file.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,7 +10,8 @@
 
 namespace ringside::cli::cp {
 
-// A name that no other copy uses at this time. It may be taken all the same: create with O_EXCL and ask again on EEXIST.
+// A name that no other copy uses at this time. It may be taken all the same: create with O_EXCL and ask again on
+// EEXIST.
 std::string temporary_name();
 
 // Whether the item may take its target's name; `attributes` are those of the source. Otherwise says why not and returns

@@ -137,8 +137,8 @@ std::optional<Item> plan_one(const std::string& source, const Target& target, co
         return std::nullopt;
     }
     if (lies_within(target.directory->target_fd(), *attributes)) {
-        report.failure(fmt::format("cannot copy the directory {} into itself, {}", quoted(source),
-                                   quoted(item.target_path())));
+        report.failure(
+            fmt::format("cannot copy the directory {} into itself, {}", quoted(source), quoted(item.target_path())));
         return std::nullopt;
     }
     return item;

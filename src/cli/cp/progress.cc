@@ -64,9 +64,9 @@ void Progress::tick() {
     const double share = total_bytes_ == 0 ? 0 : std::min(1.0, static_cast<double>(copied_bytes_) / total_bytes_);
     const auto filled = static_cast<unsigned>(share * bar_width);
     const double seconds = std::chrono::duration<double>(now - start_).count();
-    fmt::print(stderr, "\r[{:=<{}}{: <{}}] {:3.0f}%  {} of {}  {} files  {}/s\x1b[K", "", filled, "", bar_width - filled,
-               share * 100, readable_size(copied_bytes_), readable_size(total_bytes_), copied_files_,
-               readable_size(copied_bytes_ / seconds));
+    fmt::print(stderr, "\r[{:=<{}}{: <{}}] {:3.0f}%  {} of {}  {} files  {}/s\x1b[K", "", filled, "",
+               bar_width - filled, share * 100, readable_size(copied_bytes_), readable_size(total_bytes_),
+               copied_files_, readable_size(copied_bytes_ / seconds));
 }
 
 void Progress::hide() {

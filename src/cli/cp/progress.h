@@ -17,7 +17,8 @@ class Progress {
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    // Adds up how much there is to copy, for the percentage. Costs a walk over the sources, which only a shown line pays.
+    // Adds up how much there is to copy, for the percentage. Costs a walk over the sources, which only a shown line
+    // pays.
     void measure(const std::vector<std::string>& sources, bool recursive);
 
     void add_bytes(uint64_t count) { copied_bytes_ += count; }

@@ -37,7 +37,8 @@ void RequestQueue::put(const io_uring_sqe& sqe) {
 void RequestQueue::wait_and_complete() {
     const int submitted = io_uring_submit_and_wait(&ring_, 1);
     // EAGAIN and EBUSY ask for completions to be reaped first, which is what comes next.
-    if (submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY) check(submitted, "cannot wait for requests");
+    if (submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
+        check(submitted, "cannot wait for requests");
 
     io_uring_cqe* cqe;
     while (io_uring_peek_cqe(&ring_, &cqe) == 0) {

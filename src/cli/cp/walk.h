@@ -1,5 +1,5 @@
-// The way through the source trees: hands out one item after the other, makes the directories of the target as it enters
-// them, and reads no further ahead than it is asked to.
+// The way through the source trees: hands out one item after the other, makes the directories of the target as it
+// enters them, and reads no further ahead than it is asked to.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,8 @@ class Walk {
   public:
     explicit Walk(std::vector<Item> roots);
 
-    // The next thing that is not a directory, or nothing at the end. What cannot be read or made is reported and left out.
+    // The next thing that is not a directory, or nothing at the end. What cannot be read or made is reported and left
+    // out.
     std::optional<Item> next();
 
   private:
