@@ -1,0 +1,113 @@
+// The end of a ring, and what the faces need to know of its descriptors.
+#include <errno.h>
+#include <time.h>
+
+#include "abi/syscall.h"
+#include "entry/engine.h"
+#include "entry/entry.h"
+#include "path/path.h"
+#include "service/cancel.h"
+#include "service/epoll.h"
+#include "service/helper.h"
+#include "service/sqpoll.h"
+#include "state/fds.h"
+#include "state/registry.h"
+
+namespace ringside::engine {
+namespace {
+
+bool anybody_inside(Ring& ring) { return ring.worker_jobs != 0 || !ring.poller.waiters.empty(); }
+
+// Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
+void wait_until_left(Ring& ring) {
+    ring.lock.acquire();
+    while (anybody_inside(ring)) {
+        cancel_all(ring);
+        wake_satisfied(ring);
+        ring.lock.release();
+        wait_on_eventfd(-1, 100'000, nullptr);
+        ring.lock.acquire();
+    }
+    ring.lock.release();
+}
+
+void reset(Ring& ring) {
+    ring.chain = {};
+    ring.drain = {};
+    ring.sq_head = 0;
+    ring.completion = {};
+    ring.notification = {};
+    ring.submitter = 0;
+    ring.disabled = ring.closing = ring.inherited = false;
+}
+
+}  // namespace
+
+void destroy_ring(Ring& ring) {
+    ring.lock.acquire();
+    ring.closing = true;
+    cancel_all(ring);
+    wake_satisfied(ring);
+    withdraw_from_helper(ring);
+    ring.lock.release();
+    end_sqpoll(ring);
+    wait_until_left(ring);
+
+    ring.lock.acquire();
+    ring.open = false;
+    cancel_all(ring);
+    drop_overflow(ring);
+    close_poller(ring);
+    ring.timers.destroy();
+    ring.requests.destroy();
+    if (!ring.notification.readiness_borrowed) drop_fd(ring.notification.readiness);
+    drop_fd(ring.notification.eventfd);
+    destroy_memory(ring.memory);
+    reset(ring);
+    ring.lock.release();
+    give_back_ring(ring);
+}
+
+Ring* find(int fd) { return ring_of(fd); }
+
+int close(int fd) {
+    Ring* ring = remove_descriptor(fd);
+    if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
+    bool last;
+    {
+        Guard guard(ring->lock);
+        last = --ring->descriptors == 0;
+    }
+    if (last) destroy_ring(*ring);
+    return static_cast<int>(abi::syscall(__NR_close, fd));
+}
+
+void note_dup(int fd, int copy) {
+    Ring* ring = ring_of(fd);
+    if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
+    Guard guard(ring->lock);
+    ++ring->descriptors;
+}
+
+void* map(Ring& ring, uint64_t offset, size_t length) {
+    Guard guard(ring.lock);
+    const RingMemory& memory = ring.memory;
+    if (offset == IORING_OFF_SQ_RING || offset == IORING_OFF_CQ_RING) {
+        return length <= memory.rings_size ? memory.header : nullptr;
+    }
+    if (offset == IORING_OFF_SQES) return length <= memory.sqes_size ? memory.sqes : nullptr;
+    return nullptr;
+}
+
+int readiness_fd(Ring& ring) {
+    Guard guard(ring.lock);
+    Notification& notification = ring.notification;
+    if (notification.readiness < 0) notification.readiness = new_eventfd();
+    const bool waiting = completions_ready(ring) != 0;
+    if (waiting && !notification.readiness_raised) raise_eventfd(notification.readiness);
+    if (!waiting && notification.readiness_raised) lower_eventfd(notification.readiness);
+    notification.readiness_raised = waiting;
+    return notification.readiness;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,54 @@
+// The engine's front door: the three io_uring system calls as functions, and what the faces (liburing, preload, the C++
+// API) need beside them because a user-space ring has no kernel object behind its file descriptor.
+//
+// Nothing else enters the engine. Every function answers as the kernel does: a value >= 0, or -errno; errno itself is
+// left alone.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "liburing/io_uring.h"
+
+namespace ringside::engine {
+
+struct Ring;
+
+// What the ring's file descriptor is.
+enum class Face : uint8_t {
+    // A sparse memfd: the program maps it itself at IORING_OFF_SQ_RING and so on, as it would a kernel ring. It cannot
+    // be polled; whoever intercepts the program's poll calls asks readiness_fd().
+    mappable,
+    // An eventfd that is readable while completions wait: for callers that let map() give them the memory.
+    pollable,
+};
+
+// io_uring_setup(2). Returns the ring's file descriptor (close-on-exec).
+int setup(unsigned entries, io_uring_params* params, Face face);
+
+// io_uring_enter(2) and io_uring_register(2) by file descriptor (or by registered index, as the flags say).
+int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size);
+int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args);
+
+// The ring behind a file descriptor, or null. The pointer stays good until the ring is closed.
+Ring* find(int fd);
+
+// As enter() above, without the look-up: for a face that keeps the ring at hand.
+int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size);
+
+// The engine's own mapping of a ring's memory, for an mmap offset as the kernel knows them. Null where the kernel's
+// mmap would fail. It goes with the ring: the caller does not unmap it.
+void* map(Ring& ring, uint64_t offset, size_t length);
+
+// Closes the ring: requests in flight are cancelled and gone, and no memory of the program is touched, when it returns.
+// `fd` is one of the ring's descriptors; the ring goes with the last of them (see note_dup).
+int close(int fd);
+
+// For whoever sees the program duplicate a ring's descriptor: `copy` is another name of the ring behind `fd`.
+void note_dup(int fd, int copy);
+
+// A descriptor that is readable while the ring has completions to reap, for the program's poll and epoll calls. The same
+// for each call; owned by the ring.
+int readiness_fd(Ring& ring);
+
+}  // namespace ringside::engine

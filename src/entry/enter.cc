@@ -1,0 +1,100 @@
+// io_uring_enter(2)
+#include <errno.h>
+#include <fcntl.h>
+
+#include "abi/syscall.h"
+#include "entry/engine.h"
+#include "entry/entry.h"
+#include "path/path.h"
+#include "service/helper.h"
+#include "service/poller.h"
+#include "service/sqpoll.h"
+#include "state/registry.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr unsigned known_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
+                                 IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING | IORING_ENTER_ABS_TIMER |
+                                 IORING_ENTER_EXT_ARG_REG | IORING_ENTER_NO_IOWAIT;
+
+// What an fd is that is not one of our rings.
+int not_a_ring(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP; }
+
+// A ring for a single issuer takes submissions from the thread that made it, or enabled it.
+bool wrong_submitter(Ring& ring) {
+    if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
+    const int self = static_cast<int>(abi::syscall(__NR_gettid));
+    if (ring.submitter == 0) ring.submitter = self;
+    return ring.submitter != self;
+}
+
+// Hands what was submitted to the submission thread. Returns to_submit or -errno. Without the lock.
+int enter_sqpoll(Ring& ring, unsigned to_submit, unsigned flags) {
+    if (flags & IORING_ENTER_SQ_WAKEUP) wake_sqpoll(ring);
+    if (flags & IORING_ENTER_SQ_WAIT) {
+        const int result = wait_for_sq_space(ring);
+        if (result < 0) return result;
+    }
+    return static_cast<int>(to_submit);
+}
+
+int submit_here(Ring& ring, unsigned to_submit) {
+    if (wrong_submitter(ring)) return -EEXIST;
+    const int submitted = submit(ring, to_submit);
+    settle_ring(ring);
+    return submitted;
+}
+
+int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
+    if ((ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) && wrong_submitter(ring)) return -EEXIST;
+    WaitArguments wait;
+    const int result = read_wait_arguments(flags, arg, arg_size, wait);
+    return result < 0 ? result : wait_for_completions(ring, min_complete, wait);
+}
+
+// Under the lock.
+int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
+                 size_t arg_size) {
+    int result = 0;
+    if (ring.setup_flags & IORING_SETUP_SQPOLL) {
+        ring.lock.release();
+        result = enter_sqpoll(ring, to_submit, flags);
+        ring.lock.acquire();
+        if (result < 0) return result;
+    } else if (to_submit != 0) {
+        result = submit_here(ring, to_submit);
+        if (result != static_cast<int>(to_submit)) return result;
+    }
+    if (flags & IORING_ENTER_GETEVENTS) {
+        const int reaped = reap_here(ring, min_complete, flags, arg, arg_size);
+        if (result == 0) result = reaped;
+    }
+    return result;
+}
+
+}  // namespace
+
+int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
+    if (flags & ~known_flags) return -EINVAL;
+    const int number = static_cast<int>(fd);
+    Ring* ring = ring_of(number);
+    if (ring == nullptr) return not_a_ring(number);
+    return enter(*ring, to_submit, min_complete, flags, arg, arg_size);
+}
+
+int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
+    if (flags & ~known_flags) return -EINVAL;
+    Guard guard(ring.lock);
+    if (!ring.open || ring.inherited) return -EBADF;
+    if (ring.disabled) return -EBADFD;
+    ++ring.calls;
+    const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
+    // What waits now waits without us.
+    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
+        leave_to_helper(ring);
+    }
+    return result;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,32 @@
+// What the files of this folder share.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "state/ring.h"
+
+namespace ringside::engine {
+
+// How to wait, from the last two arguments of io_uring_enter.
+struct WaitArguments {
+    bool has_timeout = false;
+    bool absolute = false;       // the time-out is a point in time
+    int64_t timeout_ns = 0;
+    int64_t min_wait_ns = 0;     // wait for the full count this long, then for any completion
+    uint64_t mask_address = 0;   // the program's signal mask while waiting
+    uint64_t mask_size = 0;
+};
+
+// Reads them. Returns 0, -EINVAL or -EFAULT.
+int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait);
+
+// Waits until `min_complete` completions are there. Called under the ring's lock, which it releases while it sleeps.
+// Returns 0 or -errno.
+int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait);
+
+// Ends a ring of which nobody holds a descriptor any more.
+void destroy_ring(Ring& ring);
+
+}  // namespace ringside::engine

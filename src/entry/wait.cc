@@ -1,0 +1,120 @@
+// The waiting half of io_uring_enter(2).
+#include <errno.h>
+
+#include "entry/entry.h"
+#include "path/path.h"
+#include "service/poller.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr size_t kernel_sigset_size = 8;
+
+int read_timespec(uint64_t address, int64_t& ns) {
+    __kernel_timespec time;
+    if (read_user(time, address) < 0) return -EFAULT;
+    // A negative or absurd time behaves as the kernel's conversion does: over at once, or never.
+    if (time.tv_sec < 0) {
+        ns = 0;
+    } else if (time.tv_sec >= INT64_MAX / nanoseconds_per_second) {
+        ns = no_deadline;
+    } else {
+        ns = time.tv_sec * nanoseconds_per_second + time.tv_nsec;
+    }
+    return 0;
+}
+
+// The signal mask is only looked at when there is something to wait for, as in the kernel.
+int read_mask(const WaitArguments& wait, sigset_t& mask) {
+    if (wait.mask_size != kernel_sigset_size) return -EINVAL;
+    return read_user(&mask, wait.mask_address, kernel_sigset_size);
+}
+
+// Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
+void catch_up(Ring& ring) {
+    settle_deferred(ring);
+    if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
+}
+
+int64_t deadline_of(const WaitArguments& wait) {
+    if (!wait.has_timeout || wait.timeout_ns == no_deadline) return no_deadline;
+    if (wait.absolute) return wait.timeout_ns;
+    return now_ns(CLOCK_MONOTONIC) + wait.timeout_ns;
+}
+
+int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t* mask) {
+    for (;;) {
+        if (wait_is_over(ring, waiter)) return 0;
+        int64_t left = no_deadline;
+        if (deadline_ns != no_deadline) {
+            left = deadline_ns - now_ns(CLOCK_MONOTONIC);
+            if (left <= 0) return -ETIME;
+        }
+        const int result = sleep_for_events(ring, waiter, left, mask);
+        catch_up(ring);
+        if (result < 0) return wait_is_over(ring, waiter) ? 0 : result;
+    }
+}
+
+}  // namespace
+
+int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait) {
+    wait.absolute = flags & IORING_ENTER_ABS_TIMER;
+    if (!(flags & IORING_ENTER_EXT_ARG)) {
+        wait.mask_address = reinterpret_cast<uintptr_t>(arg);
+        wait.mask_size = arg_size;
+        return 0;
+    }
+    io_uring_getevents_arg extended;
+    if (arg_size != sizeof(extended)) return -EINVAL;
+    if (read_user(extended, reinterpret_cast<uintptr_t>(arg)) < 0) return -EFAULT;
+    wait.mask_address = extended.sigmask;
+    wait.mask_size = extended.sigmask_sz;
+    wait.min_wait_ns = int64_t{extended.min_wait_usec} * 1000;
+    if (extended.ts == 0) return 0;
+    wait.has_timeout = true;
+    return read_timespec(extended.ts, wait.timeout_ns);
+}
+
+int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
+    if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
+    // Nobody else looks for events while the program stays in here: a call that does not sleep looks as well.
+    if (completions_ready(ring) < min_complete || ring.completion.overflow_first != nullptr ||
+        !ring.task_work.empty()) {
+        poll_now(ring);
+        catch_up(ring);
+    }
+    const unsigned ready = completions_ready(ring);
+    if (ready >= min_complete) return 0;
+
+    sigset_t mask = {};
+    if (wait.mask_address != 0) {
+        const int result = read_mask(wait, mask);
+        if (result < 0) return result;
+    }
+    Waiter waiter;
+    waiter.target_tail = ring.completion.published - ready + min_complete;
+    waiter.timeouts_seen = ring.completion.timeouts_fired;
+    enter_wait(ring, waiter);
+    const sigset_t* mask_in_use = wait.mask_address != 0 ? &mask : nullptr;
+    const int64_t deadline_ns = deadline_of(wait);
+    int result;
+    if (wait.min_wait_ns != 0) {
+        const int64_t first_deadline_ns = now_ns(CLOCK_MONOTONIC) + wait.min_wait_ns;
+        result = sleep_until(ring, waiter, first_deadline_ns < deadline_ns ? first_deadline_ns : deadline_ns,
+                             mask_in_use);
+        if (result == -ETIME && first_deadline_ns < deadline_ns) {
+            // From now on anything will do.
+            waiter.target_tail = ring.completion.published - completions_ready(ring) + 1;
+            result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
+        }
+    } else {
+        result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
+    }
+    leave_wait(ring, waiter);
+    // Something to reap outweighs the reason for which the wait ended.
+    return completions_ready(ring) != 0 ? 0 : result;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,83 @@
+// IORING_OP_ASYNC_CANCEL
+#include <errno.h>
+#include <fcntl.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "path/path.h"
+#include "service/cancel.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint32_t known_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY |
+                                 IORING_ASYNC_CANCEL_FD_FIXED | IORING_ASYNC_CANCEL_USERDATA | IORING_ASYNC_CANCEL_OP;
+
+struct Cancel {
+    uint64_t user_data;
+    uint32_t flags;
+    int32_t fd;
+    uint8_t opcode;
+};
+
+bool matches(const Cancel& cancel, const Request& request) {
+    if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
+    const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
+    if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
+    if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
+        if (!(operation_of(request).flags & op_file) || request.sqe_fd != cancel.fd) return false;
+        if (request.has(IOSQE_FIXED_FILE) != bool(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return false;
+    }
+    const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
+    return !by_user_data || request.user_data == cancel.user_data;
+}
+
+Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
+    const auto wanted = [&](const Request& request) {
+        return request.cancel_sequence != sequence && matches(cancel, request);
+    };
+    const bool by_user_data = !(cancel.flags & (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP));
+    return by_user_data ? ring.requests.table.find(cancel.user_data, wanted) : ring.requests.table.find_any(wanted);
+}
+
+long cancel_matches(Ring& ring, const Cancel& cancel) {
+    const bool all = cancel.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+    const uint32_t sequence = ++ring.cancel_sequence;
+    long count = 0;
+    while (Request* target = find_match(ring, cancel, sequence)) {
+        target->cancel_sequence = sequence;
+        const int result = cancel_request(*target);
+        if (!all) return result;
+        if (result != -ENOENT) ++count;
+    }
+    return all ? count : -ENOENT;
+}
+
+}  // namespace
+
+int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
+    if (request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
+    auto& cancel = request.as<Cancel>();
+    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0};
+    if (cancel.flags & ~known_flags) return -EINVAL;
+    if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) && (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
+        return -EINVAL;
+    }
+    if (cancel.flags & IORING_ASYNC_CANCEL_OP) {
+        if (sqe.len >= operation_count) return -EINVAL;
+        cancel.opcode = static_cast<uint8_t>(sqe.len);
+    }
+    return 0;
+}
+
+Outcome async_cancel_issue(Request& request) {
+    auto& cancel = request.as<Cancel>();
+    if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+    if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
+        if (cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED) return request.done(-EBADF);
+        if (abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) < 0) return request.done(-EBADF);
+    }
+    return request.done(cancel_matches(*request.ring, cancel));
+}
+
+}  // namespace ringside::engine

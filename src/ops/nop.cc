@@ -1,0 +1,63 @@
+// IORING_OP_NOP
+#include <errno.h>
+#include <fcntl.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "path/path.h"
+
+namespace ringside::engine {
+namespace {
+
+// Flags that the kernel knows beside the two that the ABI header names.
+constexpr uint32_t nop_file = 1u << 1;          // look up `fd`
+constexpr uint32_t nop_fixed_file = 1u << 2;    // which is an index of a registered file
+constexpr uint32_t nop_fixed_buffer = 1u << 3;  // look up `buf_index`
+constexpr uint32_t nop_task_work = 1u << 4;     // complete by task work
+constexpr uint32_t known_flags = IORING_NOP_INJECT_RESULT | nop_file | nop_fixed_file | nop_fixed_buffer |
+                                 nop_task_work | IORING_NOP_CQE32;
+
+struct Nop {
+    uint32_t flags;
+    int32_t result;
+};
+
+int look_up(const Request& request, uint32_t flags) {
+    if (flags & nop_file) {
+        if (flags & nop_fixed_file) return -EBADF;
+        if (abi::syscall(__NR_fcntl, request.sqe_fd, F_GETFD) < 0) return -EBADF;
+    }
+    return flags & nop_fixed_buffer ? -EFAULT : 0;
+}
+
+}  // namespace
+
+int nop_prep(Request& request, const io_uring_sqe& sqe) {
+    auto& nop = request.as<Nop>();
+    nop.flags = sqe.nop_flags;
+    if (__builtin_expect(nop.flags == 0, 1)) {
+        nop.result = 0;
+        return 0;
+    }
+    if (nop.flags & ~known_flags) return -EINVAL;
+    nop.result = nop.flags & IORING_NOP_INJECT_RESULT ? static_cast<int32_t>(sqe.len) : 0;
+    if (nop.flags & IORING_NOP_CQE32) {
+        if (!(request.ring->setup_flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED))) return -EINVAL;
+        request.extra[0] = sqe.off;
+        request.extra[1] = sqe.addr;
+        request.set(request_big_cqe);
+    }
+    return 0;
+}
+
+Outcome nop_issue(Request& request) {
+    const auto& nop = request.as<Nop>();
+    if (__builtin_expect(nop.flags == 0, 1)) return request.done(0);
+    const int found = look_up(request, nop.flags);
+    const int result = found < 0 ? found : nop.result;
+    if (!(nop.flags & nop_task_work)) return request.done(result);
+    queue_result(request, result);
+    return Outcome::queued;
+}
+
+}  // namespace ringside::engine

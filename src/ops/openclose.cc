@@ -1,0 +1,87 @@
+// IORING_OP_OPENAT and IORING_OP_CLOSE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "ops/user_data.h"
+#include "service/workers.h"
+#include "state/registry.h"
+
+namespace ringside::engine {
+namespace {
+
+struct Open {
+    open_how how;
+    int32_t directory;
+};
+
+struct Close {
+    uint32_t slot;
+};
+
+// What cannot be had from the name cache alone, so that a first attempt without blocking is in vain.
+bool needs_disk(const open_how& how) { return how.flags & (O_TRUNC | O_CREAT | (O_TMPFILE & ~O_DIRECTORY)); }
+
+constexpr uint64_t path_only_flags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
+constexpr uint64_t mode_bits = 07777;
+
+// openat(2) forgives what openat2(2) does not.
+open_how forgiving(uint64_t flags, uint64_t mode) {
+    open_how how = {};
+    how.flags = flags & (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NDELAY | O_NONBLOCK | O_SYNC |
+                         O_DSYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
+                         O_PATH | O_TMPFILE);
+    if (how.flags & O_PATH) how.flags &= path_only_flags;
+    if (how.flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) how.mode = mode & mode_bits;
+    return how;
+}
+
+}  // namespace
+
+int openat_prep(Request& request, const io_uring_sqe& sqe) {
+    if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
+    auto& open = request.as<Open>();
+    open.how = forgiving(sqe.open_flags, sqe.len);
+    open.directory = sqe.fd;
+    const int result = keep_path(request, sqe.addr);
+    if (result < 0) return result;
+    if (sqe.file_index != 0 && (open.how.flags & O_CLOEXEC)) return -EINVAL;
+    return 0;
+}
+
+// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not.
+Outcome openat_issue(Request& request) {
+    const auto& open = request.as<Open>();
+    if (needs_disk(open.how)) return Outcome::punt;
+    open_how how = open.how;
+    how.resolve |= RESOLVE_CACHED;
+    // A FIFO or a device may wait in open(2) for ever.
+    how.flags |= O_NONBLOCK;
+    const long result = abi::syscall(__NR_openat2, open.directory, first_path(request), &how, sizeof(how));
+    if (result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM) return Outcome::punt;
+    if (result >= 0 && !(open.how.flags & O_NONBLOCK)) abi::syscall(__NR_fcntl, result, F_SETFL, open.how.flags);
+    return request.done(result);
+}
+
+Outcome openat_work(Request& request) {
+    const auto& open = request.as<Open>();
+    return request.done(blocking_syscall(__NR_openat, open.directory, reinterpret_cast<long>(first_path(request)),
+                                         static_cast<long>(open.how.flags), static_cast<long>(open.how.mode)));
+}
+
+int close_prep(Request& request, const io_uring_sqe& sqe) {
+    if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
+    request.as<Close>().slot = sqe.file_index;
+    return sqe.file_index != 0 && sqe.fd != 0 ? -EINVAL : 0;
+}
+
+Outcome close_issue(Request& request) {
+    if (request.as<Close>().slot != 0) return request.done(-ENXIO);
+    // A ring is not closed through a ring.
+    if (ring_of(request.sqe_fd) != nullptr) return request.done(-EBADF);
+    return request.done(abi::syscall(__NR_close, request.sqe_fd));
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,52 @@
+#include "ops/operation.h"
+
+#include <errno.h>
+
+#include "ops/ops.h"
+
+namespace ringside::engine {
+namespace {
+
+int refuse_prep(Request&, const io_uring_sqe&) { return -EINVAL; }
+Outcome never_issued(Request& request) { return request.done(-EINVAL); }
+
+}  // namespace
+
+const Operation operations[operation_count] = {
+#define OP(name, since, flags, refuses, prep, issue, work, unpark) \
+    {#name, since, flags, refuses, prep, issue, work, unpark},
+#define NOT_YET(name, since) OP(name, since, op_unsupported, 0, refuse_prep, never_issued, nullptr, nullptr)
+#include "ops/ops.def"
+#undef NOT_YET
+#undef OP
+};
+
+namespace {
+
+// Each row stands at its opcode's place: the n-th row's name is that of opcode n.
+enum Row : unsigned {
+#define OP(name, ...) row_##name,
+#define NOT_YET(name, since) row_##name,
+#include "ops/ops.def"
+#undef NOT_YET
+#undef OP
+    row_count
+};
+static_assert(row_count == operation_count);
+#define OP(name, ...) static_assert(unsigned{row_##name} == unsigned{IORING_OP_##name});
+#define NOT_YET(name, since) OP(name)
+#include "ops/ops.def"
+#undef NOT_YET
+#undef OP
+
+}  // namespace
+
+bool has_refused_field(const io_uring_sqe& sqe, uint32_t refuses) {
+    return ((refuses & field_fd) && sqe.fd != 0) || ((refuses & field_off) && sqe.off != 0) ||
+           ((refuses & field_addr) && sqe.addr != 0) || ((refuses & field_len) && sqe.len != 0) ||
+           ((refuses & field_op_flags) && sqe.rw_flags != 0) || ((refuses & field_buf_index) && sqe.buf_index != 0) ||
+           ((refuses & field_file_index) && sqe.file_index != 0) || ((refuses & field_addr3) && sqe.addr3 != 0) ||
+           ((refuses & field_pad2) && sqe.__pad2[0] != 0);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,69 @@
+// The operation table: one row an opcode, from ops.def.
+#pragma once
+
+#include <stdint.h>
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+// Checks an SQE's fields for this operation and keeps what is needed of them in the request; the SQE is not looked at
+// again. Returns 0 or -errno. May run before the request's file is known.
+using Prep = int (*)(Request&, const io_uring_sqe&);
+
+// Attempts the operation without blocking, under the ring's lock.
+using Issue = Outcome (*)(Request&);
+
+// Does the operation in a worker, where it may block; without the lock. Answers done or wait.
+using Work = Outcome (*)(Request&);
+
+enum OperationFlag : uint32_t {
+    op_file = 1u << 0,           // fd names a file that must exist
+    op_ioprio = 1u << 1,         // ioprio may be set (else -EINVAL)
+    op_iopoll = 1u << 2,         // allowed on a ring with IORING_SETUP_IOPOLL
+    op_buffer_select = 1u << 3,  // IOSQE_BUFFER_SELECT allowed
+    op_poll_in = 1u << 5,        // waits for POLLIN
+    op_poll_out = 1u << 6,       // waits for POLLOUT
+    op_unsupported = 1u << 7,    // known by number, refused
+};
+
+// Fields that a row can refuse: a value other than zero is -EINVAL.
+enum SqeField : uint32_t {
+    field_fd = 1u << 0,
+    field_off = 1u << 1,
+    field_addr = 1u << 2,
+    field_len = 1u << 3,
+    field_op_flags = 1u << 4,
+    field_buf_index = 1u << 5,
+    field_file_index = 1u << 6,
+    field_addr3 = 1u << 7,
+    field_pad2 = 1u << 8,
+};
+
+// Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled.
+using Unpark = void (*)(Request&);
+
+struct Operation {
+    const char* name;      // without IORING_OP_
+    uint16_t since;        // kernel version it appeared in: major * 100 + minor
+    uint32_t flags;        // OperationFlag
+    uint32_t refuses;      // SqeField
+    Prep prep;
+    Issue issue;
+    Work work;             // null where no worker is ever needed
+    Unpark unpark;         // null where requests never park
+};
+
+inline constexpr unsigned operation_count = IORING_OP_PIPE + 1;
+
+extern const Operation operations[operation_count];
+
+inline const Operation& operation_of(const Request& request) { return operations[request.opcode]; }
+
+// The issue of operations that only a worker does.
+inline Outcome always_punt(Request&) { return Outcome::punt; }
+
+// Whether one of the fields that this operation does not use is set.
+bool has_refused_field(const io_uring_sqe& sqe, uint32_t refuses);
+
+}  // namespace ringside::engine

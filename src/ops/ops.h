@@ -1,0 +1,49 @@
+// The functions that the rows of ops.def name, one family a file of the same name.
+#pragma once
+
+#include "ops/operation.h"
+
+namespace ringside::engine {
+
+// --- nop.cc ---------------------------------------------------------------------------------------------------------
+int nop_prep(Request&, const io_uring_sqe&);
+Outcome nop_issue(Request&);
+
+// --- rw.cc ----------------------------------------------------------------------------------------------------------
+int read_prep(Request&, const io_uring_sqe&);
+int write_prep(Request&, const io_uring_sqe&);
+int readv_prep(Request&, const io_uring_sqe&);
+int writev_prep(Request&, const io_uring_sqe&);
+Outcome rw_issue(Request&);
+Outcome rw_work(Request&);
+
+// --- stat_sync.cc ---------------------------------------------------------------------------------------------------
+int fsync_prep(Request&, const io_uring_sqe&);
+Outcome fsync_work(Request&);
+int statx_prep(Request&, const io_uring_sqe&);
+Outcome statx_work(Request&);
+
+// --- openclose.cc ---------------------------------------------------------------------------------------------------
+int openat_prep(Request&, const io_uring_sqe&);
+Outcome openat_issue(Request&);
+Outcome openat_work(Request&);
+int close_prep(Request&, const io_uring_sqe&);
+Outcome close_issue(Request&);
+
+// --- poll.cc --------------------------------------------------------------------------------------------------------
+int poll_add_prep(Request&, const io_uring_sqe&);
+Outcome poll_add_issue(Request&);
+int poll_remove_prep(Request&, const io_uring_sqe&);
+Outcome poll_remove_issue(Request&);
+
+// --- timeout.cc -----------------------------------------------------------------------------------------------------
+int timeout_prep(Request&, const io_uring_sqe&);
+Outcome timeout_issue(Request&);
+int timeout_remove_prep(Request&, const io_uring_sqe&);
+Outcome timeout_remove_issue(Request&);
+
+// --- cancel.cc ------------------------------------------------------------------------------------------------------
+int async_cancel_prep(Request&, const io_uring_sqe&);
+Outcome async_cancel_issue(Request&);
+
+}  // namespace ringside::engine

@@ -1,0 +1,108 @@
+// IORING_OP_POLL_ADD and IORING_OP_POLL_REMOVE
+#include <errno.h>
+#include <poll.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "path/path.h"
+#include "service/cancel.h"
+#include "service/poller.h"
+
+namespace ringside::engine {
+namespace {
+
+// Reported whether asked for or not.
+constexpr uint32_t always_reported = POLLERR | POLLHUP | POLLRDHUP;
+constexpr uint32_t poll_bits = 0xffff;
+
+struct Poll {
+    uint32_t events;
+    bool multishot;
+    bool level;
+};
+
+struct PollRemove {
+    uint64_t target;
+    uint64_t new_user_data;
+    uint32_t events;
+    bool update_events;
+    bool update_user_data;
+};
+
+uint32_t events_of(const io_uring_sqe& sqe) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return sqe.poll32_events << 16 | sqe.poll32_events >> 16;
+#else
+    return sqe.poll32_events;
+#endif
+}
+
+// What of `events` holds now, or -errno.
+long ready_events(int fd, uint32_t events) {
+    pollfd set = {fd, static_cast<short>(events | POLLRDHUP), 0};
+    const timespec at_once = {0, 0};
+    const long count = abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0);
+    if (count < 0) return count;
+    if (set.revents & POLLNVAL) return -EBADF;
+    return static_cast<unsigned short>(set.revents);
+}
+
+Request* find_poll(Ring& ring, uint64_t user_data) {
+    return ring.requests.table.find(user_data, [](const Request& request) {
+        return request.opcode == IORING_OP_POLL_ADD && request.place == Place::armed;
+    });
+}
+
+}  // namespace
+
+int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
+    if (sqe.len & ~(IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL)) return -EINVAL;
+    auto& poll = request.as<Poll>();
+    poll.events = events_of(sqe);
+    poll.multishot = sqe.len & IORING_POLL_ADD_MULTI;
+    poll.level = sqe.len & IORING_POLL_ADD_LEVEL;
+    return poll.multishot && request.has(IOSQE_CQE_SKIP_SUCCESS) ? -EINVAL : 0;
+}
+
+Outcome poll_add_issue(Request& request) {
+    const auto& poll = request.as<Poll>();
+    const uint32_t events = (poll.events & poll_bits) | always_reported;
+    const long ready = ready_events(request.fd, events);
+    if (ready < 0) return request.done(ready);
+    if (ready == 0) return request.wait(events);
+    if (!poll.multishot) return request.done(ready);
+    if (!post_more(request, static_cast<int32_t>(ready), 0)) return request.done(ready);
+    return request.wait(events);
+}
+
+int poll_remove_prep(Request& request, const io_uring_sqe& sqe) {
+    const uint32_t flags = sqe.len;
+    if (flags & ~(IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA | IORING_POLL_ADD_MULTI)) return -EINVAL;
+    if (flags == IORING_POLL_ADD_MULTI) return -EINVAL;
+    auto& remove = request.as<PollRemove>();
+    remove.target = sqe.addr;
+    remove.new_user_data = sqe.off;
+    remove.update_events = flags & IORING_POLL_UPDATE_EVENTS;
+    remove.update_user_data = flags & IORING_POLL_UPDATE_USER_DATA;
+    remove.events = events_of(sqe);
+    if (!remove.update_user_data && remove.new_user_data != 0) return -EINVAL;
+    return !remove.update_events && remove.events != 0 ? -EINVAL : 0;
+}
+
+Outcome poll_remove_issue(Request& request) {
+    const auto& remove = request.as<PollRemove>();
+    Request* target = find_poll(*request.ring, remove.target);
+    if (target == nullptr) return request.done(-ENOENT);
+    if (!remove.update_events && !remove.update_user_data) return request.done(cancel_request(*target));
+
+    // An update is a removal and a new beginning, with the same file.
+    disarm_poll(*target);
+    target->place = Place::path;
+    request.ring->requests.table.remove(*target);
+    if (remove.update_events) target->as<Poll>().events = remove.events;
+    if (remove.update_user_data) target->user_data = remove.new_user_data;
+    queue_issue(*target);
+    return request.done(0);
+}
+
+}  // namespace ringside::engine

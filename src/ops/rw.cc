@@ -1,0 +1,271 @@
+// IORING_OP_READ, WRITE, READV, WRITEV
+//
+// Inline it is one preadv2 or pwritev2 with RWF_NOWAIT. What that answers decides: a file on disk whose data is not in
+// memory goes to a worker, as does one that cannot tell (most file systems' buffered writes); a pipe, a socket or a
+// terminal that is not ready waits for readiness.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "ops/user_data.h"
+#include "path/path.h"
+#include "service/workers.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr unsigned most_iovecs = 1024;
+constexpr int64_t current_position = -1;
+
+// Classes of ioprio_set(2), in the upper three bits of the value.
+constexpr unsigned ioprio_none = 0, ioprio_realtime = 1, ioprio_best_effort = 2, ioprio_idle = 3;
+
+struct Transfer {
+    uint64_t address;    // the buffer, or the array of iovecs
+    int64_t offset;      // or current_position
+    uint32_t length;     // of the buffer, or number of iovecs
+    uint32_t done;       // bytes transferred by earlier attempts
+    int32_t flags;       // RWF_*
+    bool vectored;
+    bool writes;
+    bool kept;           // the iovecs are our copy, in the request's memory
+};
+
+// --- Preparation ----------------------------------------------------------------------------------------------------
+
+// The SQE's fields may not change any more once it is submitted, and nor may iovecs; but copying them costs a system
+// call, so it is put off until the request turns out not to complete inline. A chained or drained one cannot wait.
+bool starts_later(const Request& request) {
+    return request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_IO_DRAIN | request_ordered) ||
+           request.ring->chain.head != nullptr;
+}
+
+int keep_iovecs(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    if (!transfer.vectored || transfer.kept) return 0;
+    const size_t size = transfer.length * sizeof(iovec);
+    void* copy = malloc(size + 1);
+    if (copy == nullptr) return -ENOMEM;
+    if (read_user(copy, transfer.address, size) < 0) {
+        free(copy);
+        return -EFAULT;
+    }
+    request.keep(copy);
+    transfer.kept = true;
+    transfer.address = reinterpret_cast<uintptr_t>(copy);
+    for (unsigned i = 0; i < transfer.length; ++i) {
+        if (static_cast<ssize_t>(static_cast<iovec*>(copy)[i].iov_len) < 0) return -EINVAL;
+    }
+    return 0;
+}
+
+int check_ioprio(uint16_t ioprio) {
+    if (ioprio == 0) return 0;
+    const unsigned level = ioprio & 7;
+    switch (ioprio >> 13) {
+        case ioprio_none: return level != 0 ? -EINVAL : 0;
+        case ioprio_realtime: return abi::syscall(__NR_geteuid) == 0 ? 0 : -EPERM;
+        case ioprio_best_effort:
+        case ioprio_idle: return 0;
+        default: return -EINVAL;
+    }
+}
+
+int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
+    if (sqe.attr_type_mask != 0) return -EINVAL;
+    const int ioprio = check_ioprio(sqe.ioprio);
+    if (ioprio < 0) return ioprio;
+    auto& transfer = request.as<Transfer>();
+    transfer.address = sqe.addr;
+    transfer.offset = static_cast<int64_t>(sqe.off);
+    transfer.length = sqe.len;
+    transfer.done = 0;
+    transfer.flags = sqe.rw_flags;
+    transfer.vectored = vectored;
+    transfer.writes = writes;
+    transfer.kept = false;
+    if (sqe.rw_flags & RWF_NOWAIT) request.set(request_nowait);
+    if (!vectored) return is_user_range(sqe.addr, sqe.len) ? 0 : -EFAULT;
+    if (sqe.len > most_iovecs) return -EINVAL;
+    return starts_later(request) ? keep_iovecs(request) : 0;
+}
+
+// --- The system call ------------------------------------------------------------------------------------------------
+
+// The part of the request that is still to be transferred, as iovecs. For vectored requests after a partial transfer
+// that is an adjusted copy.
+struct Remainder {
+    const iovec* vectors;
+    unsigned count;
+    iovec single;
+};
+
+void skip(iovec* vectors, unsigned count, uint32_t bytes, Remainder& remainder) {
+    unsigned first = 0;
+    while (first < count && bytes >= vectors[first].iov_len) bytes -= static_cast<uint32_t>(vectors[first++].iov_len);
+    remainder.vectors = vectors + first;
+    remainder.count = count - first;
+    if (first < count) {
+        remainder.single = {static_cast<char*>(vectors[first].iov_base) + bytes, vectors[first].iov_len - bytes};
+    }
+}
+
+long transfer_once(const Request& request, const Transfer& transfer, const iovec* vectors, unsigned count, int flags,
+                   bool may_block) {
+    const int64_t offset =
+        transfer.offset == current_position ? current_position : transfer.offset + int64_t{transfer.done};
+    const long call = transfer.writes ? __NR_pwritev2 : __NR_preadv2;
+    const auto address = reinterpret_cast<long>(vectors);
+    const auto make = [&](int64_t at) {
+        // The kernel takes the offset in two halves, of which on 64 bits the first is the whole.
+        return may_block ? blocking_syscall(call, request.fd, address, count, at, 0, flags)
+                         : abi::syscall(call, request.fd, address, count, at, 0, flags);
+    };
+    const long result = make(offset);
+    // A stream has no positions; io_uring ignores the offset there.
+    return result == -ESPIPE && offset != current_position ? make(current_position) : result;
+}
+
+// Transfers what is left, in one call. Returns what the call returned.
+long transfer_rest(Request& request, int extra_flags, bool may_block) {
+    auto& transfer = request.as<Transfer>();
+    const int flags = transfer.flags | extra_flags;
+    if (!transfer.vectored) {
+        const iovec rest = {user_pointer(transfer.address + transfer.done), transfer.length - transfer.done};
+        return transfer_once(request, transfer, &rest, 1, flags, may_block);
+    }
+    if (transfer.done == 0) {
+        return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags, may_block);
+    }
+    // Only a request that holds its own copy of the iovecs gets this far, so the first may be shortened in place.
+    auto* vectors = user_pointer<iovec>(transfer.address);
+    Remainder remainder = {};
+    skip(vectors, transfer.length, transfer.done, remainder);
+    if (remainder.count == 0) return 0;
+    auto* first = const_cast<iovec*>(remainder.vectors);
+    const iovec whole = *first;
+    *first = remainder.single;
+    const long result = transfer_once(request, transfer, first, remainder.count, flags, may_block);
+    *first = whole;
+    return result;
+}
+
+uint64_t wanted_bytes(const Transfer& transfer) {
+    if (!transfer.vectored) return transfer.length;
+    uint64_t sum = 0;
+    const auto* vectors = user_pointer<const iovec>(transfer.address);
+    for (unsigned i = 0; i < transfer.length; ++i) sum += vectors[i].iov_len;
+    return sum;
+}
+
+// The end of a request. Less than was asked for severs a chain, though it is no error.
+Outcome complete(Request& request, long last) {
+    auto& transfer = request.as<Transfer>();
+    const long result = last < 0 && transfer.done != 0 ? transfer.done : last < 0 ? last : last + transfer.done;
+    if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
+        if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
+    }
+    return request.done(result);
+}
+
+// --- Attempts -------------------------------------------------------------------------------------------------------
+
+bool is_on_disk(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) != 0) return false;
+    return S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode);
+}
+
+uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
+
+bool is_ready(Request& request) {
+    pollfd set = {request.fd, static_cast<short>(wanted_readiness(request.as<Transfer>())), 0};
+    const timespec at_once = {0, 0};
+    return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
+}
+
+// A file that does not know RWF_NOWAIT and is not on disk: a terminal, inotify, an old kernel's eventfd. If it is ready
+// the plain call will not wait; if it is non-blocking by itself, not being ready is its answer.
+Outcome attempt_without_nowait(Request& request) {
+    if (is_ready(request) || (abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_NONBLOCK)) {
+        return complete(request, transfer_rest(request, 0, false));
+    }
+    return request.wait(wanted_readiness(request.as<Transfer>()));
+}
+
+// Nothing more goes without waiting: who waits, and for what?
+Outcome put_off(Request& request, long reason) {
+    if (request.has(request_nowait)) return complete(request, reason);
+    const int kept = keep_iovecs(request);
+    if (kept < 0) return complete(request, kept);
+    if (is_on_disk(request.fd)) {
+        request.set(request_bounded);
+        return Outcome::punt;
+    }
+    return reason == -EOPNOTSUPP ? attempt_without_nowait(request)
+                                 : request.wait(wanted_readiness(request.as<Transfer>()));
+}
+
+// An iovec array that cannot be read is found out by the call that was to use it. In the kernel that is an error of the
+// submission, which ends the batch, and not of the transfer.
+void tell_bad_iovecs(Request& request, long result) {
+    auto& transfer = request.as<Transfer>();
+    if (result != -EFAULT && result != -EINVAL) return;
+    if (transfer.vectored && !transfer.kept && keep_iovecs(request) < 0) request.ring->batch_failed = true;
+}
+
+// A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
+// rest is not in memory.
+bool may_have_more(Request& request, long got) {
+    auto& transfer = request.as<Transfer>();
+    if (got <= 0) return false;
+    if (!transfer.vectored) return transfer.done + got < transfer.length && is_on_disk(request.fd);
+    return is_on_disk(request.fd) && keep_iovecs(request) == 0 &&
+           static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
+}
+
+}  // namespace
+
+int read_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, false, false); }
+int write_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, false, true); }
+int readv_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, false); }
+int writev_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, true); }
+
+Outcome rw_issue(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    for (;;) {
+        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (got == -EINTR) continue;
+        if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
+        if (__builtin_expect(got < 0, 0)) tell_bad_iovecs(request, got);
+        if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
+            transfer.done += static_cast<uint32_t>(got);
+            continue;
+        }
+        return complete(request, got);
+    }
+}
+
+// A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
+// cannot be polled: it waits for readiness rather than in a thread, where it can.
+Outcome rw_work(Request& request) {
+    if (!request.has(request_bounded) && !is_on_disk(request.fd)) {
+        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got);
+        if (!is_ready(request)) {
+            if (request.has(request_nowait)) return complete(request, -EAGAIN);
+            return request.wait(wanted_readiness(request.as<Transfer>()));
+        }
+    }
+    return complete(request, transfer_rest(request, 0, true));
+}
+
+}  // namespace ringside::engine

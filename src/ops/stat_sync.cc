@@ -1,0 +1,59 @@
+// IORING_OP_FSYNC and IORING_OP_STATX: only a worker can tell how long they take.
+#include <errno.h>
+#include <fcntl.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "ops/user_data.h"
+#include "service/workers.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+struct Fsync {
+    uint32_t flags;
+};
+
+struct Statx {
+    int32_t directory;
+    uint32_t mask;
+    uint32_t flags;
+    uint64_t buffer;
+    bool by_descriptor;  // no path was given
+};
+
+}  // namespace
+
+int fsync_prep(Request& request, const io_uring_sqe& sqe) {
+    if (sqe.fsync_flags & ~IORING_FSYNC_DATASYNC) return -EINVAL;
+    request.as<Fsync>().flags = sqe.fsync_flags;
+    request.set(request_bounded);
+    return 0;
+}
+
+Outcome fsync_work(Request& request) {
+    const bool data_only = request.as<Fsync>().flags & IORING_FSYNC_DATASYNC;
+    return request.done(blocking_syscall(data_only ? __NR_fdatasync : __NR_fsync, request.fd));
+}
+
+int statx_prep(Request& request, const io_uring_sqe& sqe) {
+    if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
+    auto& statx = request.as<Statx>();
+    statx = {sqe.fd, sqe.len, sqe.statx_flags, sqe.addr2, false};
+    const bool may_be_empty = statx.flags & AT_EMPTY_PATH;
+    if (may_be_empty && sqe.addr == 0) {
+        statx.by_descriptor = true;
+        return 0;
+    }
+    return keep_path(request, sqe.addr, may_be_empty);
+}
+
+Outcome statx_work(Request& request) {
+    const auto& statx = request.as<Statx>();
+    const char* path = statx.by_descriptor ? "" : first_path(request);
+    return request.done(blocking_syscall(__NR_statx, statx.directory, reinterpret_cast<long>(path), statx.flags,
+                                         statx.mask, static_cast<long>(statx.buffer)));
+}
+
+}  // namespace ringside::engine

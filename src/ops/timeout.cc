@@ -1,0 +1,158 @@
+// IORING_OP_TIMEOUT and IORING_OP_TIMEOUT_REMOVE
+#include <errno.h>
+
+#include "ops/ops.h"
+#include "path/path.h"
+#include "service/cancel.h"
+#include "service/poller.h"
+#include "service/timers.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+struct Timeout {
+    int64_t time_ns;   // relative or absolute, as the flags say
+    uint32_t flags;
+    uint32_t count;    // completions after which it ends, or repetitions of a multishot
+};
+
+struct TimeoutRemove {
+    uint64_t target;
+    int64_t time_ns;
+    uint32_t flags;
+};
+
+bool more_than_one_clock(uint32_t flags) {
+    return (flags & IORING_TIMEOUT_CLOCK_MASK) == IORING_TIMEOUT_CLOCK_MASK;
+}
+
+clockid_t clock_of(uint32_t flags) {
+    if (flags & IORING_TIMEOUT_BOOTTIME) return CLOCK_BOOTTIME;
+    return flags & IORING_TIMEOUT_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+}
+
+int read_time(uint64_t address, int64_t& time_ns) {
+    __kernel_timespec time;
+    if (read_user(time, address) < 0) return -EFAULT;
+    if (time.tv_sec < 0 || time.tv_nsec < 0) return -EINVAL;
+    const bool too_far = time.tv_sec >= no_deadline / nanoseconds_per_second - 1;
+    time_ns = too_far ? no_deadline : time.tv_sec * nanoseconds_per_second + time.tv_nsec;
+    return 0;
+}
+
+int64_t deadline(int64_t time_ns, uint32_t flags) {
+    if (flags & IORING_TIMEOUT_ABS) return time_ns;
+    const int64_t now = now_ns(clock_of(flags));
+    return time_ns > no_deadline - now ? no_deadline : now + time_ns;
+}
+
+void expired(Request& request);
+
+int set_timer(Request& request, int64_t time_ns, uint32_t flags) {
+    Ring& ring = *request.ring;
+    const int result = ring.timers.add(request, clock_of(flags), deadline(time_ns, flags), expired);
+    if (result < 0) return result;
+    request.place = Place::timer;
+    ring.requests.table.insert(request);
+    // Whoever sleeps for this ring may have gone to sleep for longer.
+    wake_leader(ring);
+    return 0;
+}
+
+bool repeats(Timeout& timeout) {
+    if (!(timeout.flags & IORING_TIMEOUT_MULTISHOT)) return false;
+    return timeout.count == 0 || --timeout.count != 0;
+}
+
+void expired(Request& request) {
+    auto& timeout = request.as<Timeout>();
+    ++request.ring->completion.timeouts_fired;
+    if (repeats(timeout) && post_more(request, -ETIME, 0) && set_timer(request, timeout.time_ns, timeout.flags) == 0) {
+        return;
+    }
+    // With ETIME_SUCCESS the time being up is what was wanted: no chain is severed.
+    request.res = -ETIME;
+    if (!(timeout.flags & IORING_TIMEOUT_ETIME_SUCCESS)) request.fail();
+    finish(request);
+}
+
+void counted(Request& request) {
+    ++request.ring->completion.timeouts_fired;
+    queue_result(request, 0);
+}
+
+// Keeps the list in the order in which the counts are reached.
+void insert_counted(Ring& ring, Request& request) {
+    auto& list = ring.timers.counted;
+    Request* before = nullptr;
+    for (Request* at = list.first(); at != nullptr; at = list.after(*at)) {
+        if (static_cast<int>(at->wait_events - request.wait_events) > 0) break;
+        before = at;
+    }
+    list.insert_after(request, before);
+    request.set(request_counted);
+    ring.timers.counted_expired = counted;
+}
+
+Request* find_timeout(Ring& ring, uint64_t user_data) {
+    return ring.requests.table.find(user_data, [](const Request& request) {
+        return request.opcode == IORING_OP_TIMEOUT && request.place == Place::timer;
+    });
+}
+
+int update_timeout(Request& target, const TimeoutRemove& update) {
+    auto& timeout = target.as<Timeout>();
+    target.ring->timers.take_out(target);
+    // An updated time-out keeps its clock and counts no completions any more.
+    const uint32_t clock = timeout.flags & IORING_TIMEOUT_CLOCK_MASK;
+    timeout.count = 0;
+    timeout.time_ns = update.time_ns;
+    timeout.flags = (timeout.flags & ~IORING_TIMEOUT_ABS) | (update.flags & IORING_TIMEOUT_ABS);
+    return set_timer(target, update.time_ns, clock | (update.flags & IORING_TIMEOUT_ABS));
+}
+
+}  // namespace
+
+int timeout_prep(Request& request, const io_uring_sqe& sqe) {
+    constexpr uint32_t known = IORING_TIMEOUT_ABS | IORING_TIMEOUT_CLOCK_MASK | IORING_TIMEOUT_ETIME_SUCCESS |
+                               IORING_TIMEOUT_MULTISHOT;
+    const uint32_t flags = sqe.timeout_flags;
+    if (sqe.len != 1 || (flags & ~known) || more_than_one_clock(flags)) return -EINVAL;
+    if ((flags & IORING_TIMEOUT_MULTISHOT) && (flags & IORING_TIMEOUT_ABS)) return -EINVAL;
+    auto& timeout = request.as<Timeout>();
+    timeout.flags = flags;
+    timeout.count = static_cast<uint32_t>(sqe.off);
+    return read_time(sqe.addr, timeout.time_ns);
+}
+
+Outcome timeout_issue(Request& request) {
+    const auto& timeout = request.as<Timeout>();
+    Ring& ring = *request.ring;
+    if (timeout.count != 0 && !(timeout.flags & IORING_TIMEOUT_MULTISHOT)) {
+        request.wait_events = ring.completion.published - ring.completion.timeouts_fired + timeout.count;
+        insert_counted(ring, request);
+    }
+    const int result = set_timer(request, timeout.time_ns, timeout.flags);
+    return result < 0 ? request.done(result) : Outcome::queued;
+}
+
+int timeout_remove_prep(Request& request, const io_uring_sqe& sqe) {
+    if (request.has(IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT)) return -EINVAL;
+    auto& remove = request.as<TimeoutRemove>();
+    remove.target = sqe.addr;
+    remove.flags = sqe.timeout_flags;
+    if (!(remove.flags & IORING_TIMEOUT_UPDATE_MASK)) return remove.flags != 0 ? -EINVAL : 0;
+    if (remove.flags & ~(IORING_TIMEOUT_UPDATE_MASK | IORING_TIMEOUT_ABS)) return -EINVAL;
+    return read_time(sqe.addr2, remove.time_ns);
+}
+
+Outcome timeout_remove_issue(Request& request) {
+    const auto& remove = request.as<TimeoutRemove>();
+    Request* target = find_timeout(*request.ring, remove.target);
+    if (target == nullptr) return request.done(-ENOENT);
+    const bool update = remove.flags & IORING_TIMEOUT_UPDATE_MASK;
+    return request.done(update ? update_timeout(*target, remove) : cancel_request(*target));
+}
+
+}  // namespace ringside::engine

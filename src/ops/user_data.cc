@@ -1,0 +1,72 @@
+#include "ops/user_data.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr size_t longest_path = 4096;  // with its end
+constexpr uint64_t page = 4096;
+
+#if defined(__x86_64__)
+constexpr uint64_t user_limit = (uint64_t{1} << 47) - page;
+#else
+constexpr uint64_t user_limit = uint64_t{1} << 48;
+#endif
+
+// Reads a string of unknown length: never beyond the page in which it ends. Returns its length with the end, or -errno.
+long read_string(char* to, uint64_t from) {
+    size_t length = 0;
+    while (length < longest_path) {
+        const uint64_t at = from + length;
+        size_t now = page - at % page;
+        if (now > longest_path - length) now = longest_path - length;
+        if (read_user(to + length, at, now) < 0) return -EFAULT;
+        const void* end = memchr(to + length, 0, now);
+        if (end != nullptr) return static_cast<const char*>(end) - to + 1;
+        length += now;
+    }
+    return -ENAMETOOLONG;
+}
+
+long read_path(char* to, uint64_t from, bool may_be_empty) {
+    const long length = read_string(to, from);
+    return length == 1 && !may_be_empty ? -ENOENT : length;
+}
+
+int keep_copy(Request& request, const char* text, size_t length) {
+    void* copy = malloc(length);
+    if (copy == nullptr) return -ENOMEM;
+    memcpy(copy, text, length);
+    request.keep(copy);
+    return 0;
+}
+
+}  // namespace
+
+bool is_user_range(uint64_t address, uint64_t length) {
+    return address <= user_limit && length <= user_limit - address;
+}
+
+int keep_path(Request& request, uint64_t address, bool may_be_empty) {
+    char text[longest_path];
+    const long length = read_path(text, address, may_be_empty);
+    return length < 0 ? static_cast<int>(length) : keep_copy(request, text, static_cast<size_t>(length));
+}
+
+int keep_two_paths(Request& request, uint64_t first, uint64_t second, bool first_may_be_empty) {
+    char text[2 * longest_path];
+    const long first_length = read_path(text, first, first_may_be_empty);
+    if (first_length < 0) return static_cast<int>(first_length);
+    const long second_length = read_path(text + first_length, second, false);
+    if (second_length < 0) return static_cast<int>(second_length);
+    return keep_copy(request, text, static_cast<size_t>(first_length + second_length));
+}
+
+const char* second_path(const Request& request) { return first_path(request) + strlen(first_path(request)) + 1; }
+
+}  // namespace ringside::engine

@@ -1,0 +1,79 @@
+// Stage 2: an SQE becomes a request, or is turned down. The order of the checks is the kernel's, since it decides which
+// of two errors the program sees.
+#include <errno.h>
+
+#include "path/path.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint32_t known_flags = IOSQE_FIXED_FILE | IOSQE_IO_DRAIN | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC |
+                                 IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+constexpr uint32_t rare_flags = IOSQE_IO_DRAIN | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+
+// Draining a request in the middle of a chain drains its whole chain, and what comes after the chain.
+void begin_drain(Ring& ring) {
+    ring.drain.active = true;
+    if (ring.chain.head != nullptr) {
+        ring.chain.head->set(IOSQE_IO_DRAIN | request_ordered);
+        ring.drain.next_too = true;
+    }
+}
+
+int admit_rare_flags(Request& request, const Operation& operation) {
+    if (request.flags & 0xff & ~known_flags) return -EINVAL;
+    Ring& ring = *request.ring;
+    if (request.has(IOSQE_BUFFER_SELECT) && !(operation.flags & op_buffer_select)) return -EOPNOTSUPP;
+    if (request.has(IOSQE_CQE_SKIP_SUCCESS)) ring.drain.disabled = true;
+    if (request.has(IOSQE_IO_DRAIN)) {
+        if (ring.drain.disabled) return -EOPNOTSUPP;
+        begin_drain(ring);
+    }
+    return 0;
+}
+
+// While something drains, everything takes the way through the drain queue.
+void follow_drain(Request& request) {
+    Drain& drain = request.ring->drain;
+    if (drain.active) request.set(request_ordered);
+    if (drain.next_too && request.ring->chain.head == nullptr) {
+        drain.next_too = false;
+        drain.active = true;
+        request.set(IOSQE_IO_DRAIN | request_ordered);
+    }
+}
+
+}  // namespace
+
+int admit(Request& request, const io_uring_sqe& sqe) {
+    request.link = nullptr;
+    request.user_data = sqe.user_data;
+    request.flags = sqe.flags;
+    request.res = 0;
+    request.cqe_flags = 0;
+    request.opcode = sqe.opcode;
+    request.place = Place::path;
+    request.buf_index = sqe.buf_index;
+    request.sqe_fd = sqe.fd;
+    request.personality = sqe.personality;
+
+    if (sqe.opcode >= operation_count) {
+        request.opcode = IORING_OP_NOP;
+        return -EINVAL;
+    }
+    const Ring& ring = *request.ring;
+    const Operation& operation = operations[sqe.opcode];
+    if (__builtin_expect(sqe.flags & (rare_flags | ~known_flags), 0)) {
+        const int result = admit_rare_flags(request, operation);
+        if (result < 0) return result;
+    }
+    if (__builtin_expect(ring.drain.active || ring.drain.next_too, 0)) follow_drain(request);
+    if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
+    if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
+    // No credentials are registered yet that it could name.
+    if (sqe.personality != 0) return -EINVAL;
+    if (operation.refuses != 0 && has_refused_field(sqe, operation.refuses)) return -EINVAL;
+    return operation.prep(request, sqe);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,146 @@
+// Stage 3: order. Chains of linked requests, and IOSQE_IO_DRAIN.
+//
+// A chain is collected until its last SQE, then its head is issued; each further request is issued when the one before
+// it is done. A request that cannot be admitted does not break the chain while it is being collected: the head is
+// marked as failed, and the whole chain ends when it is complete, as in the kernel.
+#include <errno.h>
+
+#include "path/path.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint32_t link_flags = IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+
+void fail_with(Request& request, int error) {
+    request.fail();
+    request.res = error;
+}
+
+unsigned chain_length(const Request& head) {
+    unsigned length = 0;
+    for (const Request* at = &head; at != nullptr; at = at->link) ++length;
+    return length;
+}
+
+// Draining waits until nothing is in flight but what is held back itself.
+bool others_in_flight(const Ring& ring) { return ring.requests.in_use() != ring.drain.held_count; }
+
+void hold_back(Request& request) {
+    Drain& drain = request.ring->drain;
+    for (Request* at = &request; at != nullptr; at = at->link) at->place = Place::chain;
+    request.place = Place::drained;
+    drain.held.push(request);
+    drain.held_count += chain_length(request);
+    const bool drains = request.has(IOSQE_IO_DRAIN);
+    release_drained(*request.ring);
+    // Released at once, and nothing behind it has to wait for it: the queue is out of use again.
+    if (!drains && drain.held.empty()) drain.active = false;
+}
+
+// The slow way: a head that failed, that must not be tried inline, or that has to drain.
+void route_aside(Request& request) {
+    if (request.has(request_failed)) {
+        // Nothing of it ran, so not even a hard link holds.
+        request.clear(IOSQE_IO_HARDLINK);
+        if (request.link != nullptr) request.set(IOSQE_IO_LINK);
+        finish(request);
+    } else if (request.ring->drain.active) {
+        request.clear(request_ordered);
+        hold_back(request);
+    } else {
+        punt(request);
+    }
+}
+
+void start(Request& head) {
+    if (__builtin_expect(head.has(IOSQE_ASYNC | request_ordered | request_failed), 0)) {
+        route_aside(head);
+    } else {
+        issue(head);
+    }
+}
+
+void append(ChainHead& chain, Request& request) {
+    chain.last->link = &request;
+    chain.last = &request;
+    request.place = Place::chain;
+}
+
+// The rest of a chain after a failure: each ends with -ECANCELED, or with its own error if it had one already.
+void cancel_rest(Request& request) {
+    Request* rest = request.link;
+    const bool silent = request.has(request_skip_links);
+    while (rest != nullptr) {
+        Request* next = rest->link;
+        rest->link = nullptr;
+        if (silent) {
+            rest->set(request_no_cqe);
+        } else {
+            rest->clear(IOSQE_CQE_SKIP_SUCCESS);
+        }
+        queue_result(*rest, rest->has(request_failed) ? rest->res : -ECANCELED);
+        rest = next;
+    }
+}
+
+}  // namespace
+
+void route(Request& request, int admitted) {
+    ChainHead& chain = request.ring->chain;
+    if (__builtin_expect(admitted < 0, 0)) {
+        fail_with(request, admitted);
+        if (chain.head != nullptr && !chain.head->has(request_failed)) fail_with(*chain.head, -ECANCELED);
+    }
+    if (chain.head != nullptr) {
+        append(chain, request);
+        if (request.has(link_flags)) return;
+        Request& head = *chain.head;
+        chain.head = nullptr;
+        start(head);
+    } else if (__builtin_expect(request.has(link_flags), 0)) {
+        chain.head = chain.last = &request;
+        request.place = Place::chain;
+    } else {
+        start(request);
+    }
+}
+
+void close_chain(Ring& ring) {
+    if (__builtin_expect(ring.chain.head == nullptr, 1)) return;
+    Request& head = *ring.chain.head;
+    ring.chain.head = nullptr;
+    // The kernel hands a chain without an end to a worker.
+    route_aside(head);
+}
+
+void advance_chain(Request& request) {
+    if (request.link == nullptr) return;
+    if (request.has(request_failed) && !request.has(IOSQE_IO_HARDLINK)) {
+        cancel_rest(request);
+    } else {
+        queue_issue(*request.link);
+    }
+    request.link = nullptr;
+}
+
+void release_drained(Ring& ring) {
+    Drain& drain = ring.drain;
+    bool drain_seen = false, first = true;
+    while (Request* head = drain.held.front()) {
+        drain_seen |= head->has(IOSQE_IO_DRAIN);
+        if ((drain_seen || first) && others_in_flight(ring)) return;
+        drain.held.pop();
+        drain.held_count -= chain_length(*head);
+        queue_issue(*head);
+        first = false;
+    }
+}
+
+Request* take_drained(Ring& ring) {
+    Request* head = ring.drain.held.pop();
+    if (head != nullptr) ring.drain.held_count -= chain_length(*head);
+    return head;
+}
+
+}  // namespace ringside::engine

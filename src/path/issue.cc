@@ -1,0 +1,87 @@
+// Stage 4: the file is looked up and the operation attempted. Only this file calls an operation's issue.
+#include <errno.h>
+
+#include "path/path.h"
+#include "service/poller.h"
+
+namespace ringside::engine {
+namespace {
+
+// The fork in the way of a request.
+void settle(Request& request, Outcome outcome) {
+    switch (outcome) {
+        case Outcome::done: finish(request); break;
+        case Outcome::wait: arm(request); break;
+        case Outcome::punt: punt(request); break;
+        case Outcome::queued: break;
+    }
+}
+
+// What is in line now; what that puts in line comes after the next publish().
+void run_task_work(Ring& ring) {
+    RequestQueue work = ring.task_work.take_all();
+    while (Request* request = work.pop()) {
+        if (request->has(request_has_result)) {
+            finish(*request);
+        } else if (request->has(IOSQE_ASYNC)) {
+            punt(*request);
+        } else {
+            issue(*request);
+        }
+    }
+}
+
+}  // namespace
+
+void issue(Request& request) {
+    request.place = Place::path;
+    const int resolved = resolve_file(request);
+    if (__builtin_expect(resolved < 0, 0)) return finish(request, resolved);
+    settle(request, operation_of(request).issue(request));
+}
+
+int resolve_file(Request& request) {
+    if (!(operation_of(request).flags & op_file) || request.has(request_pinned)) return 0;
+    if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
+    // Whether a plain descriptor is one, the operation's system call finds out.
+    request.fd = request.sqe_fd;
+    return 0;
+}
+
+bool issue_again(Request& request) {
+    const Outcome outcome = operation_of(request).issue(request);
+    if (outcome == Outcome::wait) return false;
+    disarm_poll(request);
+    settle(request, outcome);
+    return true;
+}
+
+void queue_issue(Request& request) {
+    request.place = Place::task_work;
+    request.ring->task_work.push(request);
+}
+
+void queue_result(Request& request, long result) {
+    request.set(request_has_result);
+    request.res = static_cast<int32_t>(result);
+    if (result < 0) request.fail();
+    queue_issue(request);
+}
+
+void settle_ring(Ring& ring) {
+    if (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) {
+        publish(ring);
+    } else {
+        settle_deferred(ring);
+    }
+}
+
+void settle_deferred(Ring& ring) {
+    publish(ring);
+    while (!ring.task_work.empty()) {
+        run_task_work(ring);
+        publish(ring);
+    }
+}
+
+}  // namespace ringside::engine

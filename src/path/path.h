@@ -1,0 +1,116 @@
+// The way of a request, stage by stage. Each stage is one file of this folder; docs/request.md tells the story.
+//
+// All of it runs under the ring's lock.
+#pragma once
+
+#include "ops/operation.h"
+#include "state/request.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+
+// --- fetch.cc -------------------------------------------------------------------------------------------------------
+
+// Takes up to `to_submit` entries from the SQ through admit, chain and issue, and publishes what completed. Returns how
+// many entries were consumed, or -errno when it could not begin.
+int submit(Ring& ring, unsigned to_submit);
+
+// How many entries the program has queued: its tail against our head, bounded by the size of the SQ.
+unsigned queued_entries(const Ring& ring);
+
+// --- admit.cc -------------------------------------------------------------------------------------------------------
+
+// Fills a fresh request from its SQE and lets the operation check its fields. Returns 0 or -errno.
+int admit(Request& request, const io_uring_sqe& sqe);
+
+// --- chain.cc -------------------------------------------------------------------------------------------------------
+
+// Takes an admitted request (or one that failed to be admitted, with the error): collects chains, holds back what has
+// to drain, and issues what may go.
+void route(Request& request, int admitted);
+
+// Ends a chain that the batch left open.
+void close_chain(Ring& ring);
+
+// What follows a finished request: the next of its chain is made ready, or the rest of the chain is cancelled.
+void advance_chain(Request& request);
+
+// Lets drained requests go whose time has come.
+void release_drained(Ring& ring);
+
+// Takes the first request out of the drain queue, for a ring that is being closed; null when there is none.
+Request* take_drained(Ring& ring);
+
+// --- issue.cc -------------------------------------------------------------------------------------------------------
+
+// Looks up the file and attempts the operation; the outcome decides where the request goes.
+void issue(Request& request);
+
+// Finds what the request's system calls will be made on. Returns 0 or -errno.
+int resolve_file(Request& request);
+
+// A further attempt of a request whose file is known already. Returns false if it still has to wait.
+bool issue_again(Request& request);
+
+// Publishes what completed and does the work that was put off (chains' next requests, results from elsewhere), until
+// nothing of either is left. On a ring with IORING_SETUP_DEFER_TASKRUN the second is the waiting submitter's alone.
+void settle_ring(Ring& ring);
+void settle_deferred(Ring& ring);
+
+// Puts a request in line for that: to be issued, or (with a result) to be finished.
+void queue_issue(Request& request);
+void queue_result(Request& request, long result);
+
+// --- arm.cc ---------------------------------------------------------------------------------------------------------
+
+// The operation would block until its file is ready: wait for that.
+void arm(Request& request);
+
+// The file may be ready: try again. Called by the poller; takes the request off its list if it is done waiting.
+bool retry_armed(Request& request);
+
+// --- punt.cc --------------------------------------------------------------------------------------------------------
+
+// Only a thread can do it: hand it to a worker.
+void punt(Request& request);
+
+// The worker's side, called without the lock.
+void run_in_worker(Request& request);
+
+// Gives the request a descriptor of its own to the file it works on, so that the program may close its. Returns 0 or
+// -errno; does nothing for a request that holds its file already.
+int pin_file(Request& request);
+
+// --- finish.cc ------------------------------------------------------------------------------------------------------
+
+// The operation is done (or failed, or was cancelled): posts its CQE, cleans up, advances its chain, and gives the
+// request back. The request is gone afterwards.
+void finish(Request& request);
+void finish(Request& request, long result);
+
+// Posts a CQE with IORING_CQE_F_MORE of a request that goes on. Returns false if the CQ was full: the request then has
+// to end.
+bool post_more(Request& request, int32_t result, uint32_t flags);
+
+// --- post.cc --------------------------------------------------------------------------------------------------------
+
+// Writes a CQE, or keeps it as overflow. It is visible to the program with the next publish(). Returns false if it
+// overflowed.
+bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
+
+// Makes the CQEs written so far visible and tells those who wait for them.
+void publish(Ring& ring);
+
+// Moves overflowed CQEs into the ring as far as there is room now.
+void flush_overflow(Ring& ring);
+
+// CQEs that the program has not consumed yet, by the shared indices.
+unsigned completions_ready(Ring& ring);
+
+void drop_overflow(Ring& ring);
+
+// Sets and clears flags in the SQ's flags word.
+void set_sq_flag(Ring& ring, uint32_t flag);
+void clear_sq_flag(Ring& ring, uint32_t flag);
+
+}  // namespace ringside::engine

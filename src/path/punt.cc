@@ -1,0 +1,71 @@
+// Stage 5b: only a thread can tell how long it takes, so a worker makes the system call.
+#include <errno.h>
+
+#include "path/path.h"
+#include "service/workers.h"
+#include "state/fds.h"
+
+namespace ringside::engine {
+namespace {
+
+bool holds_its_file(const Request& request) {
+    return request.has(request_pinned | IOSQE_FIXED_FILE) || !(operation_of(request).flags & op_file);
+}
+
+// What a worker has done comes back to the path.
+void take_from_worker(Request& request, Outcome outcome) {
+    Ring& ring = *request.ring;
+    --ring.worker_jobs;
+    if (ring.closing) request.set(request_no_cqe);
+    if (outcome == Outcome::wait) {
+        ring.closing ? finish(request, -ECANCELED) : arm(request);
+    } else if ((ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) && !ring.closing) {
+        request.set(request_has_result);
+        queue_issue(request);
+        wake_leader(ring);
+    } else {
+        finish(request);
+    }
+}
+
+}  // namespace
+
+int pin_file(Request& request) {
+    if (holds_its_file(request)) return 0;
+    const int own = duplicate_high(request.fd);
+    // At the descriptor limit the program's own number has to do: the request only loses its hold on the file.
+    if (own < 0) return own;
+    request.fd = own;
+    request.set(request_pinned);
+    return 0;
+}
+
+void punt(Request& request) {
+    const Operation& operation = operation_of(request);
+    request.clear(IOSQE_ASYNC);
+    if (operation.work == nullptr) return queue_issue(request);
+    // One that was never issued has not looked at its file yet.
+    const int resolved = resolve_file(request);
+    if (resolved < 0) return finish(request, resolved);
+    if (pin_file(request) == -EBADF) return finish(request, -EBADF);
+    request.place = Place::worker;
+    Ring& ring = *request.ring;
+    ring.requests.table.insert(request);
+    ++ring.worker_jobs;
+    if (queue_for_worker(request)) return;
+    // No thread to be had: better late than never.
+    const Outcome outcome = operation.work(request);
+    take_from_worker(request, outcome);
+}
+
+void run_in_worker(Request& request) {
+    const Outcome outcome = operation_of(request).work(request);
+    Ring& ring = *request.ring;
+    ring.lock.acquire();
+    note_work_done();
+    take_from_worker(request, outcome);
+    settle_ring(ring);
+    ring.lock.release();
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,70 @@
+#include "service/cancel.h"
+
+#include <errno.h>
+
+#include "path/path.h"
+#include "service/poller.h"
+#include "service/workers.h"
+
+namespace ringside::engine {
+namespace {
+
+// Takes a request out of the place where it waits. Returns as cancel_request() does.
+int take_out(Request& request) {
+    switch (request.place) {
+        case Place::armed: disarm_poll(request); return 0;
+        case Place::timer: request.ring->timers.take_out(request); return 0;
+        case Place::parked: operation_of(request).unpark(request); return 0;
+        case Place::worker:
+            switch (withdraw_from_worker(request)) {
+                case Withdrawal::withdrawn: --request.ring->worker_jobs; return 0;
+                case Withdrawal::interrupted: return -EALREADY;
+                case Withdrawal::gone: return -ENOENT;
+            }
+            return -ENOENT;
+        case Place::path:
+        case Place::chain:
+        case Place::drained:
+        case Place::task_work: break;
+    }
+    return -ENOENT;
+}
+
+void end_silently(Request& request) {
+    // Its chain ends with it.
+    for (Request* at = request.link; at != nullptr;) {
+        Request* next = at->link;
+        at->link = nullptr;
+        at->set(request_no_cqe);
+        at->clear(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+        finish(*at);
+        at = next;
+    }
+    request.link = nullptr;
+    request.set(request_no_cqe);
+    finish(request);
+}
+
+}  // namespace
+
+int cancel_request(Request& request) {
+    const int result = take_out(request);
+    if (result == 0) {
+        request.set(request_cancelled);
+        request.ring->requests.table.remove(request);
+        queue_result(request, -ECANCELED);
+    }
+    return result;
+}
+
+void cancel_all(Ring& ring) {
+    while (Request* request = ring.task_work.pop()) end_silently(*request);
+    while (Request* request = take_drained(ring)) end_silently(*request);
+    const auto takeable = [](Request& request) {
+        // Being told twice to stop does no harm: the first time may have been a moment too early.
+        return take_out(request) == 0;
+    };
+    while (Request* request = ring.requests.table.find_any(takeable)) end_silently(*request);
+}
+
+}  // namespace ringside::engine

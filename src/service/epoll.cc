@@ -1,0 +1,83 @@
+#include "service/epoll.h"
+
+#include <atomic>
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "abi/syscall.h"
+#include "service/timers.h"
+#include "state/fds.h"
+
+#ifndef __NR_epoll_pwait2
+#define __NR_epoll_pwait2 441
+#endif
+
+namespace ringside::engine {
+namespace {
+
+constexpr size_t kernel_sigset_size = 8;
+
+// A time-out as the system calls take it: null for none.
+struct Limit {
+    explicit Limit(int64_t ns)
+        : time{static_cast<time_t>(ns / nanoseconds_per_second), static_cast<long>(ns % nanoseconds_per_second)},
+          endless(ns == no_deadline) {}
+    timespec* get() { return endless ? nullptr : &time; }
+
+    timespec time;
+    bool endless;
+};
+
+int poll_one(int fd, int64_t timeout_ns, const sigset_t* mask) {
+    Limit limit(timeout_ns);
+    pollfd set = {fd, POLLIN, 0};
+    return static_cast<int>(abi::syscall(__NR_ppoll, &set, 1, limit.get(), mask, kernel_sigset_size));
+}
+
+}  // namespace
+
+int new_eventfd() { return move_high(static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK))); }
+
+void raise_eventfd(int eventfd) {
+    const uint64_t one = 1;
+    abi::syscall(__NR_write, eventfd, &one, sizeof(one));
+}
+
+void lower_eventfd(int eventfd) {
+    uint64_t count;
+    abi::syscall(__NR_read, eventfd, &count, sizeof(count));
+}
+
+int new_epoll_set() { return move_high(static_cast<int>(abi::syscall(__NR_epoll_create1, EPOLL_CLOEXEC))); }
+
+int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie) {
+    epoll_event event = {};
+    event.events = events;
+    event.data.u64 = cookie;
+    return static_cast<int>(abi::syscall(__NR_epoll_ctl, epoll_fd, operation, fd, &event));
+}
+
+int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sigset_t* mask) {
+    static std::atomic<bool> has_pwait2{true};  // since Linux 5.11
+    if (has_pwait2.load(std::memory_order_relaxed)) {
+        Limit limit(timeout_ns);
+        const long count = abi::syscall(__NR_epoll_pwait2, epoll_fd, events, events_per_wait, limit.get(), mask,
+                                        kernel_sigset_size);
+        if (count != -ENOSYS && count != -EPERM) return static_cast<int>(count);
+        has_pwait2.store(false, std::memory_order_relaxed);
+    }
+    // What it is made of; ppoll is as exact in time.
+    const int ready = poll_one(epoll_fd, timeout_ns, mask);
+    if (ready <= 0) return ready;
+    return static_cast<int>(abi::syscall(__NR_epoll_pwait, epoll_fd, events, events_per_wait, 0, nullptr, 0));
+}
+
+int wait_on_eventfd(int eventfd, int64_t timeout_ns, const sigset_t* mask) {
+    const int ready = poll_one(eventfd, timeout_ns, mask);
+    if (ready > 0) lower_eventfd(eventfd);
+    return ready;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,29 @@
+// epoll and eventfd as the services use them. No errno; results are the kernel's.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+namespace ringside::engine {
+
+inline constexpr int events_per_wait = 64;
+
+// A non-blocking eventfd at a high number, or -errno; and one's count made non-zero, and zero again.
+int new_eventfd();
+void raise_eventfd(int eventfd);
+void lower_eventfd(int eventfd);
+
+// An epoll set at a high number, or -errno.
+int new_epoll_set();
+
+int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie);
+
+// Waits for up to events_per_wait events, `timeout_ns` at most (no_deadline: for ever), under a signal mask if one is
+// given. Returns their number or -errno.
+int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sigset_t* mask);
+
+// Waits until an eventfd is raised, and lowers it. Without one (-1) it sleeps. Returns as ppoll does.
+int wait_on_eventfd(int eventfd, int64_t timeout_ns, const sigset_t* mask);
+
+}  // namespace ringside::engine

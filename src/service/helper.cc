@@ -1,0 +1,225 @@
+#include "service/helper.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "path/path.h"
+#include "service/epoll.h"
+#include "service/threads.h"
+#include "state/fds.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr int64_t look_interval_ns = 1'000'000;
+constexpr uint8_t quiet_looks_to_forget = 8;
+
+// The rings that are not forgotten. Lock order: a ring's lock first, then this one.
+struct Helper {
+    Lock lock;
+    bool running RINGSIDE_GUARDED_BY(lock) = false;
+    bool ending RINGSIDE_GUARDED_BY(lock) = false;
+    Ring** rings RINGSIDE_GUARDED_BY(lock) = nullptr;
+    unsigned count RINGSIDE_GUARDED_BY(lock) = 0;
+    unsigned capacity RINGSIDE_GUARDED_BY(lock) = 0;
+    pthread_t thread;
+    int epoll_fd = -1;  // hosted rings' epoll sets, and `bell`
+    int bell = -1;      // eventfd that wakes the thread
+};
+
+Helper helper;
+
+void ring_bell() { raise_eventfd(helper.bell); }
+
+void close_set() {
+    drop_fd(helper.epoll_fd);
+    drop_fd(helper.bell);
+}
+
+bool open_set() {
+    helper.epoll_fd = new_epoll_set();
+    helper.bell = new_eventfd();
+    if (helper.epoll_fd >= 0 && helper.bell >= 0 &&
+        epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) == 0) {
+        return true;
+    }
+    close_set();
+    return false;
+}
+
+bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
+    if (helper.count == helper.capacity) {
+        const unsigned capacity = helper.capacity == 0 ? 16 : 2 * helper.capacity;
+        void* larger = realloc(helper.rings, capacity * sizeof(Ring*));
+        if (larger == nullptr) return false;
+        helper.rings = static_cast<Ring**>(larger);
+        helper.capacity = capacity;
+    }
+    helper.rings[helper.count++] = &ring;
+    return true;
+}
+
+// Puts the last in the place of the one that goes: attend_all() walks backwards and so misses none.
+void remove_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
+    for (unsigned i = 0; i < helper.count; ++i) {
+        if (helper.rings[i] != &ring) continue;
+        helper.rings[i] = helper.rings[--helper.count];
+        return;
+    }
+}
+
+void forget(Ring& ring) {
+    ring.helped.state = Helped::State::forgotten;
+    Guard guard(helper.lock);
+    remove_ring(ring);
+}
+
+// The ring's set joins ours, for one event at a time: a ring whose program is back is not looked at again.
+void host(Ring& ring, int operation) {
+    epoll_control(helper.epoll_fd, operation, ring.poller.epoll_fd, EPOLLIN | EPOLLONESHOT, 0);
+    ring.helped.state = Helped::State::hosted;
+}
+
+void unhost(Ring& ring) {
+    epoll_control(helper.epoll_fd, EPOLL_CTL_DEL, ring.poller.epoll_fd, 0, 0);
+    ring.helped.state = Helped::State::watched;
+    ring.helped.quiet_looks = 0;
+}
+
+bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
+
+// In place of the program: handles what is ready and due. Returns how long until it has to be done again.
+int64_t stand_in(Ring& ring) {
+    poll_now(ring);
+    settle_ring(ring);
+    if (!something_waits(ring)) {
+        unhost(ring);
+        forget(ring);
+        return no_deadline;
+    }
+    host(ring, EPOLL_CTL_MOD);
+    return ring.timers.ns_until_next();
+}
+
+// A look at a watched ring: is the program around? Returns how long until the next look.
+int64_t watch(Ring& ring) {
+    Helped& helped = ring.helped;
+    const bool called = ring.calls != helped.calls_seen;
+    helped.calls_seen = ring.calls;
+    if (called) {
+        helped.quiet_looks = 0;
+    } else if (ring.poller.leader != nullptr) {
+        if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
+        forget(ring);
+        return no_deadline;
+    } else if (open_poller(ring) == 0) {
+        host(ring, EPOLL_CTL_ADD);
+        return stand_in(ring);
+    }
+    return look_interval_ns;
+}
+
+int64_t attend(Ring& ring) {
+    if (!ring.open || ring.closing || ring.helped.state == Helped::State::forgotten) return no_deadline;
+    if (ring.helped.state == Helped::State::watched) return watch(ring);
+    if (ring.poller.leader != nullptr) {
+        unhost(ring);
+        return look_interval_ns;
+    }
+    return stand_in(ring);
+}
+
+// The ring with index `at`, or null when there is none. Says whether the thread is to end.
+Ring* ring_at(unsigned at, bool& ending) {
+    Guard guard(helper.lock);
+    ending = helper.ending;
+    return at < helper.count ? helper.rings[at] : nullptr;
+}
+
+unsigned ring_count() {
+    Guard guard(helper.lock);
+    return helper.count;
+}
+
+// One round over all rings. Returns how long the thread may sleep, or -1 when it is to end.
+int64_t attend_all() {
+    int64_t until_next = no_deadline;
+    bool ending = false;
+    ring_at(0, ending);
+    for (unsigned at = ring_count(); at-- > 0 && !ending;) {
+        Ring* ring = ring_at(at, ending);
+        if (ring == nullptr) continue;
+        Guard guard(ring->lock);
+        const int64_t wanted = attend(*ring);
+        ring->helped.hosted_until_ns = wanted == no_deadline ? no_deadline : now_ns(CLOCK_MONOTONIC) + wanted;
+        if (wanted < until_next) until_next = wanted;
+    }
+    return ending ? -1 : until_next;
+}
+
+void* helper_body(void*) {
+    for (;;) {
+        const int64_t sleep_ns = attend_all();
+        if (sleep_ns < 0) return nullptr;
+        epoll_event events[events_per_wait];
+        wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+    }
+}
+
+bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
+    if (helper.running) return true;
+    if (!open_set()) return false;
+    helper.ending = false;
+    helper.running = start_thread(helper.thread, "ringside-helper", helper_body, nullptr) == 0;
+    if (!helper.running) close_set();
+    return helper.running;
+}
+
+}  // namespace
+
+void leave_to_helper(Ring& ring) {
+    Helped& helped = ring.helped;
+    if (helped.state == Helped::State::watched) return;
+    if (helped.state == Helped::State::hosted) {
+        // It looks by itself when the next timer that it knows of is due; an earlier one it has to be told of.
+        const int64_t next = ring.timers.ns_until_next();
+        if (next != no_deadline && now_ns(CLOCK_MONOTONIC) + next < helped.hosted_until_ns) ring_bell();
+        return;
+    }
+    if (!something_waits(ring)) return;
+    Guard guard(helper.lock);
+    if (!start_helper() || !add_ring(ring)) return;
+    helped.state = Helped::State::watched;
+    helped.quiet_looks = 0;
+    helped.calls_seen = ring.calls;
+    ring_bell();
+}
+
+void withdraw_from_helper(Ring& ring) {
+    if (ring.helped.state == Helped::State::hosted) unhost(ring);
+    if (ring.helped.state != Helped::State::forgotten) forget(ring);
+}
+
+void end_helper() {
+    helper.lock.acquire();
+    const bool running = helper.running;
+    helper.ending = true;
+    helper.lock.release();
+    if (!running) return;
+    ring_bell();
+    pthread_join(helper.thread, nullptr);
+    helper.lock.acquire();
+    helper.running = false;
+    close_set();
+    helper.lock.release();
+}
+
+void forget_helper() RINGSIDE_UNCHECKED {
+    helper.lock.reset();
+    helper.running = false;
+    helper.count = 0;
+    close_set();
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,249 @@
+#include "service/poller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "path/path.h"
+#include "service/epoll.h"
+#include "service/timers.h"
+#include "state/fds.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint64_t wake_cookie = ~uint64_t{0};
+constexpr unsigned slots_per_page = 64;
+
+// --- Slots ----------------------------------------------------------------------------------------------------------
+
+FdSlot* find_slot(const Poller& poller, uint64_t number) {
+    const uint64_t page = number / slots_per_page;
+    if (page >= poller.page_count || poller.pages[page] == nullptr) return nullptr;
+    return poller.pages[page][number % slots_per_page];
+}
+
+bool grow_pages(Poller& poller, unsigned wanted) {
+    unsigned count = poller.page_count == 0 ? 16 : poller.page_count;
+    while (count <= wanted) count *= 2;
+    auto*** pages = static_cast<FdSlot***>(realloc(poller.pages, count * sizeof(FdSlot**)));
+    if (pages == nullptr) return false;
+    memset(pages + poller.page_count, 0, (count - poller.page_count) * sizeof(FdSlot**));
+    poller.pages = pages;
+    poller.page_count = count;
+    return true;
+}
+
+// The slot of a descriptor number, made if there is none; null when memory is out.
+FdSlot* slot_for(Poller& poller, unsigned number) {
+    const unsigned page = number / slots_per_page;
+    if (page >= poller.page_count && !grow_pages(poller, page)) return nullptr;
+    if (poller.pages[page] == nullptr) {
+        poller.pages[page] = static_cast<FdSlot**>(calloc(slots_per_page, sizeof(FdSlot*)));
+        if (poller.pages[page] == nullptr) return nullptr;
+    }
+    FdSlot*& slot = poller.pages[page][number % slots_per_page];
+    if (slot == nullptr) {
+        slot = static_cast<FdSlot*>(malloc(sizeof(FdSlot)));
+        if (slot == nullptr) return nullptr;
+        slot->waiting.clear();
+        slot->registered = 0;
+    }
+    return slot;
+}
+
+// Registers a number for at least `events`, or again if it is registered: the kernel then looks at the file afresh, so
+// readiness that came between the attempt and now is not missed. A number that stands for another file than the last
+// time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
+bool register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
+    uint32_t wanted = events;
+    for (Request* at = slot.waiting.first(); at != nullptr; at = slot.waiting.after(*at)) wanted |= at->wait_events;
+    const uint32_t mask = wanted | EPOLLET;
+    const auto cookie = static_cast<uint64_t>(number);
+    int result;
+    if (slot.registered != 0) {
+        result = epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
+        if (result == -ENOENT) result = epoll_control(poller.epoll_fd, EPOLL_CTL_ADD, number, mask, cookie);
+    } else {
+        result = epoll_control(poller.epoll_fd, EPOLL_CTL_ADD, number, mask, cookie);
+        if (result == -EEXIST) result = epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
+    }
+    slot.registered = result == 0 ? wanted : 0;
+    return result == 0;
+}
+
+// --- Waiting --------------------------------------------------------------------------------------------------------
+
+bool satisfied(Ring& ring, const Waiter& waiter) {
+    return static_cast<int>(ring.completion.published - waiter.target_tail) >= 0 ||
+           ring.completion.timeouts_fired != waiter.timeouts_seen || ring.closing;
+}
+
+int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+    Poller& poller = ring.poller;
+    epoll_event events[events_per_wait];
+    int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
+    poller.leader = &waiter;
+    poller.sleeps_until_ns = limit == no_deadline ? no_deadline : now_ns(CLOCK_MONOTONIC) + limit;
+    // Without a set to sleep in (no descriptors left) there is nothing to be woken by: look again soon.
+    const bool can_be_woken = open_poller(ring) == 0;
+    if (!can_be_woken) limit = sooner(limit, nanoseconds_per_second / 1000);
+    waiter.asleep = true;
+    const int epoll_fd = poller.epoll_fd;
+    ring.lock.release();
+    const int count = can_be_woken ? wait_in_set(epoll_fd, events, limit, mask) : wait_on_eventfd(-1, limit, mask);
+    ring.lock.acquire();
+    waiter.asleep = false;
+    poller.leader = nullptr;
+    poller.wake_sent = false;
+    if (count > 0 && can_be_woken) handle_events(ring, events, count);
+    ring.timers.expire();
+    return count == -EINTR ? -EINTR : 0;
+}
+
+int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+    Poller& poller = ring.poller;
+    if (waiter.wake_fd < 0) {
+        waiter.wake_fd = poller.spare_wake_fd >= 0 ? poller.spare_wake_fd : new_eventfd();
+        poller.spare_wake_fd = -1;
+    }
+    const int64_t limit = waiter.wake_fd >= 0 ? timeout_ns : sooner(timeout_ns, nanoseconds_per_second / 1000);
+    waiter.asleep = true;
+    ring.lock.release();
+    const int result = wait_on_eventfd(waiter.wake_fd, limit, mask);
+    ring.lock.acquire();
+    waiter.asleep = false;
+    return result == -EINTR ? -EINTR : 0;
+}
+
+void wake(Ring& ring, Waiter& waiter) {
+    if (!waiter.asleep) return;
+    if (ring.poller.leader == &waiter) {
+        wake_leader(ring);
+    } else if (waiter.wake_fd >= 0) {
+        raise_eventfd(waiter.wake_fd);
+    }
+}
+
+}  // namespace
+
+int open_poller(Ring& ring) {
+    Poller& poller = ring.poller;
+    if (poller.epoll_fd >= 0) return 0;
+    const int set = new_epoll_set();
+    if (set < 0) return set;
+    const int wake = new_eventfd();
+    poller.epoll_fd = set;
+    // Edge-triggered: each write wakes the leader once, and nobody has to read.
+    if (wake < 0 || epoll_control(poller.epoll_fd, EPOLL_CTL_ADD, wake, EPOLLIN | EPOLLET, wake_cookie) < 0) {
+        drop_fd(poller.epoll_fd);
+        if (wake >= 0) close_fd(wake);
+        return -EMFILE;
+    }
+    poller.wake_fd = wake;
+    return 0;
+}
+
+bool arm_poll(Request& request, int number) {
+    Ring& ring = *request.ring;
+    Poller& poller = ring.poller;
+    if (open_poller(ring) < 0) return false;
+    FdSlot* slot = slot_for(poller, static_cast<unsigned>(number));
+    if (slot == nullptr || !register_number(poller, *slot, number, request.wait_events)) return false;
+    request.poll_number = number;
+    slot->waiting.push_back(request);
+    ++poller.armed;
+    return true;
+}
+
+void disarm_poll(Request& request) {
+    Poller& poller = request.ring->poller;
+    request.node.unlink();
+    --poller.armed;
+    if (request.poll_number != request.fd || !request.has(request_pinned)) return;
+    // Registered by a descriptor that is about to be closed: while the program has the file open too, the registration
+    // would outlive it.
+    epoll_control(poller.epoll_fd, EPOLL_CTL_DEL, request.fd, 0, 0);
+    find_slot(poller, static_cast<uint64_t>(request.fd))->registered = 0;
+}
+
+void handle_events(Ring& ring, const epoll_event* events, int count) {
+    for (int i = 0; i < count; ++i) {
+        if (events[i].data.u64 == wake_cookie) continue;
+        FdSlot* slot = find_slot(ring.poller, events[i].data.u64);
+        if (slot == nullptr) continue;
+        Request* next;
+        for (Request* at = slot->waiting.first(); at != nullptr; at = next) {
+            next = slot->waiting.after(*at);
+            if (events[i].events & (at->wait_events | EPOLLERR | EPOLLHUP)) retry_armed(*at);
+        }
+    }
+}
+
+void poll_now(Ring& ring) {
+    epoll_event events[events_per_wait];
+    int count = 0;
+    if (ring.poller.armed != 0) count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    if (count > 0) handle_events(ring, events, count);
+    ring.timers.expire();
+}
+
+void wake_satisfied(Ring& ring) {
+    auto& waiters = ring.poller.waiters;
+    for (Waiter* at = waiters.first(); at != nullptr; at = waiters.after(*at)) {
+        if (satisfied(ring, *at)) wake(ring, *at);
+    }
+}
+
+void wake_leader(Ring& ring) {
+    Poller& poller = ring.poller;
+    if (poller.leader == nullptr || !poller.leader->asleep || poller.wake_sent || poller.wake_fd < 0) return;
+    poller.wake_sent = true;
+    raise_eventfd(poller.wake_fd);
+}
+
+bool wait_is_over(Ring& ring, const Waiter& waiter) { return satisfied(ring, waiter); }
+
+int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+    return ring.poller.leader == nullptr ? lead(ring, waiter, timeout_ns, mask)
+                                         : follow(ring, waiter, timeout_ns, mask);
+}
+
+void enter_wait(Ring& ring, Waiter& waiter) { ring.poller.waiters.push_back(waiter); }
+
+void leave_wait(Ring& ring, Waiter& waiter) {
+    Poller& poller = ring.poller;
+    waiter.node.unlink();
+    if (waiter.wake_fd >= 0) {
+        // Somebody may have raised it just before we left.
+        lower_eventfd(waiter.wake_fd);
+        if (poller.spare_wake_fd < 0) {
+            poller.spare_wake_fd = waiter.wake_fd;
+        } else {
+            close_fd(waiter.wake_fd);
+        }
+        waiter.wake_fd = -1;
+    }
+    Waiter* heir = poller.waiters.first();
+    if (poller.leader == nullptr && heir != nullptr) wake(ring, *heir);
+}
+
+void close_poller(Ring& ring) {
+    Poller& poller = ring.poller;
+    for (unsigned page = 0; page < poller.page_count; ++page) {
+        if (poller.pages[page] == nullptr) continue;
+        for (unsigned i = 0; i < slots_per_page; ++i) free(poller.pages[page][i]);
+        free(poller.pages[page]);
+    }
+    free(poller.pages);
+    poller.pages = nullptr;
+    poller.page_count = 0;
+    drop_fd(poller.epoll_fd);
+    drop_fd(poller.wake_fd);
+    drop_fd(poller.spare_wake_fd);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,85 @@
+// Readiness: requests that wait for their file, one edge-triggered epoll set a ring, and the threads that wait for the
+// ring's completions.
+//
+// Of the threads that wait in io_uring_enter, one, the leader, sleeps in the epoll set and handles what happens there;
+// the others sleep until the leader's or a worker's completions satisfy them or until they are to lead. While no thread
+// waits, the process's helper thread (service/helper.h) stands in. All of it is under the ring's lock, which nobody
+// holds while asleep.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "state/list.h"
+#include "state/request.h"
+
+namespace ringside::engine {
+
+struct Ring;
+
+// The requests that wait on one file descriptor number. A number may stand for several files over time: each request
+// holds its own file (Request::fd), so whatever event comes for the number, a retry decides.
+struct FdSlot {
+    List<Request, &Request::node> waiting;
+    uint32_t registered = 0;  // events the number was last registered for in the epoll set
+};
+
+// A thread that waits in io_uring_enter.
+struct Waiter {
+    ListNode node;
+    unsigned target_tail;     // satisfied when the shared CQ tail has come this far
+    unsigned timeouts_seen;   // or when a time-out fired since
+    int wake_fd = -1;         // eventfd of a waiter that does not lead
+    bool asleep = false;
+};
+
+struct Poller {
+    int epoll_fd = -1;
+    int wake_fd = -1;   // in the epoll set: gets the leader out of its sleep
+    bool wake_sent = false;
+    FdSlot*** pages = nullptr;  // slots by descriptor number, in pages
+    unsigned page_count = 0;
+    unsigned armed = 0;         // requests waiting for readiness
+    List<Waiter, &Waiter::node> waiters;
+    Waiter* leader = nullptr;
+    int spare_wake_fd = -1;     // of a waiter that left, for the next
+    int64_t sleeps_until_ns = 0;  // monotonic time at which the sleeping leader looks again by itself
+};
+
+// Makes the epoll set if the ring has none. Returns 0 or -errno.
+int open_poller(Ring& ring);
+
+// Puts a request to wait for `wait_events` of its file, which the poller knows by `number`: the program's descriptor,
+// while that is sure to be the file still (registering it again is cheaper than a new one), else Request::fd. Returns
+// false when the file cannot be waited for (a regular file), or when there is no set to wait in.
+bool arm_poll(Request& request, int number);
+
+// Takes it out again.
+void disarm_poll(Request& request);
+
+// Handles what epoll_wait returned: the requests concerned are tried again (path/arm.cc).
+void handle_events(Ring& ring, const epoll_event* events, int count);
+
+// Handles what is ready now, without waiting.
+void poll_now(Ring& ring);
+
+// Wakes the waiters whose condition holds. Called by whoever posted completions.
+void wake_satisfied(Ring& ring);
+
+// Gets the leader, or the helper in its place, to look at the ring again: an earlier timer was set, task work came.
+void wake_leader(Ring& ring);
+
+// A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
+// and ends to wait, whereupon another may lead. sleep_for_events returns 0, or -EINTR.
+void enter_wait(Ring& ring, Waiter& waiter);
+int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
+void leave_wait(Ring& ring, Waiter& waiter);
+
+// Whether what the thread waits for has happened.
+bool wait_is_over(Ring& ring, const Waiter& waiter);
+
+void close_poller(Ring& ring);
+
+}  // namespace ringside::engine

@@ -1,0 +1,43 @@
+// IORING_SETUP_SQPOLL: a thread that takes entries from the SQ by itself. While it finds some it looks again and again;
+// after the idle time it sets IORING_SQ_NEED_WAKEUP and sleeps until io_uring_enter wakes it.
+//
+//     program                                     submission thread
+//     store_release(sq_tail)          (A)         set NEED_WAKEUP                     (C)
+//     full barrier                                full barrier
+//     load NEED_WAKEUP; if set, enter (B)         load sq_tail; sleep only if empty   (D)
+//
+// Of A, B, C and D at least one side sees the other: either the thread sees the new tail, or the program sees the flag.
+#pragma once
+
+#include <atomic>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "liburing/io_uring.h"
+
+namespace ringside::engine {
+
+struct Ring;
+
+struct SqPoll {
+    bool running = false;
+    pthread_t thread;
+    int64_t idle_ns = 0;
+    int processor = -1;                // to run on, -1 for any
+    std::atomic<uint32_t> bell{0};     // futex the thread sleeps on
+    std::atomic<uint32_t> space{0};    // futex that IORING_ENTER_SQ_WAIT sleeps on; counts rounds
+};
+
+// Starts the thread if the parameters ask for one. Returns 0 or -errno.
+int start_sqpoll(Ring& ring, const io_uring_params& params);
+
+// IORING_ENTER_SQ_WAKEUP
+void wake_sqpoll(Ring& ring);
+
+// IORING_ENTER_SQ_WAIT: sleeps until the SQ has a free entry. Returns 0 or -EINTR. Without the lock.
+int wait_for_sq_space(Ring& ring);
+
+// Ends the thread, which must not be needed any more (the ring is closing). Without the lock.
+void end_sqpoll(Ring& ring);
+
+}  // namespace ringside::engine

@@ -1,0 +1,27 @@
+#include "service/threads.h"
+
+#include <signal.h>
+
+namespace ringside::engine {
+namespace {
+
+// Our threads call the kernel and little else. What a program's thread-local variables need is added by libc.
+constexpr size_t stack_size = 256 * 1024;
+
+}  // namespace
+
+int start_thread(pthread_t& thread, const char* name, void* (*body)(void*), void* argument) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return -1;
+    pthread_attr_setstacksize(&attributes, stack_size);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int result = pthread_create(&thread, &attributes, body, argument);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_attr_destroy(&attributes);
+    if (result == 0) pthread_setname_np(thread, name);
+    return -result;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,272 @@
+#include "service/workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "abi/interruptible.h"
+#include "abi/syscall.h"
+#include "path/path.h"
+#include "service/threads.h"
+
+namespace ringside::engine {
+namespace {
+
+struct Pool;
+
+struct Worker {
+    Worker* next;  // of all workers of the pool
+    Pool* pool;
+    pthread_t thread;
+    std::atomic<int> thread_id;
+    // What it is inside of. Set under the pool's lock, cleared under the request's ring's: who holds both knows.
+    std::atomic<Request*> running;
+    int broken_off;  // told to stop; read by ringside_interruptible_syscall
+    bool ended;      // has left its loop and can be joined
+};
+
+struct Pool {
+    Lock lock;
+    RequestQueue queue RINGSIDE_GUARDED_BY(lock);
+    Worker* workers RINGSIDE_GUARDED_BY(lock) = nullptr;
+    unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // those that have not ended
+    unsigned idle RINGSIDE_GUARDED_BY(lock) = 0;
+    unsigned wakes RINGSIDE_GUARDED_BY(lock) = 0;  // idle workers that were woken and have not looked yet
+    unsigned limit RINGSIDE_GUARDED_BY(lock) = 0;  // 0: the default
+    bool ending RINGSIDE_GUARDED_BY(lock) = false;
+    std::atomic<uint32_t> bell{0};  // futex that idle workers sleep on
+};
+
+Pool bounded_pool, unbounded_pool;
+thread_local Worker* this_worker = nullptr;
+
+constexpr timespec idle_time = {5, 0};
+constexpr unsigned unbounded_limit = 4096;
+
+Pool& pool_of(const Request& request) { return request.has(request_bounded) ? bounded_pool : unbounded_pool; }
+
+unsigned default_limit(const Pool& pool) {
+    if (&pool == &unbounded_pool) return unbounded_limit;
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return static_cast<unsigned>(4 * (processors > 0 ? processors : 1));
+}
+
+// --- Interrupting ---------------------------------------------------------------------------------------------------
+
+void on_interrupt(int, siginfo_t*, void* context) { abi::redirect_interrupted(context); }
+
+// The signal that breaks off a worker's system call: one that the program has not claimed. 0 if it has claimed all.
+int claim_signal() {
+    for (int candidate = SIGRTMAX - 1; candidate > SIGRTMIN; --candidate) {
+        struct sigaction present = {};
+        if (sigaction(candidate, nullptr, &present) != 0) continue;
+        if (present.sa_handler != SIG_DFL) continue;
+        struct sigaction ours = {};
+        ours.sa_sigaction = on_interrupt;
+        ours.sa_flags = SA_SIGINFO;
+        sigfillset(&ours.sa_mask);
+        if (sigaction(candidate, &ours, nullptr) == 0) return candidate;
+    }
+    return 0;
+}
+
+int interrupt_signal() {
+    static std::atomic<int> claimed{-1};
+    static Lock lock;
+    int signal = claimed.load(std::memory_order_acquire);
+    if (signal >= 0) return signal;
+    Guard guard(lock);
+    signal = claimed.load(std::memory_order_relaxed);
+    if (signal < 0) {
+        signal = claim_signal();
+        claimed.store(signal, std::memory_order_release);
+    }
+    return signal;
+}
+
+void interrupt(Worker& worker) {
+    __atomic_store_n(&worker.broken_off, 1, __ATOMIC_SEQ_CST);
+    const int signal = interrupt_signal();
+    if (signal > 0) abi::syscall(__NR_tgkill, abi::syscall(__NR_getpid), worker.thread_id.load(), signal);
+}
+
+void accept_interrupts() {
+    const int signal = interrupt_signal();
+    if (signal == 0) return;
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, signal);
+    pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+}
+
+// --- A worker's life ------------------------------------------------------------------------------------------------
+
+// Sleeps until woken. Returns false when the worker has been idle for long enough.
+bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
+    const uint32_t bell = pool.bell.load(std::memory_order_relaxed);
+    ++pool.idle;
+    pool.lock.release();
+    const int result = futex_wait(pool.bell, bell, &idle_time);
+    pool.lock.acquire();
+    --pool.idle;
+    if (pool.wakes > 0) --pool.wakes;
+    return result != -ETIMEDOUT || !pool.queue.empty();
+}
+
+void* worker_body(void* argument) {
+    auto& worker = *static_cast<Worker*>(argument);
+    Pool& pool = *worker.pool;
+    this_worker = &worker;
+    worker.thread_id.store(static_cast<int>(abi::syscall(__NR_gettid)));
+    accept_interrupts();
+    pool.lock.acquire();
+    for (;;) {
+        Request* request = pool.queue.pop();
+        if (request == nullptr) {
+            if (pool.ending || !rest(pool)) break;
+            continue;
+        }
+        __atomic_store_n(&worker.broken_off, 0, __ATOMIC_SEQ_CST);
+        worker.running.store(request);
+        pool.lock.release();
+        run_in_worker(*request);
+        pool.lock.acquire();
+    }
+    --pool.count;
+    worker.ended = true;
+    pool.lock.release();
+    return nullptr;
+}
+
+// Joins and frees the workers of a pool that have ended, or all of them.
+void reap(Pool& pool, bool all) {
+    pool.lock.acquire();
+    Worker** at = &pool.workers;
+    while (Worker* worker = *at) {
+        if (!all && !worker->ended) {
+            at = &worker->next;
+            continue;
+        }
+        *at = worker->next;
+        pool.lock.release();
+        pthread_join(worker->thread, nullptr);
+        free(worker);
+        pool.lock.acquire();
+        at = &pool.workers;
+    }
+    pool.lock.release();
+}
+
+bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
+    auto* worker = static_cast<Worker*>(calloc(1, sizeof(Worker)));
+    if (worker == nullptr) return false;
+    worker->pool = &pool;
+    if (start_thread(worker->thread, "ringside-worker", worker_body, worker) < 0) {
+        free(worker);
+        return false;
+    }
+    worker->next = pool.workers;
+    pool.workers = worker;
+    ++pool.count;
+    return true;
+}
+
+void end_pool(Pool& pool) {
+    pool.lock.acquire();
+    const bool any = pool.workers != nullptr;
+    pool.ending = true;
+    pool.bell.fetch_add(1);
+    pool.lock.release();
+    if (!any) return;
+    futex_wake(pool.bell, INT32_MAX);
+    reap(pool, true);
+}
+
+void revive_pool(Pool& pool) {
+    Guard guard(pool.lock);
+    pool.ending = false;
+}
+
+Withdrawal withdraw(Pool& pool, Request& request) {
+    Guard guard(pool.lock);
+    if (pool.queue.remove(request)) return Withdrawal::withdrawn;
+    for (Worker* at = pool.workers; at != nullptr; at = at->next) {
+        if (at->running.load() != &request) continue;
+        interrupt(*at);
+        return Withdrawal::interrupted;
+    }
+    return Withdrawal::gone;
+}
+
+void exchange_limit(Pool& pool, unsigned& limit) {
+    Guard guard(pool.lock);
+    const unsigned former = pool.limit != 0 ? pool.limit : default_limit(pool);
+    if (limit != 0) pool.limit = limit;
+    limit = former;
+}
+
+void forget(Pool& pool) RINGSIDE_UNCHECKED {
+    pool.lock.reset();
+    pool.queue = {};
+    pool.workers = nullptr;
+    pool.count = pool.idle = pool.wakes = 0;
+    pool.ending = false;
+}
+
+}  // namespace
+
+bool queue_for_worker(Request& request) {
+    Pool& pool = pool_of(request);
+    Guard guard(pool.lock);
+    pool.queue.push(request);
+    if (pool.idle > pool.wakes) {
+        ++pool.wakes;
+        pool.bell.fetch_add(1);
+        futex_wake(pool.bell, 1);
+        return true;
+    }
+    const unsigned limit = pool.limit != 0 ? pool.limit : default_limit(pool);
+    if (pool.count >= limit || start_worker(pool) || pool.count > 0) return true;
+    pool.queue.remove(request);
+    return false;
+}
+
+void note_work_done() {
+    if (this_worker != nullptr) this_worker->running.store(nullptr);
+}
+
+Withdrawal withdraw_from_worker(Request& request) { return withdraw(pool_of(request), request); }
+
+long blocking_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    if (this_worker == nullptr) return abi::syscall(number, a, b, c, d, e, f);
+    const int* broken_off = &this_worker->broken_off;
+    for (;;) {
+        const long result = abi::ringside_interruptible_syscall(broken_off, number, a, b, c, d, e, f);
+        if (result != -EINTR || __atomic_load_n(broken_off, __ATOMIC_SEQ_CST) != 0) return result;
+    }
+}
+
+void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
+    exchange_limit(bounded_pool, bounded);
+    exchange_limit(unbounded_pool, unbounded);
+}
+
+void end_workers() {
+    end_pool(bounded_pool);
+    end_pool(unbounded_pool);
+}
+
+void allow_workers() {
+    revive_pool(bounded_pool);
+    revive_pool(unbounded_pool);
+}
+
+void forget_workers() {
+    forget(bounded_pool);
+    forget(unbounded_pool);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,43 @@
+// Threads for what has to block. They serve all rings of the process, start when a request needs one and none is idle,
+// and end when they have been idle for a while or the last ring is closed.
+//
+// Two classes, as in the kernel: bounded work ends by itself (a disk answers), so a few threads do; unbounded work may
+// wait for anything (a FIFO's other end), so it must never wait for a thread.
+#pragma once
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+// Hands a request over. The worker calls run_in_worker() (path/punt.cc). Called under the request's ring's lock. Returns
+// false when no thread could be started at all: the caller has to do the work itself.
+bool queue_for_worker(Request& request);
+
+// The worker's request is about to be finished: called in the worker under the request's ring's lock.
+void note_work_done();
+
+enum class Withdrawal {
+    withdrawn,    // it had not begun, and will not
+    interrupted,  // it is running, and was told to stop
+    gone,         // no worker has it any more
+};
+
+// Takes a request back from the workers. Called under the ring's lock.
+Withdrawal withdraw_from_worker(Request& request);
+
+// A system call of a worker: begun again when a signal that is not ours interrupts it; -EINTR only when the request has
+// been told to stop. Outside of workers an ordinary system call.
+long blocking_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
+
+// The limits of the two classes (IORING_REGISTER_IOWQ_MAX_WORKERS): sets those that are not 0, returns the former.
+void exchange_worker_limits(unsigned& bounded, unsigned& unbounded);
+
+// Ends all workers and waits until they are gone, and allows new ones again. Called when the last ring is closed and
+// when a first one is set up.
+void end_workers();
+void allow_workers();
+
+// In a child after fork: there are no workers there.
+void forget_workers();
+
+}  // namespace ringside::engine

@@ -1,0 +1,49 @@
+#include "state/fds.h"
+
+#include <atomic>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "abi/syscall.h"
+
+namespace ringside::engine {
+namespace {
+
+// Where our numbers begin: as high as the limit allows, but not so high that the kernel's table of this process, which
+// grows to the highest number in use, becomes large for our sake.
+constexpr int highest_floor = 10000;
+
+int number_floor() {
+    static std::atomic<int> known{0};
+    int floor = known.load(std::memory_order_relaxed);
+    if (floor != 0) return floor;
+    struct rlimit64 limit = {};
+    abi::syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+    const auto half = limit.rlim_cur / 2;
+    floor = half > highest_floor ? highest_floor : static_cast<int>(half);
+    known.store(floor, std::memory_order_relaxed);
+    return floor;
+}
+
+}  // namespace
+
+int duplicate_high(int fd) {
+    return static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, number_floor()));
+}
+
+int move_high(int fd) {
+    if (fd < 0) return fd;
+    const int high = duplicate_high(fd);
+    if (high < 0) return fd;
+    close_fd(fd);
+    return high;
+}
+
+void close_fd(int fd) { abi::syscall(__NR_close, fd, own_close_mark); }
+
+void drop_fd(int& fd) {
+    if (fd >= 0) close_fd(fd);
+    fd = -1;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,24 @@
+// The engine's own file descriptors. They live at high numbers, out of the way of the program, which expects open(2) to
+// return the lowest free one.
+#pragma once
+
+namespace ringside::engine {
+
+// A second descriptor of the same open file, close-on-exec, at a high number. Returns it, or -errno.
+int duplicate_high(int fd);
+
+// Moves a descriptor of our own to a high number; where that fails it stays where it is. Returns the number in force;
+// passes a negative `fd` (an error) through.
+int move_high(int fd);
+
+// The second argument of our own close(2), which the kernel does not look at: a filter that watches how the program
+// closes its rings (src/preload/filter.cc) lets this one pass.
+constexpr unsigned own_close_mark = 0x52494e47;
+
+// close(2) without errno and without going through anything a preloaded library interposes.
+void close_fd(int fd);
+
+// Closes `fd` if it is one (>= 0) and marks it as none.
+void drop_fd(int& fd);
+
+}  // namespace ringside::engine

@@ -1,0 +1,111 @@
+// Intrusive lists: a request is in a queue by pointers of its own, so that queueing never allocates.
+#pragma once
+
+namespace ringside::engine {
+
+// A first-in first-out queue of T linked through T::*Next.
+template <typename T, T* T::*Next>
+class Queue {
+  public:
+    bool empty() const { return head_ == nullptr; }
+    T* front() const { return head_; }
+
+    void push(T& item) {
+        item.*Next = nullptr;
+        if (head_ == nullptr) {
+            head_ = &item;
+        } else {
+            tail_->*Next = &item;
+        }
+        tail_ = &item;
+    }
+
+    T* pop() {
+        T* item = head_;
+        if (item != nullptr) {
+            head_ = item->*Next;
+            item->*Next = nullptr;
+        }
+        return item;
+    }
+
+    // Takes `item` out, wherever it stands. Returns whether it was in the queue. Linear: for rare use.
+    bool remove(T& item) {
+        T* before = nullptr;
+        for (T* at = head_; at != nullptr; before = at, at = at->*Next) {
+            if (at != &item) continue;
+            (before == nullptr ? head_ : before->*Next) = item.*Next;
+            if (tail_ == &item) tail_ = before;
+            item.*Next = nullptr;
+            return true;
+        }
+        return false;
+    }
+
+    // Takes all items, in order; the queue is empty afterwards.
+    Queue take_all() {
+        Queue all = *this;
+        head_ = tail_ = nullptr;
+        return all;
+    }
+
+  private:
+    T* head_ = nullptr;
+    T* tail_ = nullptr;
+};
+
+// The link of a doubly linked list: an item can leave from anywhere in constant time.
+struct ListNode {
+    ListNode* previous = nullptr;
+    ListNode* next = nullptr;
+
+    bool linked() const { return next != nullptr; }
+
+    void unlink() {
+        previous->next = next;
+        next->previous = previous;
+        previous = next = nullptr;
+    }
+};
+
+// A doubly linked list of T through its member T::*Node. The list object itself is the ring's anchor and must not move
+// while it has items.
+template <typename T, ListNode T::*Node>
+class List {
+  public:
+    List() { clear(); }
+    List(const List&) = delete;
+    List& operator=(const List&) = delete;
+
+    void clear() { anchor_.previous = anchor_.next = &anchor_; }
+    bool empty() const { return anchor_.next == &anchor_; }
+    T* first() { return at(anchor_.next); }
+    T* last() { return at(anchor_.previous); }
+    T* after(T& item) { return at((item.*Node).next); }
+
+    void push_back(T& item) { insert(item, anchor_.previous); }
+    void push_front(T& item) { insert(item, &anchor_); }
+
+    // Puts `item` behind `before`; null means in front of all.
+    void insert_after(T& item, T* before) { insert(item, before == nullptr ? &anchor_ : &(before->*Node)); }
+
+  private:
+    void insert(T& item, ListNode* before) {
+        ListNode& node = item.*Node;
+        node.previous = before;
+        node.next = before->next;
+        before->next->previous = &node;
+        before->next = &node;
+    }
+
+    T* at(ListNode* node) {
+        if (node == &anchor_) return nullptr;
+        // The distance of the member within T; T is standard layout wherever this is used.
+        const auto offset = reinterpret_cast<char*>(&(reinterpret_cast<T*>(64)->*Node)) - reinterpret_cast<char*>(64);
+        return reinterpret_cast<T*>(reinterpret_cast<char*>(node) - offset);
+    }
+
+    ListNode anchor_;
+};
+
+}  // namespace ringside::engine

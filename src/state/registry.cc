@@ -1,0 +1,133 @@
+#include "state/registry.h"
+
+#include <errno.h>
+#include <new>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/helper.h"
+#include "service/workers.h"
+#include "state/fds.h"
+
+namespace ringside::engine {
+namespace {
+
+// Descriptor numbers map to rings through a table of pages, so that a look-up takes no lock: pages are added and never
+// moved or freed.
+constexpr unsigned numbers_per_page = 1024;
+constexpr unsigned most_pages = 1024;
+using Page = std::atomic<Ring*>[numbers_per_page];
+
+struct PooledRing {
+    Ring ring;
+    PooledRing* next_free;
+    PooledRing* next;  // of all that were ever made
+};
+
+struct Registry {
+    Lock lock;
+    std::atomic<Page*> pages[most_pages];
+    PooledRing* free_rings RINGSIDE_GUARDED_BY(lock) = nullptr;
+    PooledRing* all_rings RINGSIDE_GUARDED_BY(lock) = nullptr;
+    unsigned open RINGSIDE_GUARDED_BY(lock) = 0;
+    bool fork_watched RINGSIDE_GUARDED_BY(lock) = false;
+};
+
+Registry registry;
+
+std::atomic<Ring*>* entry_of(int fd) {
+    const auto number = static_cast<unsigned>(fd);
+    if (fd < 0 || number >= numbers_per_page * most_pages) return nullptr;
+    Page* page = registry.pages[number / numbers_per_page].load(std::memory_order_acquire);
+    return page == nullptr ? nullptr : &(*page)[number % numbers_per_page];
+}
+
+// A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are gone:
+// a request of the parent is not for the child to complete. What it inherited of private descriptors is closed, so that
+// it keeps no file of the parent's open.
+void leave_rings_to_parent() RINGSIDE_UNCHECKED {
+    registry.lock.reset();
+    forget_helper();
+    forget_workers();
+    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
+        Ring& ring = at->ring;
+        ring.lock.reset();
+        if (!ring.open) continue;
+        ring.inherited = true;
+        drop_fd(ring.poller.epoll_fd);
+        drop_fd(ring.poller.wake_fd);
+        drop_fd(ring.poller.spare_wake_fd);
+    }
+}
+
+void watch_fork() RINGSIDE_REQUIRES(registry.lock) {
+    if (registry.fork_watched) return;
+    registry.fork_watched = true;
+    pthread_atfork(nullptr, nullptr, leave_rings_to_parent);
+}
+
+}  // namespace
+
+Ring* take_ring() {
+    Guard guard(registry.lock);
+    PooledRing* pooled = registry.free_rings;
+    if (pooled != nullptr) {
+        registry.free_rings = pooled->next_free;
+    } else {
+        void* memory = malloc(sizeof(PooledRing));
+        if (memory == nullptr) return nullptr;
+        pooled = new (memory) PooledRing{};
+        pooled->next = registry.all_rings;
+        registry.all_rings = pooled;
+    }
+    watch_fork();
+    if (registry.open++ == 0) allow_workers();
+    return &pooled->ring;
+}
+
+void give_back_ring(Ring& ring) {
+    // Under the lock to the end, so that nobody sets up a ring while the threads of the last one are on their way out.
+    Guard guard(registry.lock);
+    auto& pooled = reinterpret_cast<PooledRing&>(ring);
+    pooled.next_free = registry.free_rings;
+    registry.free_rings = &pooled;
+    if (--registry.open != 0) return;
+    end_helper();
+    end_workers();
+}
+
+int enter_descriptor(int fd, Ring& ring) {
+    std::atomic<Ring*>* entry = entry_of(fd);
+    if (entry == nullptr) {
+        const auto number = static_cast<unsigned>(fd);
+        if (number >= numbers_per_page * most_pages) return -ENFILE;
+        Guard guard(registry.lock);
+        std::atomic<Page*>& page = registry.pages[number / numbers_per_page];
+        if (page.load(std::memory_order_relaxed) == nullptr) {
+            auto* fresh = static_cast<Page*>(calloc(1, sizeof(Page)));
+            if (fresh == nullptr) return -ENOMEM;
+            page.store(fresh, std::memory_order_release);
+        }
+        entry = entry_of(fd);
+    }
+    entry->store(&ring, std::memory_order_release);
+    return 0;
+}
+
+Ring* remove_descriptor(int fd) {
+    std::atomic<Ring*>* entry = entry_of(fd);
+    return entry == nullptr ? nullptr : entry->exchange(nullptr, std::memory_order_acq_rel);
+}
+
+Ring* ring_of(int fd) {
+    const std::atomic<Ring*>* entry = entry_of(fd);
+    return entry == nullptr ? nullptr : entry->load(std::memory_order_acquire);
+}
+
+unsigned open_rings() {
+    Guard guard(registry.lock);
+    return registry.open;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,26 @@
+// The process's rings: which file descriptor is which ring, where Ring objects come from, and what fork means.
+#pragma once
+
+#include "state/ring.h"
+
+namespace ringside::engine {
+
+// A ring object from the pool, closed and reset; null when memory is out.
+Ring* take_ring();
+
+// Gives it back. Its memory stays a Ring for ever: a thread that still has the pointer may lock it and see it closed.
+void give_back_ring(Ring& ring);
+
+// Enters `fd` as a name of the ring. Returns 0 or -ENOMEM.
+int enter_descriptor(int fd, Ring& ring);
+
+// Forgets `fd`. Returns the ring it was a name of, or null.
+Ring* remove_descriptor(int fd);
+
+// The ring that `fd` names, or null. Takes no lock.
+Ring* ring_of(int fd);
+
+// How many rings are open.
+unsigned open_rings();
+
+}  // namespace ringside::engine

@@ -1,0 +1,134 @@
+// A request: what the engine keeps of an SQE from fetch to its last CQE.
+//
+// Requests come from their ring's pool (state/requests.h) and go back there in path/finish.cc. All of it is guarded by
+// the ring's lock, except while a worker runs the request: then `fd`, `res`, `cqe_flags`, `args` and `memory` are the
+// worker's alone.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <type_traits>
+
+#include "liburing/io_uring.h"
+#include "state/list.h"
+
+namespace ringside::engine {
+
+struct Ring;
+struct FixedFile;
+
+// What became of an attempt to do an operation.
+enum class Outcome : uint8_t {
+    done,    // it is finished: Request::res holds the result
+    wait,    // it would block, and readiness of its file (Request::wait_events) tells when to try again
+    punt,    // it would block, or may, and only a thread can find out: a worker does it
+    queued,  // the operation has put the request where it will be finished from (a timer, a list of waiters)
+};
+
+// Where a request is. Cancelling looks here.
+enum class Place : uint8_t {
+    path,       // being handled by the thread that holds the ring's lock
+    chain,      // behind another request of its chain
+    drained,    // held back until earlier requests are done
+    task_work,  // about to be issued or finished
+    armed,      // waiting for its file to become ready (service/poller)
+    timer,      // waiting for time to pass (service/timers)
+    worker,     // queued for a worker, or running in one (service/workers)
+    parked,     // waiting in a list of its operation's own
+};
+
+// Internal flags, above the eight bits that IOSQE_* take in Request::flags.
+enum RequestFlag : uint32_t {
+    request_failed = 1u << 8,       // ended in a way that severs its chain
+    request_cancelled = 1u << 9,    // somebody asked for it to end
+    request_has_result = 1u << 10,  // task work: post `res`, do not issue
+    request_no_cqe = 1u << 11,      // ends silently
+    request_hashed = 1u << 12,      // in the ring's table of findable requests
+    request_pinned = 1u << 13,      // `fd` is our own duplicate, closed at the end
+    request_multishot = 1u << 14,   // goes on after a CQE with IORING_CQE_F_MORE
+    request_big_cqe = 1u << 15,     // `extra` goes into the second half of a 32-byte CQE
+    request_nowait = 1u << 16,      // -EAGAIN is a result: never armed, never punted
+    request_partial = 1u << 17,     // part of a transfer is done and counted in its args
+    request_skip_links = 1u << 18,  // a failure ends the rest of the chain without CQEs
+    request_linked_timeout = 1u << 19,  // a link timeout of this request is armed
+    request_bounded = 1u << 20,         // its work ends by itself: a disk's, not a peer's
+    request_poll_first = 1u << 21,      // wait for readiness before the first attempt
+    request_buffer_used = 1u << 22,     // holds a provided buffer
+    request_has_memory = 1u << 23,      // `memory` is to be freed
+    request_timed = 1u << 24,           // in a timer heap
+    request_ordered = 1u << 26,         // takes the way through the drain queue
+    request_counted = 1u << 25,         // in the list of time-outs that count completions
+};
+
+struct Request {
+    Ring* ring;
+    Request* next;      // in the queue it stands in (free list, task work, workers)
+    Request* link;      // the next request of its chain
+    ListNode node;      // in the list of its Place
+    ListNode hashed;    // in the table of findable requests
+    uint64_t user_data;
+    int32_t res;
+    uint32_t cqe_flags;
+    uint64_t extra[2];  // second half of a 32-byte CQE
+    uint32_t flags;     // IOSQE_* of the SQE, RequestFlag above them
+    uint8_t opcode;
+    Place place;
+    uint16_t buf_index;     // or the group of provided buffers
+    int32_t sqe_fd;         // as the program gave it
+    int32_t fd;             // what system calls use; valid once issued
+    uint32_t wait_events;   // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
+    int32_t poll_number;    // descriptor number under which the poller knows it while armed
+    uint32_t timer_index;   // place in the ring's timer heap
+    FixedFile* fixed_file;  // the registered file in use, which stays until the end
+    uint16_t personality;
+    uint16_t buffer_id;
+    uint8_t timer_clock;    // which heap of service/timers
+    uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
+    void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end
+    Request* timeout_link;     // the armed link timeout of this request, or the request of this link timeout
+    alignas(8) unsigned char args[64];
+
+    bool has(uint32_t flag) const { return (flags & flag) != 0; }
+    void set(uint32_t flag) { flags |= flag; }
+    void clear(uint32_t flag) { flags &= ~flag; }
+
+    // The operation's own view of `args`. T is a plain struct of the operation's file.
+    template <typename T>
+    T& as() {
+        static_assert(sizeof(T) <= sizeof(args) && std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>);
+        return *reinterpret_cast<T*>(args);
+    }
+
+    // Marks it as failed, which severs its chain. A request that was to succeed silently does not fail silently; the
+    // rest of its chain does.
+    void fail() {
+        set(request_failed);
+        if (has(IOSQE_CQE_SKIP_SUCCESS)) {
+            clear(IOSQE_CQE_SKIP_SUCCESS);
+            set(request_skip_links);
+        }
+    }
+
+    // Sets the result and says that the operation is done.
+    Outcome done(long result) {
+        res = static_cast<int32_t>(result);
+        if (result < 0) fail();
+        return Outcome::done;
+    }
+
+    // Takes a block from malloc as `memory`.
+    void keep(void* block) {
+        memory = block;
+        set(request_has_memory);
+    }
+
+    // Readiness is what to wait for.
+    Outcome wait(uint32_t events) {
+        wait_events = events;
+        return Outcome::wait;
+    }
+};
+
+static_assert(sizeof(Request) <= 256, "a request in flight costs at most 256 bytes");
+
+}  // namespace ringside::engine

@@ -1,0 +1,83 @@
+#include "state/requests.h"
+
+#include <stdlib.h>
+
+namespace ringside::engine {
+
+// About a page and a half of requests at a time: small for a ring that never waits, few calls for one that waits a lot.
+struct RequestPool::Chunk {
+    static constexpr unsigned count = 32;
+    Chunk* next;
+    Request requests[count];
+};
+
+Request* RequestPool::add_chunk(Ring& ring) {
+    auto* chunk = static_cast<Chunk*>(calloc(1, sizeof(Chunk)));
+    if (chunk == nullptr) return nullptr;
+    chunk->next = chunks_;
+    chunks_ = chunk;
+    for (unsigned i = Chunk::count; i-- > 0;) {
+        Request& request = chunk->requests[i];
+        request.ring = &ring;
+        request.next = free_;
+        free_ = &request;
+    }
+    return free_;
+}
+
+void RequestPool::destroy() {
+    table.destroy();
+    while (chunks_ != nullptr) {
+        Chunk* next = chunks_->next;
+        free(chunks_);
+        chunks_ = next;
+    }
+    free_ = nullptr;
+    in_use_ = 0;
+}
+
+void RequestTable::insert(Request& request) {
+    if (request.has(request_hashed)) return;
+    if (size_ > 2 * mask_) grow();
+    bucket_of(request.user_data).push_front(request);
+    request.set(request_hashed);
+    ++size_;
+}
+
+void RequestTable::remove(Request& request) {
+    if (!request.has(request_hashed)) return;
+    request.hashed.unlink();
+    request.clear(request_hashed);
+    --size_;
+}
+
+// Four times the buckets, so that moving is rare. Where there is no memory the table stays as it is: slower, not wrong.
+void RequestTable::grow() {
+    const unsigned wanted = 4 * (mask_ + 1);
+    auto* larger = static_cast<Bucket*>(malloc(wanted * sizeof(Bucket)));
+    if (larger == nullptr) return;
+    for (unsigned i = 0; i < wanted; ++i) larger[i].clear();
+    Bucket* smaller = buckets();
+    const unsigned smaller_mask = mask_;
+    Bucket* const old_grown = grown_;
+    grown_ = larger;
+    mask_ = wanted - 1;
+    for (unsigned i = 0; i <= smaller_mask; ++i) {
+        // From the back, so that the newest is in front again.
+        while (Request* oldest = smaller[i].last()) {
+            oldest->hashed.unlink();
+            bucket_of(oldest->user_data).push_front(*oldest);
+        }
+    }
+    free(old_grown);
+}
+
+void RequestTable::destroy() {
+    free(grown_);
+    grown_ = nullptr;
+    mask_ = first_buckets - 1;
+    size_ = 0;
+    for (Bucket& bucket : small_) bucket.clear();
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,111 @@
+// A ring: what io_uring_setup makes. This file has no functions: each stage of path/ and each service works on the parts
+// named after it.
+//
+// Everything is guarded by `lock` unless it says otherwise. Rings come from a pool and their memory is never given back
+// (state/registry.cc), so that a thread may always lock a ring it has a pointer to, and then see whether it is `open`.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "entry/engine.h"
+#include "liburing/io_uring.h"
+#include "service/helper.h"
+#include "service/poller.h"
+#include "service/sqpoll.h"
+#include "service/timers.h"
+#include "state/list.h"
+#include "state/lock.h"
+#include "state/request.h"
+#include "state/requests.h"
+#include "state/ring_memory.h"
+
+namespace ringside::engine {
+
+using RequestQueue = Queue<Request, &Request::next>;
+using RequestList = List<Request, &Request::node>;
+
+// A CQE that found no room in the ring. They wait in order.
+struct OverflowEntry {
+    OverflowEntry* next;
+    uint64_t user_data;
+    int32_t res;
+    uint32_t flags;
+    uint64_t extra[2];
+    bool big;
+};
+
+// A chain while its SQEs are being collected.
+struct ChainHead {
+    Request* head = nullptr;
+    Request* last = nullptr;
+};
+
+// Requests held back by IOSQE_IO_DRAIN (path/chain.cc).
+struct Drain {
+    RequestQueue held;
+    unsigned held_count = 0;  // requests in `held`, with the rest of their chains
+    bool active = false;
+    bool next_too = false;  // the request or chain after the one being collected drains as well
+    bool disabled = false;  // a request with CQE_SKIP_SUCCESS was seen
+};
+
+// Completion queue state (path/post.cc).
+struct Completion {
+    unsigned tail = 0;        // the next CQE goes here; ahead of the shared tail until published
+    unsigned published = 0;   // the shared tail
+    unsigned known_head = 0;  // the program's head as last read: a lower bound
+    OverflowEntry* overflow_first = nullptr;
+    OverflowEntry* overflow_last = nullptr;
+    unsigned timeouts_fired = 0;  // a time-out that fires wakes every waiter
+};
+
+// Notification of completions (path/post.cc).
+struct Notification {
+    int eventfd = -1;            // registered by the program
+    bool eventfd_async = false;  // only for completions that did not happen inline
+    int readiness = -1;          // what the program polls, -1 until wanted
+    bool readiness_raised = false;
+    bool readiness_exact = false;  // the program was seen polling: lower it when the CQ is empty
+    bool readiness_borrowed = false;  // it is the ring's own file descriptor: not ours to close
+    unsigned empty_peeks = 0;
+};
+
+struct Ring {
+    Lock lock;
+    bool open = false;
+    uint32_t setup_flags = 0;
+    uint32_t sq_entries = 0;
+    uint32_t cq_entries = 0;
+    uint8_t sqe_shift = 6;   // log2 of an SQE's size
+    uint8_t cqe_shift = 4;   // log2 of a CQE's size
+    bool disabled = false;   // IORING_SETUP_R_DISABLED and not enabled yet
+    bool closing = false;
+    Face face = Face::mappable;
+    int descriptors = 0;     // open names of the ring
+    int submitter = 0;       // thread id with IORING_SETUP_SINGLE_ISSUER, 0 until known
+    bool inherited = false;  // from a parent, by fork: its requests are not ours
+
+    RingMemory memory;
+
+    unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
+    ChainHead chain;
+    Drain drain;
+    bool batch_failed = false;      // an entry turned out to be malformed when it was issued: the batch ends with it
+    bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
+
+    RequestPool requests;
+    RequestQueue task_work;
+    Completion completion;
+    Notification notification;
+    Poller poller;
+    Timers timers;
+    Helped helped;
+    SqPoll sqpoll;
+    unsigned calls = 0;  // of io_uring_enter: tells the helper whether the program is around
+    unsigned worker_jobs = 0;  // requests queued for or inside a worker
+    uint32_t cancel_sequence = 0;
+};
+
+}  // namespace ringside::engine

@@ -1,0 +1,151 @@
+#include "state/ring_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+
+#include "abi/syscall.h"
+#include "state/fds.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr size_t page = 4096;
+
+size_t round_up(size_t size, size_t step) { return (size + step - 1) / step * step; }
+
+void* map_file(int fd, uint64_t offset, size_t size) {
+    const long address = abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+                                      offset);
+    return address < 0 && address >= -4095 ? nullptr : reinterpret_cast<void*>(address);
+}
+
+void unmap(void* address, size_t size) {
+    if (address != nullptr) abi::syscall(__NR_munmap, address, size);
+}
+
+void write_constants(SharedHeader& header, const io_uring_params& params) {
+    header.sq_mask = params.sq_entries - 1;
+    header.cq_mask = params.cq_entries - 1;
+    header.sq_entries = params.sq_entries;
+    header.cq_entries = params.cq_entries;
+}
+
+void point_into(RingMemory& memory, const RingLayout& layout, const io_uring_params& params) {
+    auto* base = reinterpret_cast<unsigned char*>(memory.header);
+    memory.cq = memory.header;
+    memory.cqes = base + cqes_offset;
+    if (!(params.flags & IORING_SETUP_NO_SQARRAY)) {
+        memory.array = reinterpret_cast<const std::atomic<uint32_t>*>(base + layout.array_offset);
+    }
+    memory.rings_size = layout.rings_size;
+    memory.sqes_size = layout.sqes_size;
+    write_constants(*memory.header, params);
+}
+
+bool map_regions(int fd, const RingLayout& layout, bool with_mirror, RingMemory& memory) {
+    memory.owned = true;
+    memory.rings_size = layout.rings_size;
+    memory.sqes_size = layout.sqes_size;
+    memory.header = static_cast<SharedHeader*>(map_file(fd, IORING_OFF_SQ_RING, layout.rings_size));
+    memory.sqes = static_cast<unsigned char*>(map_file(fd, IORING_OFF_SQES, layout.sqes_size));
+    if (with_mirror) {
+        memory.mirror_mapping = map_file(fd, IORING_OFF_CQ_RING, layout.rings_size);
+        memory.mirror = static_cast<SharedHeader*>(memory.mirror_mapping);
+    }
+    return memory.header != nullptr && memory.sqes != nullptr && (memory.mirror != nullptr || !with_mirror);
+}
+
+}  // namespace
+
+RingLayout layout_of(const io_uring_params& params) {
+    RingLayout layout = {};
+    size_t rings = cqes_offset + sizeof(io_uring_cqe) * params.cq_entries;
+    // The kernel doubles the header too when CQEs are double-sized.
+    if (params.flags & IORING_SETUP_CQE32) rings *= 2;
+    rings = round_up(rings, 64);
+    if (!(params.flags & IORING_SETUP_NO_SQARRAY)) {
+        layout.array_offset = static_cast<uint32_t>(rings);
+        rings += sizeof(uint32_t) * params.sq_entries;
+    }
+    layout.rings_size = round_up(rings, page);
+    const size_t sqe = params.flags & IORING_SETUP_SQE128 ? 2 * sizeof(io_uring_sqe) : sizeof(io_uring_sqe);
+    layout.sqes_size = round_up(sqe * params.sq_entries, page);
+    return layout;
+}
+
+void describe(const RingLayout& layout, io_uring_params& params) {
+    const uint64_t sq_address = params.sq_off.user_addr, cq_address = params.cq_off.user_addr;
+    params.sq_off = {};
+    params.sq_off.head = offsetof(SharedHeader, sq_head);
+    params.sq_off.tail = offsetof(SharedHeader, sq_tail);
+    params.sq_off.ring_mask = offsetof(SharedHeader, sq_mask);
+    params.sq_off.ring_entries = offsetof(SharedHeader, sq_entries);
+    params.sq_off.flags = offsetof(SharedHeader, sq_flags);
+    params.sq_off.dropped = offsetof(SharedHeader, sq_dropped);
+    params.sq_off.array = layout.array_offset;
+    params.cq_off = {};
+    params.cq_off.head = offsetof(SharedHeader, cq_head);
+    params.cq_off.tail = offsetof(SharedHeader, cq_tail);
+    params.cq_off.ring_mask = offsetof(SharedHeader, cq_mask);
+    params.cq_off.ring_entries = offsetof(SharedHeader, cq_entries);
+    params.cq_off.overflow = offsetof(SharedHeader, cq_overflow);
+    params.cq_off.flags = offsetof(SharedHeader, cq_flags);
+    params.cq_off.cqes = cqes_offset;
+    if (params.flags & IORING_SETUP_NO_MMAP) {
+        params.sq_off.user_addr = sq_address;
+        params.cq_off.user_addr = cq_address;
+    }
+}
+
+int create_memory(const io_uring_params& params, bool with_mirror, RingMemory& memory) {
+    const RingLayout layout = layout_of(params);
+    const int fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (fd < 0) return fd;
+    long result = abi::syscall(__NR_ftruncate, fd, IORING_OFF_SQES + layout.sqes_size);
+    // A program that shrank the file would make us fault on our own mapping.
+    if (result == 0) result = abi::syscall(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
+    if (result == 0 && !map_regions(fd, layout, with_mirror, memory)) result = -ENOMEM;
+    if (result < 0) {
+        destroy_memory(memory);
+        close_fd(fd);
+        return static_cast<int>(result);
+    }
+    point_into(memory, layout, params);
+    if (with_mirror) write_constants(*memory.mirror, params);
+    return fd;
+}
+
+int adopt_memory(const io_uring_params& params, RingMemory& memory) {
+    const RingLayout layout = layout_of(params);
+    const uint64_t rings = params.cq_off.user_addr, sqes = params.sq_off.user_addr;
+    if (rings == 0 || sqes == 0) return -EFAULT;
+    if (rings % page != 0 || sqes % page != 0) return -EINVAL;
+    // Writing zeroes through the kernel finds out whether the memory is there; the ring starts out empty that way too.
+    static const unsigned char zeroes[page] = {};
+    for (size_t at = 0; at < layout.rings_size; at += page) {
+        if (write_user(rings + at, zeroes, page) < 0) return -EFAULT;
+    }
+    unsigned char probe;
+    for (size_t at = 0; at < layout.sqes_size; at += page) {
+        if (read_user(probe, sqes + at) < 0) return -EFAULT;
+    }
+    memory.header = user_pointer<SharedHeader>(rings);
+    memory.sqes = user_pointer<unsigned char>(sqes);
+    memory.owned = false;
+    point_into(memory, layout, params);
+    return 0;
+}
+
+void destroy_memory(RingMemory& memory) {
+    if (memory.owned) {
+        unmap(memory.header, memory.rings_size);
+        unmap(memory.mirror_mapping, memory.rings_size);
+        unmap(memory.sqes, memory.sqes_size);
+    }
+    memory = {};
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,51 @@
+#include "state/user_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include "abi/syscall.h"
+#include "state/fds.h"
+
+namespace ringside::engine {
+namespace {
+
+// The way where a policy refuses process_vm_readv: a pipe's write() checks the source and its read() the destination.
+// A pipe made for this alone holds a page at least, so neither end ever waits.
+int copy_through_pipe(uint64_t to, uint64_t from, size_t size) {
+    constexpr size_t piece = 4096;
+    int ends[2];
+    if (abi::syscall(__NR_pipe2, ends, O_CLOEXEC) < 0) return -EFAULT;
+    int result = 0;
+    for (size_t done = 0; done < size && result == 0; done += piece) {
+        const size_t now = size - done < piece ? size - done : piece;
+        const auto length = static_cast<long>(now);
+        if (abi::syscall(__NR_write, ends[1], from + done, now) != length) result = -EFAULT;
+        if (result == 0 && abi::syscall(__NR_read, ends[0], to + done, now) != length) result = -EFAULT;
+    }
+    close_fd(ends[0]);
+    close_fd(ends[1]);
+    return result;
+}
+
+int copy(long call, uint64_t remote, void* ours, size_t size) {
+    if (size == 0) return 0;
+    const iovec local = {ours, size};
+    const iovec other = {user_pointer(remote), size};
+    const long pid = abi::syscall(__NR_getpid);
+    const long copied = abi::syscall(call, pid, &local, 1, &other, 1, 0);
+    if (copied == static_cast<long>(size)) return 0;
+    if (copied != -EPERM && copied != -ENOSYS && copied != -EACCES) return -EFAULT;
+    const auto own = reinterpret_cast<uintptr_t>(ours);
+    return call == __NR_process_vm_readv ? copy_through_pipe(own, remote, size) : copy_through_pipe(remote, own, size);
+}
+
+}  // namespace
+
+int read_user(void* to, uint64_t from, size_t size) { return copy(__NR_process_vm_readv, from, to, size); }
+
+int write_user(uint64_t to, const void* from, size_t size) {
+    return copy(__NR_process_vm_writev, to, const_cast<void*>(from), size);
+}
+
+}  // namespace ringside::engine

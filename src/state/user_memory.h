@@ -1,0 +1,33 @@
+// Reading and writing the program's memory at addresses that it gave us. A bad address is -EFAULT, never a crash: the
+// access goes through the kernel, which checks it. Used only for what the engine itself must look at (timespecs, iovec
+// arrays, message headers); buffers are left to the system call that fills them.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace ringside::engine {
+
+// Copies `size` bytes from the program's address `from`. Returns 0 or -EFAULT.
+int read_user(void* to, uint64_t from, size_t size);
+
+// Copies `size` bytes to the program's address `to`. Returns 0 or -EFAULT.
+int write_user(uint64_t to, const void* from, size_t size);
+
+template <typename T>
+int read_user(T& to, uint64_t from) {
+    return read_user(&to, from, sizeof(T));
+}
+
+template <typename T>
+int write_user(uint64_t to, const T& from) {
+    return write_user(to, &from, sizeof(T));
+}
+
+// A program's address as a pointer, to hand to a system call.
+template <typename T = void>
+T* user_pointer(uint64_t address) {
+    return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+
+}  // namespace ringside::engine
