@@ -32,7 +32,7 @@ inline bool has_no_flags(const Cqe& cqe) { return cqe.flags == 0; }
 // A call's return value, or a completion with this result and no flags.
 MATCHER_P(Gives, expected, (negation ? "does not give " : "gives ") + result_text(expected)) {
     *result_listener << "which gives " << result_text(result_of(arg));
-    return result_of(arg) == expected && has_no_flags(arg);
+    return result_of(arg) == static_cast<int64_t>(expected) && has_no_flags(arg);
 }
 
 // A whole completion (of 16 bytes).

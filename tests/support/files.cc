@@ -28,6 +28,17 @@ int must(int result, const char* what) {
     return result;
 }
 
+// Makes an open file non-blocking for a while.
+class NonBlocking {
+  public:
+    explicit NonBlocking(int fd) : fd_(fd), before_(fcntl(fd, F_GETFL)) { fcntl(fd, F_SETFL, before_ | O_NONBLOCK); }
+    ~NonBlocking() { fcntl(fd_, F_SETFL, before_); }
+
+  private:
+    int fd_;
+    int before_;
+};
+
 Fd filled(Fd fd, std::string_view content) {
     must(static_cast<int>(pwrite(fd, content.data(), content.size(), 0)), "pwrite");
     return fd;
@@ -88,22 +99,21 @@ Pipe::Pipe(int flags) {
     write_end = Fd(ends[1]);
 }
 
-void Pipe::fill() const {
+size_t Pipe::fill() const {
+    const NonBlocking while_filling(write_end);
     const std::string page(page_size, 'x');
-    const int flags = fcntl(write_end, F_GETFL);
-    fcntl(write_end, F_SETFL, flags | O_NONBLOCK);
-    while (::write(write_end, page.data(), page.size()) > 0) continue;
-    fcntl(write_end, F_SETFL, flags);
+    size_t total = 0;
+    ssize_t count;
+    while ((count = ::write(write_end, page.data(), page.size())) > 0) total += static_cast<size_t>(count);
+    return total;
 }
 
 size_t Pipe::drain() const {
-    const int flags = fcntl(read_end, F_GETFL);
-    fcntl(read_end, F_SETFL, flags | O_NONBLOCK);
+    const NonBlocking while_draining(read_end);
     size_t total = 0;
     char chunk[page_size];
     ssize_t count;
     while ((count = ::read(read_end, chunk, sizeof(chunk))) > 0) total += static_cast<size_t>(count);
-    fcntl(read_end, F_SETFL, flags);
     return total;
 }
 

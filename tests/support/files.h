@@ -70,8 +70,8 @@ struct Pipe {
     Fd read_end;
     Fd write_end;
 
-    // Writes until the pipe takes no more.
-    void fill() const;
+    // Writes until the pipe takes no more; returns how many bytes it took.
+    size_t fill() const;
     // Reads until the pipe is empty; returns how many bytes there were.
     size_t drain() const;
 };
