@@ -1,0 +1,32 @@
+# Compile rules that every target of the project shares.
+
+find_package(Threads REQUIRED)
+
+add_library(ringside-options INTERFACE)
+target_compile_options(ringside-options INTERFACE -Wall -Wextra -Wshadow -Wpointer-arith -Wvla
+                       $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Woverloaded-virtual>
+                       $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(RINGSIDE_WERROR)
+  target_compile_options(ringside-options INTERFACE -Werror)
+endif()
+if(RINGSIDE_SANITIZE)
+  target_compile_options(ringside-options INTERFACE -fsanitize=${RINGSIDE_SANITIZE} -fno-omit-frame-pointer -g
+                         -fno-sanitize-recover=all)
+  target_link_options(ringside-options INTERFACE -fsanitize=${RINGSIDE_SANITIZE})
+endif()
+target_include_directories(ringside-options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+
+# What ends up in a library that C programs load: no exceptions, no RTTI, nothing that would need the C++ runtime.
+add_library(ringside-freestanding INTERFACE)
+target_link_libraries(ringside-freestanding INTERFACE ringside-options)
+target_compile_options(ringside-freestanding INTERFACE
+                       $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>
+                       -fvisibility=hidden -ftls-model=initial-exec -fno-strict-aliasing)
+
+# ringside_core_sources(DIR...): every .cc of these folders below src joins the core that all faces share.
+function(ringside_core_sources target)
+  foreach(folder IN LISTS ARGN)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc)
+    target_sources(${target} PRIVATE ${sources})
+  endforeach()
+endfunction()
