@@ -117,7 +117,7 @@ static inline bool io_uring_cqe_iter_next(struct io_uring_cqe_iter* iter, struct
  */
 #define io_uring_for_each_cqe(ring_, head_, cqe_)                                 \
     for (struct io_uring_cqe_iter ringside_iter_ = io_uring_cqe_iter_init(ring_); \
-         (head_) = ringside_iter_.head, io_uring_cqe_iter_next(&ringside_iter_, &(cqe_));)
+         (head_) = ringside_iter_.head, io_uring_cqe_iter_next(&ringside_iter_, &(cqe_)); (void)(head_))
 
 /*
  * Whether a CQE is not the program's: filler of a ring of mixed sizes, or the timeout that a wait without

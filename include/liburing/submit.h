@@ -2,9 +2,9 @@
 /*
  * Handing requests over and waiting for completions.
  *
- * Waits that take a timeout: `ts` is a span of time, null for no limit; -ETIME says
- * that it passed before enough completions came, -EINTR that a signal was handled. `sigmask`, if not null, is the
- * thread's signal mask while it waits. The completion that *cqe_ptr is set to stays the ring's until
+ * Waits that take a timeout: `ts` is a span of time, null for no limit. When it has passed, the wait is content with
+ * fewer completions, and -ETIME says that there is none at all. -EINTR says that a signal was handled. `sigmask`, if
+ * not null, is the thread's signal mask while it waits. The completion that *cqe_ptr is set to stays the ring's until
  * io_uring_cqe_seen().
  */
 #ifndef LIBURING_SUBMIT_H

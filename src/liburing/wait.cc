@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "liburing/submit.h"
 
 namespace ringside::liburing {
@@ -13,6 +15,7 @@ constexpr size_t kernel_sigset_bytes = _NSIG / 8;
 
 struct Wait {
     unsigned to_submit = 0;
+    unsigned reported = 0;  // so many of them are the program's to know of; others were submitted behind its back
     unsigned wait_nr = 0;
     unsigned flags = 0;         // for io_uring_enter(2), beside IORING_ENTER_GETEVENTS
     const void* arg = nullptr;  // as flags say
@@ -32,8 +35,8 @@ bool needs_enter(io_uring& ring, const Wait& wait, unsigned available, bool noth
     return enter;
 }
 
-// Submits, waits, and finds the first completion that is the program's; *out is null if there is none. Returns what the
-// first enter returned (how many SQEs it took), or -errno.
+// Submits, waits, and finds the first completion that is the program's; *out is null if there is none. Returns how many
+// SQEs the first enter took, or -errno if it took none that are to be reported.
 int get_cqe(io_uring& ring, io_uring_cqe** out, Wait wait) {
     int result = 0;
     for (bool entered = false;; entered = true) {
@@ -51,7 +54,7 @@ int get_cqe(io_uring& ring, io_uring_cqe** out, Wait wait) {
         const int taken = enter_and_rewind(ring, wait.to_submit, wait.wait_nr, flags, wait.arg, wait.arg_size);
         if (taken < 0) return result != 0 ? result : taken;
         wait.to_submit -= static_cast<unsigned>(taken);
-        if (!entered) result = taken;
+        if (!entered) result = static_cast<int>(std::min(static_cast<unsigned>(taken), wait.reported));
         if (*out != nullptr) return result;
     }
 }
@@ -66,7 +69,7 @@ int wait_with_argument(io_uring& ring, io_uring_cqe** out, unsigned to_submit, u
     arg.ts = uring_ptr_to_u64(ts);
 
     Wait wait;
-    wait.to_submit = to_submit;
+    wait.to_submit = wait.reported = to_submit;
     wait.wait_nr = wait_nr;
     wait.flags = IORING_ENTER_EXT_ARG;
     wait.arg = &arg;
@@ -76,8 +79,22 @@ int wait_with_argument(io_uring& ring, io_uring_cqe** out, unsigned to_submit, u
     return get_cqe(ring, out, wait);
 }
 
-// Queues the timeout request that ends a wait. Returns the number of SQEs to submit, or -errno.
-int publish_timeout(io_uring& ring, unsigned wait_nr, const __kernel_timespec* ts) {
+// The wait without a timeout.
+int wait_without_limit(io_uring& ring, io_uring_cqe** out, unsigned to_submit, unsigned reported, unsigned wait_nr,
+                       const sigset_t* sigmask) {
+    Wait wait;
+    wait.to_submit = to_submit;
+    wait.reported = reported;
+    wait.wait_nr = wait_nr;
+    wait.arg = sigmask;
+    wait.arg_size = kernel_sigset_bytes;
+    return get_cqe(ring, out, wait);
+}
+
+// The wait that is ended by a timeout request of our own, submitted after what the program has queued. If `report`, the
+// number of the program's SQEs is returned; a wait that nobody asked to submit has none to tell.
+int wait_with_request(io_uring& ring, io_uring_cqe** out, unsigned wait_nr, const __kernel_timespec* ts,
+                      const sigset_t* sigmask, bool report) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring);
     if (sqe == nullptr) {
         const int submitted = io_uring_submit(&ring);
@@ -87,7 +104,8 @@ int publish_timeout(io_uring& ring, unsigned wait_nr, const __kernel_timespec* t
     }
     io_uring_prep_timeout(sqe, ts, wait_nr, 0);
     sqe->user_data = LIBURING_UDATA_TIMEOUT;
-    return static_cast<int>(publish_sqes(ring));
+    const unsigned to_submit = publish_sqes(ring);
+    return wait_without_limit(ring, out, to_submit, report ? to_submit - 1 : 0, wait_nr, sigmask);
 }
 
 }  // namespace
@@ -96,27 +114,14 @@ int publish_timeout(io_uring& ring, unsigned wait_nr, const __kernel_timespec* t
 using namespace ringside::liburing;
 
 int __io_uring_get_cqe(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned submit, unsigned wait_nr, sigset_t* sigmask) {
-    Wait wait;
-    wait.to_submit = submit;
-    wait.wait_nr = wait_nr;
-    wait.arg = sigmask;
-    wait.arg_size = kernel_sigset_bytes;
-    return get_cqe(*ring, cqe_ptr, wait);
+    return wait_without_limit(*ring, cqe_ptr, submit, submit, wait_nr, sigmask);
 }
 
 int io_uring_wait_cqes(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr, __kernel_timespec* ts,
                        sigset_t* sigmask) {
-    unsigned to_submit = 0;
-    if (ts != nullptr) {
-        if (ring->features & IORING_FEAT_EXT_ARG) {
-            return wait_with_argument(*ring, cqe_ptr, 0, wait_nr, ts, 0, sigmask);
-        }
-        const int pending = publish_timeout(*ring, wait_nr, ts);
-        if (pending < 0) return pending;
-        to_submit = static_cast<unsigned>(pending);
-    }
-    const int result = __io_uring_get_cqe(ring, cqe_ptr, to_submit, wait_nr, sigmask);
-    return result < 0 ? result : 0;
+    if (ts == nullptr) return wait_without_limit(*ring, cqe_ptr, 0, 0, wait_nr, sigmask);
+    if (ring->features & IORING_FEAT_EXT_ARG) return wait_with_argument(*ring, cqe_ptr, 0, wait_nr, ts, 0, sigmask);
+    return wait_with_request(*ring, cqe_ptr, wait_nr, ts, sigmask, false);
 }
 
 int io_uring_wait_cqes_min_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr, __kernel_timespec* ts,
@@ -132,13 +137,11 @@ int io_uring_wait_cqe_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, __kernel_t
 int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr, __kernel_timespec* ts,
                                      sigset_t* sigmask) {
     if (ts != nullptr && !(ring->features & IORING_FEAT_EXT_ARG)) {
-        const int pending = publish_timeout(*ring, wait_nr, ts);
-        if (pending < 0) return pending;
-        return __io_uring_get_cqe(ring, cqe_ptr, static_cast<unsigned>(pending), wait_nr, sigmask);
+        return wait_with_request(*ring, cqe_ptr, wait_nr, ts, sigmask, true);
     }
     const unsigned to_submit = publish_sqes(*ring);
-    if (ts == nullptr) return __io_uring_get_cqe(ring, cqe_ptr, to_submit, wait_nr, sigmask);
-    return wait_with_argument(*ring, cqe_ptr, to_submit, wait_nr, ts, 0, sigmask);
+    if (ts != nullptr) return wait_with_argument(*ring, cqe_ptr, to_submit, wait_nr, ts, 0, sigmask);
+    return wait_without_limit(*ring, cqe_ptr, to_submit, to_submit, wait_nr, sigmask);
 }
 
 int io_uring_submit_and_wait_min_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr,
@@ -150,7 +153,7 @@ int io_uring_submit_and_wait_min_timeout(io_uring* ring, io_uring_cqe** cqe_ptr,
 int io_uring_submit_and_wait_reg(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr, int reg_index) {
     if (!(ring->features & IORING_FEAT_EXT_ARG)) return -EINVAL;
     Wait wait;
-    wait.to_submit = publish_sqes(*ring);
+    wait.to_submit = wait.reported = publish_sqes(*ring);
     wait.wait_nr = wait_nr;
     wait.flags = IORING_ENTER_EXT_ARG | IORING_ENTER_EXT_ARG_REG;
     // The "pointer" is an offset into the region.
