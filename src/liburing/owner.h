@@ -69,6 +69,12 @@ inline int enter(io_uring& ring, unsigned to_submit, unsigned min_complete, unsi
                          flags | (ring.int_flags & internal_enter_flags), arg, arg_size);
 }
 
+// The program found nothing to reap, or has nothing to submit. The kernel knows by itself whether its queue is empty
+// when somebody polls ring_fd; the engine's descriptor stays readable until the engine gets to look, and this lets it.
+inline void note_idle(io_uring& ring) {
+    if (has(ring, internal_engine)) enter_engine(ring, 0, 0, 0, nullptr, 0);
+}
+
 // io_uring_register(2) on the ring.
 int register_call(io_uring& ring, unsigned opcode, const void* arg, unsigned nr_args);
 

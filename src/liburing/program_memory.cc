@@ -74,7 +74,7 @@ using namespace ringside::liburing;
 int io_uring_queue_init_mem(unsigned entries, io_uring* ring, io_uring_params* p, void* buf, size_t buf_size) {
     p->flags |= IORING_SETUP_NO_MMAP;
     if (buf == nullptr) return -EFAULT;
-    return init(entries, *ring, *p, {buf, buf_size});
+    return init(ringside::provider::choose().kind, entries, *ring, *p, {buf, buf_size});
 }
 
 ssize_t io_uring_memory_size_params(unsigned entries, io_uring_params* p) {

@@ -2,8 +2,8 @@
 #include <errno.h>
 
 #include "liburing/owner.h"
+#include "liburing/publish.h"
 #include "liburing/rings.h"
-#include "liburing/submit.h"
 
 using namespace ringside;
 using namespace ringside::liburing;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "liburing/api.h"
+#include "provider/provider.h"
 
 namespace ringside::liburing {
 
@@ -14,7 +15,7 @@ struct ProgramMemory {
 };
 
 // Makes a ring. Returns 0, or with IORING_SETUP_NO_MMAP the bytes of memory that were used, or -errno.
-int init(unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory);
+int init(provider::Kind kind, unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory);
 
 // IORING_SETUP_NO_MMAP: finds room for the rings and the SQEs before there is a descriptor, and tells the ring by the
 // user_addr fields. Returns the bytes used, or -errno.

@@ -108,14 +108,13 @@ void finish_setup(io_uring& ring, int fd, const io_uring_params& params) {
 namespace {
 
 // Returns 0, or with IORING_SETUP_NO_MMAP the bytes of memory that were used, or -errno.
-int init_once(unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory) {
+int init_once(provider::Kind kind, unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory) {
     memset(&ring, 0, sizeof(ring));
     ring.flags = params.flags;
     int used = 0;
     if (params.flags & IORING_SETUP_NO_MMAP) used = place_rings(ring, entries, params, memory);
     if (used < 0) return used;
 
-    const provider::Kind kind = provider::choose().kind;
     const int fd = provider::setup(kind, entries, &params, engine::Face::pollable);
     if (fd < 0) {
         unmap_rings(ring);
@@ -133,14 +132,14 @@ int init_once(unsigned entries, io_uring& ring, io_uring_params& params, Program
 
 }  // namespace
 
-int init(unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory) {
+int init(provider::Kind kind, unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory) {
     // A ring without the index array spares the kernel a read for each request; kernels before 6.6 do not know it.
     const io_uring_params asked = params;
     params.flags |= IORING_SETUP_NO_SQARRAY;
-    const int result = init_once(entries, ring, params, memory);
+    const int result = init_once(kind, entries, ring, params, memory);
     if (result != -EINVAL || (asked.flags & IORING_SETUP_NO_SQARRAY)) return result;
     params = asked;
-    return init_once(entries, ring, params, memory);
+    return init_once(kind, entries, ring, params, memory);
 }
 
 }  // namespace ringside::liburing
@@ -149,7 +148,7 @@ using namespace ringside;
 using namespace ringside::liburing;
 
 int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* p) {
-    const int result = init(entries, *ring, *p, {});
+    const int result = init(provider::choose().kind, entries, *ring, *p, {});
     return result < 0 ? result : 0;
 }
 

@@ -1,4 +1,4 @@
-#include "liburing/submit.h"
+#include "liburing/publish.h"
 
 namespace ringside::liburing {
 namespace {
@@ -6,7 +6,10 @@ namespace {
 int submit(io_uring& ring, unsigned to_submit, unsigned wait_nr, bool get_events) {
     unsigned flags = 0;
     const bool reap = get_events || wait_nr != 0 || completions_need_enter(ring);
-    if (!submission_needs_enter(ring, to_submit, flags) && !reap) return static_cast<int>(to_submit);
+    if (!submission_needs_enter(ring, to_submit, flags) && !reap) {
+        if (to_submit == 0) note_idle(ring);
+        return static_cast<int>(to_submit);
+    }
     if (reap) flags |= IORING_ENTER_GETEVENTS;
     return enter_and_rewind(ring, to_submit, wait_nr, flags, nullptr, 0);
 }

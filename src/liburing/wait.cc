@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "liburing/submit.h"
+#include "liburing/publish.h"
 
 namespace ringside::liburing {
 namespace {
@@ -46,7 +46,10 @@ int get_cqe(io_uring& ring, io_uring_cqe** out, Wait wait) {
 
         const bool nothing_asked = *out == nullptr && wait.wait_nr == 0 && wait.to_submit == 0;
         // One enter fetches what there is to fetch; a second would only find the same.
-        if (nothing_asked && (entered || !completions_need_enter(ring))) return result != 0 ? result : -EAGAIN;
+        if (nothing_asked && (entered || !completions_need_enter(ring))) {
+            note_idle(ring);
+            return result != 0 ? result : -EAGAIN;
+        }
         unsigned flags;
         if (!needs_enter(ring, wait, available, nothing_asked, flags)) return result;
         if (entered && wait.limited) return *out == nullptr && wait.timeout && result == 0 ? -ETIME : result;
@@ -170,5 +173,6 @@ unsigned io_uring_peek_batch_cqe(io_uring* ring, io_uring_cqe** cqes, unsigned c
     io_uring_cqe_iter iter = io_uring_cqe_iter_init(ring);
     unsigned found = 0;
     while (found < count && io_uring_cqe_iter_next(&iter, &cqes[found])) found++;
+    if (found == 0) note_idle(*ring);
     return found;
 }
