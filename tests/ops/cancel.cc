@@ -1,0 +1,228 @@
+// IORING_OP_ASYNC_CANCEL: which requests are found, and what becomes of them and of the cancellation.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+constexpr unsigned all = IORING_ASYNC_CANCEL_ALL;
+constexpr unsigned any = IORING_ASYNC_CANCEL_ANY;
+const __kernel_timespec never = milliseconds_of(3'600'000);
+
+// A ring with a request of each kind that waits: a read (1), a poll (2), both of `pipe`, and a timeout (3).
+struct Waiting {
+    Waiting() {
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::poll_add(pipe.read_end, POLLIN).data(2),
+                                sqe::timeout(&never).data(3)),
+                    Gives(3));
+    }
+    Pipe pipe;
+    char byte = 0;
+    RawRing ring;
+};
+
+TEST(Cancel, finds_a_request_of_any_kind_by_its_user_data) {
+    for (const uint64_t target : {1, 2, 3}) {
+        Waiting waiting;
+        EXPECT_THAT(waiting.ring.submit(sqe::cancel(target).data(9)), Gives(1));
+        EXPECT_THAT(waiting.ring.wait(2), UnorderedElementsAre(Completes(target, -ECANCELED), Completes(9, 0)));
+        EXPECT_THAT(waiting.ring.linger(2), IsEmpty());
+    }
+}
+
+TEST(Cancel, of_what_is_not_there_gives_enoent) {
+    Waiting waiting;
+    EXPECT_THAT(waiting.ring.run(sqe::cancel(4).data(9)), Gives(-ENOENT));
+    EXPECT_THAT(waiting.ring.run(sqe::nop().data(4)), Gives(0));
+    EXPECT_THAT(waiting.ring.run(sqe::cancel(4).data(9)), Gives(-ENOENT));
+}
+
+TEST(Cancel, does_not_find_itself) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::cancel(9).data(9)), Gives(-ENOENT));
+    EXPECT_THAT(ring.run(sqe::cancel(0, any).data(9)), Gives(0));
+}
+
+TEST(Cancel, finds_a_request_of_its_own_batch) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::cancel(1).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+}
+
+TEST(Cancel, takes_the_user_data_flag_for_what_it_does_anyway) {
+    Waiting waiting;
+    EXPECT_THAT(waiting.ring.submit(sqe::cancel(1, IORING_ASYNC_CANCEL_USERDATA).data(9)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+}
+
+TEST(Cancel, of_one_of_several_with_the_same_data_leaves_the_others) {
+    RawRing ring;
+    const Pipe pipe;
+    char bytes[3];
+    for (char& byte : bytes) EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+    EXPECT_EQ(write(pipe.write_end, "xy", 2), 2);
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 1), Completes(1, 1)));
+}
+
+TEST(Cancel, of_all_with_the_same_data_gives_their_number) {
+    RawRing ring;
+    const Pipe pipe;
+    char bytes[3];
+    for (char& byte : bytes) EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel(1, all).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(4), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(1, -ECANCELED),
+                                                   Completes(1, -ECANCELED), Completes(9, 3)));
+}
+
+TEST(Cancel, of_all_where_there_is_none_gives_zero) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::cancel(1, all)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::cancel(0, any)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::cancel(0, any | all)), Gives(0));
+}
+
+TEST(Cancel, of_any_takes_everything_in_flight) {
+    Waiting waiting;
+    EXPECT_THAT(waiting.ring.submit(sqe::cancel(0, any).data(9)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(4), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED),
+                                                           Completes(3, -ECANCELED), Completes(9, 3)));
+}
+
+TEST(Cancel, by_file_finds_requests_on_that_file) {
+    Waiting waiting;
+    EXPECT_THAT(waiting.ring.submit(sqe::cancel_fd(waiting.pipe.read_end, all).data(9)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED),
+                                                           Completes(9, 2)));
+    EXPECT_THAT(waiting.ring.run(sqe::cancel_fd(waiting.pipe.read_end).data(9)), Gives(-ENOENT));
+}
+
+TEST(Cancel, by_file_takes_one_unless_told_to_take_all) {
+    RawRing ring;
+    const Pipe pipe;
+    char bytes[2];
+    for (char& byte : bytes) EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel_fd(pipe.read_end).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+}
+
+TEST(Cancel, by_file_means_the_file_and_not_the_number) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    const Fd copy(dup(pipe.read_end));
+    EXPECT_THAT(ring.submit(sqe::cancel_fd(copy).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+}
+
+TEST(Cancel, by_file_of_what_is_not_open_gives_ebadf) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::cancel_fd(-1)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::cancel_fd(1'000'000)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::cancel_fd(0, IORING_ASYNC_CANCEL_FD_FIXED)), Gives(-EBADF));
+}
+
+TEST(Cancel, by_file_and_user_data_needs_both_to_match) {
+    Waiting waiting;
+    const auto both = [&](uint64_t target) {
+        return sqe::cancel_fd(waiting.pipe.read_end, IORING_ASYNC_CANCEL_USERDATA).set(&Sqe::addr, target).data(9);
+    };
+    EXPECT_THAT(waiting.ring.run(both(3)), Gives(-ENOENT));
+    EXPECT_THAT(waiting.ring.submit(both(1)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+}
+
+TEST(Cancel, by_operation_finds_requests_of_that_operation) {
+    Waiting waiting;
+    const auto by_operation = [](uint32_t opcode) {
+        return sqe::cancel(0, IORING_ASYNC_CANCEL_OP | all).set(&Sqe::len, opcode).data(9);
+    };
+    EXPECT_THAT(waiting.ring.submit(by_operation(IORING_OP_POLL_ADD)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(2), UnorderedElementsAre(Completes(2, -ECANCELED), Completes(9, 1)));
+    EXPECT_THAT(waiting.ring.submit(by_operation(IORING_OP_READ)), Gives(1));
+    EXPECT_THAT(waiting.ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 1)));
+    EXPECT_THAT(waiting.ring.run(by_operation(IORING_OP_READ)), Gives(0));
+}
+
+TEST(Cancel, refuses_flags_that_contradict_each_other) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.run(sqe::cancel_fd(pipe.read_end, any)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::cancel(0, any | IORING_ASYNC_CANCEL_OP)), Gives(-EINVAL));
+    for (unsigned bit = 6; bit < 32; ++bit) EXPECT_THAT(ring.run(sqe::cancel(0, 1U << bit)), Gives(-EINVAL)) << bit;
+}
+
+TEST(Cancel, breaks_the_chain_behind_the_request) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(9, 0)));
+}
+
+TEST(Cancel, ends_a_multishot_request) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN, IORING_POLL_ADD_MULTI).data(1)), Gives(1));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, IORING_CQE_F_MORE)));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+}
+
+TEST(Cancel, racing_with_data_leaves_one_completion_of_either_kind) {
+    RawRing ring;
+    const Pipe pipe;
+    for (int round = 0; round < 200; ++round) {
+        char byte;
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+        EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+        const std::vector<Cqe> completions = ring.wait(2);
+        ASSERT_THAT(completions, SizeIs(2));
+        const Cqe& read = completions[0].user_data == 1 ? completions[0] : completions[1];
+        const Cqe& cancel = completions[0].user_data == 9 ? completions[0] : completions[1];
+        ASSERT_THAT(cancel, testing::AnyOf(Completes(9, 0), Completes(9, -ENOENT), Completes(9, -EALREADY)));
+        ASSERT_THAT(read, testing::AnyOf(Completes(1, 1), Completes(1, -ECANCELED)));
+        // A byte that was read is gone from the pipe, one that was not is still there.
+        ASSERT_EQ(pipe.drain(), read.res == 1 ? 0u : 1u);
+    }
+}
+
+TEST(Cancel, of_a_thousand_requests_finds_each) {
+    RawRing ring(2048);
+    const Pipe pipe;
+    std::vector<char> bytes(1000);
+    for (uint64_t index = 0; index < 1000; ++index) ring.push(sqe::read(pipe.read_end, &bytes[index], 1).data(index));
+    EXPECT_THAT(ring.submit_pushed(1000), Gives(1000));
+    for (uint64_t index = 0; index < 1000; ++index) ring.push(sqe::cancel(999 - index).data(10'000));
+    EXPECT_THAT(ring.submit_pushed(1000), Gives(1000));
+    unsigned cancelled = 0;
+    for (const Cqe& cqe : ring.wait(2000)) {
+        EXPECT_EQ(cqe.res, cqe.user_data == 10'000 ? 0 : -ECANCELED);
+        cancelled += cqe.res == -ECANCELED ? 1 : 0;
+    }
+    EXPECT_EQ(cancelled, 1000u);
+}
+
+}  // namespace
+}  // namespace ringside::test

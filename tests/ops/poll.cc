@@ -1,0 +1,293 @@
+// IORING_OP_POLL_ADD and IORING_OP_POLL_REMOVE: once, many times, updated, removed.
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "support/eventually.h"
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr uint32_t more = IORING_CQE_F_MORE;
+
+TEST(PollAdd, completes_at_once_when_the_file_is_ready) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.run(sqe::poll_add(pipe.write_end, POLLOUT)), Gives(POLLOUT));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.run(sqe::poll_add(pipe.read_end, POLLIN)), Gives(POLLIN));
+}
+
+TEST(PollAdd, gives_only_the_events_asked_for) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_EQ(write(ends.near, "x", 1), 1);
+    EXPECT_THAT(ring.run(sqe::poll_add(ends.far, POLLIN)), Gives(POLLIN));
+    EXPECT_THAT(ring.run(sqe::poll_add(ends.far, POLLOUT)), Gives(POLLOUT));
+    EXPECT_THAT(ring.run(sqe::poll_add(ends.far, POLLIN | POLLOUT)), Gives(POLLIN | POLLOUT));
+    EXPECT_THAT(ring.run(sqe::poll_add(ends.far, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM)),
+                Gives(POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM));
+}
+
+TEST(PollAdd, waits_until_the_file_is_ready) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1)), Gives(1));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+    // Once and no more.
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+}
+
+TEST(PollAdd, always_tells_of_errors_and_hang_ups) {
+    RawRing ring;
+    Pipe unread;
+    unread.read_end.reset();
+    EXPECT_THAT(ring.run(sqe::poll_add(unread.write_end, 0)), Gives(POLLERR));
+    Pipe unwritten;
+    EXPECT_THAT(ring.submit(sqe::poll_add(unwritten.read_end, POLLIN).data(1)), Gives(1));
+    unwritten.write_end.reset();
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLHUP)));
+}
+
+TEST(PollAdd, tells_of_a_peer_that_stopped_writing) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLRDHUP).data(1)), Gives(1));
+    shutdown(ends.near, SHUT_WR);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLRDHUP)));
+}
+
+TEST(PollAdd, of_a_regular_file_is_always_ready) {
+    RawRing ring;
+    const Fd file = file_with("");
+    EXPECT_THAT(ring.run(sqe::poll_add(file, POLLIN | POLLOUT)), Gives(POLLIN | POLLOUT));
+}
+
+TEST(PollAdd, of_what_is_not_open_gives_ebadf) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::poll_add(-1, POLLIN)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::poll_add(1'000'000, POLLIN)), Gives(-EBADF));
+    const Fd path(open("/tmp", O_PATH | O_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::poll_add(path, POLLIN)), Gives(-EBADF));
+}
+
+TEST(PollAdd, refuses_unknown_flags_and_flags_of_an_update) {
+    RawRing ring;
+    const Pipe pipe;
+    // IORING_POLL_ADD_LEVEL has a name and a number, but no operation takes it.
+    for (unsigned bit = 1; bit < 32; ++bit) {
+        EXPECT_THAT(ring.run(sqe::poll_add(pipe.write_end, POLLOUT, 1U << bit)), Gives(-EINVAL)) << "bit " << bit;
+    }
+}
+
+TEST(PollAdd, several_on_one_file_all_complete) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1), sqe::poll_add(pipe.read_end, POLLIN).data(2),
+                            sqe::poll_add(pipe.read_end, POLLIN | POLLPRI).data(3)),
+                Gives(3));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, POLLIN), Completes(2, POLLIN), Completes(3, POLLIN)));
+}
+
+TEST(PollAdd, for_different_events_on_one_file_complete_each_on_its_own) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLIN).data(1), sqe::poll_add(ends.far, POLLOUT).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, POLLOUT)));
+    EXPECT_EQ(write(ends.near, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+}
+
+TEST(PollAdd, of_an_epoll_set_is_ready_when_one_in_it_is) {
+    RawRing ring;
+    const Pipe pipe;
+    const Fd epoll(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event = {EPOLLIN, {}};
+    ASSERT_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, pipe.read_end, &event), 0);
+    EXPECT_THAT(ring.submit(sqe::poll_add(epoll, POLLIN).data(1)), Gives(1));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+}
+
+TEST(PollMultishot, tells_each_time_until_it_is_removed) {
+    RawRing ring;
+    const Fd counter(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLIN, IORING_POLL_ADD_MULTI).data(1)), Gives(1));
+    for (int round = 0; round < 5; ++round) {
+        EXPECT_THAT(ring.linger(2), IsEmpty());
+        eventfd_write(counter, 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, more)));
+        eventfd_t value;
+        eventfd_read(counter, &value);
+    }
+    EXPECT_THAT(ring.submit(sqe::poll_remove(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+}
+
+TEST(PollMultishot, tells_of_what_is_ready_when_it_is_added) {
+    RawRing ring;
+    const Fd counter(eventfd(1, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLIN, IORING_POLL_ADD_MULTI).data(1)), Gives(1));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, more)));
+    // Edge-triggered: it stays ready and nothing new happens.
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    eventfd_write(counter, 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, more)));
+}
+
+TEST(PollMultishot, tells_of_news_though_the_old_was_never_read) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN, IORING_POLL_ADD_MULTI).data(1)), Gives(1));
+    for (int round = 0; round < 3; ++round) {
+        EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, more)));
+    }
+}
+
+TEST(PollMultishot, goes_on_while_the_completion_queue_overflows) {
+    RawRing ring(1);
+    const Fd counter(eventfd(0, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLIN, IORING_POLL_ADD_MULTI).data(1)), Gives(1));
+    eventfd_write(counter, 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN, more)));
+    EXPECT_THAT(ring.submit(sqe::nop().data(2)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::nop().data(3)), Gives(1));
+    eventfd_write(counter, 1);
+    EXPECT_TRUE(eventually([&] { return (ring.sq_flags().load() & IORING_SQ_CQ_OVERFLOW) != 0; }));
+    // Whether it goes on or ends is told by its flag.
+    const std::vector<Cqe> completions = ring.wait(3);
+    ASSERT_EQ(completions.size(), 3u);
+    EXPECT_THAT(completions[2], testing::AnyOf(Completes(1, POLLIN), Completes(1, POLLIN, more)));
+}
+
+TEST(PollRemove, takes_away_a_poll_that_waits) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::poll_remove(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+}
+
+TEST(PollRemove, in_the_batch_of_the_poll_itself) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1), sqe::poll_remove(1).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+}
+
+TEST(PollRemove, of_what_is_not_there_gives_enoent) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.run(sqe::poll_remove(1)), Gives(-ENOENT));
+    EXPECT_THAT(ring.run(sqe::poll_add(pipe.write_end, POLLOUT).data(5)), Gives(POLLOUT));
+    EXPECT_THAT(ring.run(sqe::poll_remove(5)), Gives(-ENOENT));
+}
+
+TEST(PollRemove, takes_away_polls_only) {
+    RawRing ring;
+    const __kernel_timespec time = milliseconds_of(patience_ms);
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::timeout(&time).data(1), sqe::read(pipe.read_end, &byte, 1).data(2)), Gives(2));
+    EXPECT_THAT(ring.run(sqe::poll_remove(1).data(3)), Gives(-ENOENT));
+    EXPECT_THAT(ring.run(sqe::poll_remove(2).data(4)), Gives(-ENOENT));
+}
+
+TEST(PollRemove, of_one_of_two_with_the_same_data_leaves_the_other) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1), sqe::poll_add(pipe.read_end, POLLIN).data(1)),
+                Gives(2));
+    EXPECT_THAT(ring.submit(sqe::poll_remove(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+}
+
+TEST(PollUpdate, changes_the_events) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLPRI).data(1)), Gives(1));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS, POLLIN).data(2)), Gives(0));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    EXPECT_EQ(write(ends.near, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+}
+
+TEST(PollUpdate, to_events_that_are_there_completes_the_poll) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLIN).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS, POLLOUT).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, POLLOUT), Completes(2, 0)));
+}
+
+TEST(PollUpdate, changes_the_user_data) {
+    RawRing ring;
+    const Pipe pipe;
+    EXPECT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1)), Gives(1));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_USER_DATA, 0, 7).data(2)), Gives(0));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(7, POLLIN)));
+}
+
+TEST(PollUpdate, changes_events_and_user_data_at_once) {
+    RawRing ring;
+    const Fd counter(eventfd(0, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLPRI).data(1)), Gives(1));
+    constexpr uint32_t both = IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA;
+    EXPECT_THAT(ring.run(sqe::poll_update(1, both, POLLIN, 7).data(2)), Gives(0));
+    eventfd_write(counter, 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(7, POLLIN)));
+}
+
+TEST(PollUpdate, leaves_once_and_many_times_as_they_are) {
+    RawRing ring;
+    const Fd counter(eventfd(0, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLPRI).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLPRI, IORING_POLL_ADD_MULTI).data(2)), Gives(1));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS | IORING_POLL_ADD_MULTI, POLLIN).data(9)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::poll_update(2, IORING_POLL_UPDATE_EVENTS, POLLIN).data(9)), Gives(0));
+    eventfd_write(counter, 1);
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, POLLIN), Completes(2, POLLIN, more)));
+}
+
+TEST(PollUpdate, of_what_is_not_there_gives_enoent) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS, POLLIN)), Gives(-ENOENT));
+}
+
+TEST(PollUpdate, refuses_what_makes_no_sense) {
+    RawRing ring;
+    // New events without the flag for them, or the other way round; unknown flags.
+    EXPECT_THAT(ring.run(sqe::poll_update(1, 0, POLLIN)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, 0, 0, 7)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_USER_DATA, POLLIN, 7)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS, POLLIN, 7)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_ADD_MULTI, 0)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, 1U << 4 | IORING_POLL_UPDATE_EVENTS, POLLIN)), Gives(-EINVAL));
+}
+
+}  // namespace
+}  // namespace ringside::test
