@@ -1,7 +1,6 @@
 #include "cli/program.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -115,7 +114,7 @@ std::string why_out_of_reach(const Elf& elf) {
 }
 
 Verdict judge_file(const std::string& path, int scripts_left) {
-    if (access(path.c_str(), F_OK) != 0) return {Kind::missing, strerror(errno)};
+    if (access(path.c_str(), F_OK) != 0) return {Kind::missing, "does not exist"};
     if (!is_executable_file(path)) return {Kind::inexecutable, "is no executable file"};
     if (const auto interpreter = script_interpreter(beginning_of(path))) {
         if (scripts_left == 0) return {Kind::inexecutable, "is a script whose interpreters are scripts without end"};

@@ -19,7 +19,8 @@ enum class Filter {
 };
 
 // Descriptors of rings that were set up by an inline call. Under the usual limit of 1024 descriptors, and where few
-// programs have any.
+// programs have any. An inline close of any other descriptor goes unnoticed: of a copy that the program made of such a
+// ring's, or of a ring that found no place here.
 constexpr int first_watched_fd = 960;
 constexpr int end_of_watched_fds = 1024;
 
