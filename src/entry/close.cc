@@ -38,6 +38,7 @@ void reset(Ring& ring) {
     ring.completion = {};
     ring.notification = {};
     ring.submitter = 0;
+    ring.announced = false;
     ring.disabled = ring.closing = ring.inherited = false;
 }
 
@@ -92,11 +93,11 @@ void note_dup(int fd, int copy) {
 void* map(Ring& ring, uint64_t offset, size_t length) {
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
-    if (offset == IORING_OFF_SQ_RING || offset == IORING_OFF_CQ_RING) {
-        return length <= memory.rings_size ? memory.header : nullptr;
-    }
-    if (offset == IORING_OFF_SQES) return length <= memory.sqes_size ? memory.sqes : nullptr;
-    return nullptr;
+    if (offset == IORING_OFF_SQ_RING || offset == IORING_OFF_CQ_RING) return memory.header;
+    // The kernel maps the entries in full or not at all.
+    constexpr size_t page = 4096;
+    const bool in_full = (length + page - 1) / page * page >= memory.sqes_size;
+    return offset == IORING_OFF_SQES && in_full ? memory.sqes : nullptr;
 }
 
 int readiness_fd(Ring& ring) {

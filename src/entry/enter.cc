@@ -21,14 +21,6 @@ constexpr unsigned known_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP
 // What an fd is that is not one of our rings.
 int not_a_ring(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP; }
 
-// A ring for a single issuer takes submissions from the thread that made it, or enabled it.
-bool wrong_submitter(Ring& ring) {
-    if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
-    const int self = static_cast<int>(abi::syscall(__NR_gettid));
-    if (ring.submitter == 0) ring.submitter = self;
-    return ring.submitter != self;
-}
-
 // Hands what was submitted to the submission thread. Returns to_submit or -errno. Without the lock.
 int enter_sqpoll(Ring& ring, unsigned to_submit, unsigned flags) {
     if (flags & IORING_ENTER_SQ_WAKEUP) wake_sqpoll(ring);
@@ -91,9 +83,7 @@ int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags,
     ++ring.calls;
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
     // What waits now waits without us.
-    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
-        leave_to_helper(ring);
-    }
+    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_to_helper(ring);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "abi/syscall.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -25,6 +26,12 @@ int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitAr
 // Waits until `min_complete` completions are there. Called under the ring's lock, which it releases while it sleeps.
 // Returns 0 or -errno.
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait);
+
+// A ring for a single issuer is for the thread that made it, or enabled it.
+inline bool wrong_submitter(const Ring& ring) {
+    if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
+    return ring.submitter != static_cast<int>(abi::syscall(__NR_gettid));
+}
 
 // Ends a ring of which nobody holds a descriptor any more.
 void destroy_ring(Ring& ring);

@@ -61,6 +61,7 @@ int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
     if (ring == nullptr) return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
     Guard guard(ring->lock);
     if (!ring->open || ring->inherited) return -EBADF;
+    if (ring->submitter != 0 && wrong_submitter(*ring)) return -EEXIST;
     return register_locked(*ring, opcode, arg, nr_args);
 }
 

@@ -34,6 +34,7 @@ int read_mask(const WaitArguments& wait, sigset_t& mask) {
 // Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
 void catch_up(Ring& ring) {
     settle_deferred(ring);
+    withdraw_announcement(ring);
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
 }
 
@@ -79,12 +80,9 @@ int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitAr
 
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
-    // Nobody else looks for events while the program stays in here: a call that does not sleep looks as well.
-    if (completions_ready(ring) < min_complete || ring.completion.overflow_first != nullptr ||
-        !ring.task_work.empty()) {
-        poll_now(ring);
-        catch_up(ring);
-    }
+    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep.
+    if (min_complete == 0) poll_now(ring);
+    catch_up(ring);
     const unsigned ready = completions_ready(ring);
     if (ready >= min_complete) return 0;
 

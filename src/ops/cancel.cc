@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
+#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
@@ -25,8 +26,7 @@ bool matches(const Cancel& cancel, const Request& request) {
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
-        if (!(operation_of(request).flags & op_file) || request.sqe_fd != cancel.fd) return false;
-        if (request.has(IOSQE_FIXED_FILE) != bool(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return false;
+        if (!(operation_of(request).flags & op_file) || !same_file(cancel.fd, request.fd)) return false;
     }
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
     return !by_user_data || request.user_data == cancel.user_data;

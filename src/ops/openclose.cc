@@ -51,17 +51,19 @@ int openat_prep(Request& request, const io_uring_sqe& sqe) {
     return 0;
 }
 
-// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not.
+// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not. As in
+// the kernel the attempt is made with O_NONBLOCK, which is taken back afterwards: a FIFO does not wait for its other end.
 Outcome openat_issue(Request& request) {
     const auto& open = request.as<Open>();
     if (needs_disk(open.how)) return Outcome::punt;
     open_how how = open.how;
     how.resolve |= RESOLVE_CACHED;
-    // A FIFO or a device may wait in open(2) for ever.
     how.flags |= O_NONBLOCK;
     const long result = abi::syscall(__NR_openat2, open.directory, first_path(request), &how, sizeof(how));
     if (result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM) return Outcome::punt;
-    if (result >= 0 && !(open.how.flags & O_NONBLOCK)) abi::syscall(__NR_fcntl, result, F_SETFL, open.how.flags);
+    if (result < 0) return request.done(result);
+    if (open.how.flags & (O_NONBLOCK | O_PATH)) return request.done(result);
+    abi::syscall(__NR_fcntl, result, F_SETFL, open.how.flags);
     return request.done(result);
 }
 

@@ -18,7 +18,6 @@ constexpr uint32_t poll_bits = 0xffff;
 struct Poll {
     uint32_t events;
     bool multishot;
-    bool level;
 };
 
 struct PollRemove {
@@ -56,17 +55,20 @@ Request* find_poll(Ring& ring, uint64_t user_data) {
 }  // namespace
 
 int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
-    if (sqe.len & ~(IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL)) return -EINVAL;
+    if (sqe.len & ~IORING_POLL_ADD_MULTI) return -EINVAL;
     auto& poll = request.as<Poll>();
     poll.events = events_of(sqe);
     poll.multishot = sqe.len & IORING_POLL_ADD_MULTI;
-    poll.level = sqe.len & IORING_POLL_ADD_LEVEL;
-    return poll.multishot && request.has(IOSQE_CQE_SKIP_SUCCESS) ? -EINVAL : 0;
+    if (!poll.multishot) return 0;
+    // What is ready now is told by the event that registering the file brings, and once only.
+    request.set(request_multishot | request_poll_first);
+    return request.has(IOSQE_CQE_SKIP_SUCCESS) ? -EINVAL : 0;
 }
 
 Outcome poll_add_issue(Request& request) {
     const auto& poll = request.as<Poll>();
     const uint32_t events = (poll.events & poll_bits) | always_reported;
+    if (request.has(request_poll_first)) return request.wait(events);
     const long ready = ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);
@@ -97,6 +99,7 @@ Outcome poll_remove_issue(Request& request) {
 
     // An update is a removal and a new beginning, with the same file.
     disarm_poll(*target);
+    if (target->as<Poll>().multishot) target->set(request_poll_first);
     target->place = Place::path;
     request.ring->requests.table.remove(*target);
     if (remove.update_events) target->as<Poll>().events = remove.events;

@@ -214,12 +214,15 @@ Outcome put_off(Request& request, long reason) {
                                  : request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
-// An iovec array that cannot be read is found out by the call that was to use it. In the kernel that is an error of the
-// submission, which ends the batch, and not of the transfer.
-void tell_bad_iovecs(Request& request, long result) {
+// An iovec array that cannot be read is found out by the call that was to use it, unless that finds another fault first.
+// In the kernel it is an error of the submission, which comes before all others and ends the batch.
+long blame_iovecs(Request& request, long result) {
     auto& transfer = request.as<Transfer>();
-    if (result != -EFAULT && result != -EINVAL) return;
-    if (transfer.vectored && !transfer.kept && keep_iovecs(request) < 0) request.ring->batch_failed = true;
+    if (!transfer.vectored || transfer.kept) return result;
+    const int kept = keep_iovecs(request);
+    if (kept == 0) return result;
+    request.ring->batch_failed = true;
+    return kept;
 }
 
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
@@ -241,11 +244,14 @@ int writev_prep(Request& request, const io_uring_sqe& sqe) { return prepare(requ
 
 Outcome rw_issue(Request& request) {
     auto& transfer = request.as<Transfer>();
+    if (__builtin_expect(transfer.flags & RWF_HIPRI, 0) && !(request.ring->setup_flags & IORING_SETUP_IOPOLL)) {
+        return request.done(-EINVAL);
+    }
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
         if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
-        if (__builtin_expect(got < 0, 0)) tell_bad_iovecs(request, got);
+        if (__builtin_expect(got < 0, 0)) return complete(request, blame_iovecs(request, got));
         if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
             transfer.done += static_cast<uint32_t>(got);
             continue;

@@ -20,13 +20,14 @@ struct Statx {
     uint32_t mask;
     uint32_t flags;
     uint64_t buffer;
-    bool by_descriptor;  // no path was given
 };
 
 }  // namespace
 
 int fsync_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.fsync_flags & ~IORING_FSYNC_DATASYNC) return -EINVAL;
+    // The range is only checked: all of the file is synced.
+    if (static_cast<int64_t>(sqe.off) < 0) return -EINVAL;
     request.as<Fsync>().flags = sqe.fsync_flags;
     request.set(request_bounded);
     return 0;
@@ -40,20 +41,14 @@ Outcome fsync_work(Request& request) {
 int statx_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
     auto& statx = request.as<Statx>();
-    statx = {sqe.fd, sqe.len, sqe.statx_flags, sqe.addr2, false};
-    const bool may_be_empty = statx.flags & AT_EMPTY_PATH;
-    if (may_be_empty && sqe.addr == 0) {
-        statx.by_descriptor = true;
-        return 0;
-    }
-    return keep_path(request, sqe.addr, may_be_empty);
+    statx = {sqe.fd, sqe.len, sqe.statx_flags, sqe.addr2};
+    return keep_path(request, sqe.addr, statx.flags & AT_EMPTY_PATH);
 }
 
 Outcome statx_work(Request& request) {
     const auto& statx = request.as<Statx>();
-    const char* path = statx.by_descriptor ? "" : first_path(request);
-    return request.done(blocking_syscall(__NR_statx, statx.directory, reinterpret_cast<long>(path), statx.flags,
-                                         statx.mask, static_cast<long>(statx.buffer)));
+    return request.done(blocking_syscall(__NR_statx, statx.directory, reinterpret_cast<long>(first_path(request)),
+                                         statx.flags, statx.mask, static_cast<long>(statx.buffer)));
 }
 
 }  // namespace ringside::engine

@@ -36,7 +36,7 @@ void finish(Request& request, long result) {
 }
 
 bool post_more(Request& request, int32_t result, uint32_t flags) {
-    return post(*request.ring, request.user_data, result, flags | IORING_CQE_F_MORE);
+    return post_unless_full(*request.ring, request.user_data, result, flags | IORING_CQE_F_MORE);
 }
 
 }  // namespace ringside::engine

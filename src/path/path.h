@@ -98,11 +98,19 @@ bool post_more(Request& request, int32_t result, uint32_t flags);
 // overflowed.
 bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
 
+// The same, but writes nothing when there is no room.
+bool post_unless_full(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
+
 // Makes the CQEs written so far visible and tells those who wait for them.
 void publish(Ring& ring);
 
 // Moves overflowed CQEs into the ring as far as there is room now.
 void flush_overflow(Ring& ring);
+
+// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call: says so in the SQ's flags (if that was
+// asked for), by eventfd and by readiness; and takes it back when the call has come.
+void announce_work(Ring& ring);
+void withdraw_announcement(Ring& ring);
 
 // CQEs that the program has not consumed yet, by the shared indices.
 unsigned completions_ready(Ring& ring);

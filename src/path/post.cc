@@ -10,10 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "abi/syscall.h"
 #include "path/path.h"
+#include "service/epoll.h"
 #include "service/poller.h"
 
 namespace ringside::engine {
@@ -119,16 +118,11 @@ OverflowEntry* pop_overflow(Completion& completion) {
     return entry;
 }
 
-void signal(int eventfd) {
-    const uint64_t one = 1;
-    abi::syscall(__NR_write, eventfd, &one, sizeof(one));
-}
-
 void notify_eventfd(Ring& ring) {
     const Notification& notification = ring.notification;
     if (notification.eventfd_async && ring.submitting_inline) return;
     if (ring.memory.cq->cq_flags.load(std::memory_order_relaxed) & IORING_CQ_EVENTFD_DISABLED) return;
-    signal(notification.eventfd);
+    raise_eventfd(notification.eventfd);
 }
 
 void copy_to_mirror(Ring& ring, unsigned from, unsigned to) {
@@ -144,22 +138,22 @@ void copy_to_mirror(Ring& ring, unsigned from, unsigned to) {
 void tell_program(Ring& ring) {
     Notification& notification = ring.notification;
     if (notification.eventfd >= 0) notify_eventfd(ring);
-    if (notification.readiness >= 0 && !notification.readiness_raised) {
-        notification.readiness_raised = true;
-        signal(notification.readiness);
-    }
-    if (!ring.poller.waiters.empty()) wake_satisfied(ring);
+    if (notification.readiness < 0 || notification.readiness_raised) return;
+    notification.readiness_raised = true;
+    raise_eventfd(notification.readiness);
 }
 
 }  // namespace
 
 bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
-    // Once one CQE has overflowed, all do until it is flushed: order is kept.
-    if (__builtin_expect(ring.completion.overflow_first == nullptr, 1) && write(ring, user_data, res, flags, extra)) {
-        return true;
-    }
+    if (post_unless_full(ring, user_data, res, flags, extra)) return true;
     keep_overflow(ring, user_data, res, flags, extra);
     return false;
+}
+
+bool post_unless_full(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
+    // Once one CQE has overflowed, all do until it is flushed: order is kept.
+    return __builtin_expect(ring.completion.overflow_first == nullptr, 1) && write(ring, user_data, res, flags, extra);
 }
 
 void publish(Ring& ring) {
@@ -170,6 +164,7 @@ void publish(Ring& ring) {
         ring.memory.cq->cq_tail.store(tail, std::memory_order_release);
         completion.published = tail;
         tell_program(ring);
+        if (!ring.poller.waiters.empty()) wake_satisfied(ring);
     }
     if (__builtin_expect(!ring.timers.counted.empty(), 0)) {
         ring.timers.expire_counted(completion.published - completion.timeouts_fired);
@@ -186,6 +181,19 @@ void flush_overflow(Ring& ring) {
     }
     if (completion.overflow_first == nullptr) clear_sq_flag(ring, IORING_SQ_CQ_OVERFLOW);
     publish(ring);
+}
+
+void announce_work(Ring& ring) {
+    if (ring.announced) return;
+    ring.announced = true;
+    if (ring.setup_flags & IORING_SETUP_TASKRUN_FLAG) set_sq_flag(ring, IORING_SQ_TASKRUN);
+    tell_program(ring);
+}
+
+void withdraw_announcement(Ring& ring) {
+    if (!ring.announced) return;
+    ring.announced = false;
+    clear_sq_flag(ring, IORING_SQ_TASKRUN);
 }
 
 unsigned completions_ready(Ring& ring) { return ring.completion.published - program_head(ring); }

@@ -23,6 +23,7 @@ void take_from_worker(Request& request, Outcome outcome) {
         request.set(request_has_result);
         queue_issue(request);
         wake_leader(ring);
+        if (ring.poller.leader == nullptr) announce_work(ring);
     } else {
         finish(request);
     }

@@ -74,6 +74,8 @@ int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sig
     return static_cast<int>(abi::syscall(__NR_epoll_pwait, epoll_fd, events, events_per_wait, 0, nullptr, 0));
 }
 
+bool set_is_ready(int epoll_fd) { return poll_one(epoll_fd, 0, nullptr) > 0; }
+
 int wait_on_eventfd(int eventfd, int64_t timeout_ns, const sigset_t* mask) {
     const int ready = poll_one(eventfd, timeout_ns, mask);
     if (ready > 0) lower_eventfd(eventfd);

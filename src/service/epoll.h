@@ -23,6 +23,9 @@ int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t
 // given. Returns their number or -errno.
 int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sigset_t* mask);
 
+// Whether something in the set is ready now; takes nothing out of it.
+bool set_is_ready(int epoll_fd);
+
 // Waits until an eventfd is raised, and lowers it. Without one (-1) it sleeps. Returns as ppoll does.
 int wait_on_eventfd(int eventfd, int64_t timeout_ns, const sigset_t* mask);
 

@@ -89,8 +89,24 @@ void unhost(Ring& ring) {
 
 bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
 
+bool has_work(Ring& ring) { return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd); }
+
+// A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program enters. All that can be done for it is to
+// say that it should.
+int64_t announce(Ring& ring) {
+    if (!has_work(ring)) {
+        host(ring, EPOLL_CTL_MOD);
+        return ring.timers.ns_until_next();
+    }
+    announce_work(ring);
+    unhost(ring);
+    forget(ring);
+    return no_deadline;
+}
+
 // In place of the program: handles what is ready and due. Returns how long until it has to be done again.
 int64_t stand_in(Ring& ring) {
+    if (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) return announce(ring);
     poll_now(ring);
     settle_ring(ring);
     if (!something_waits(ring)) {

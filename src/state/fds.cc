@@ -3,6 +3,7 @@
 #include <atomic>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "abi/syscall.h"
 
@@ -37,6 +38,21 @@ int move_high(int fd) {
     if (high < 0) return fd;
     close_fd(fd);
     return high;
+}
+
+bool same_file(int a, int b) {
+    if (a == b) return true;
+    constexpr int f_dupfd_query = 1024 + 3;  // Linux 6.10
+    constexpr long kcmp_file = 0;
+    const long answer = abi::syscall(__NR_fcntl, a, f_dupfd_query, b);
+    if (answer >= 0) return answer == 1;
+    const long self = abi::syscall(__NR_getpid);
+    const long order = abi::syscall(__NR_kcmp, self, self, kcmp_file, a, b);
+    if (order >= 0) return order == 0;
+    // What is left on an old kernel whose policy refuses kcmp cannot tell one open of a file from another.
+    struct stat first, second;
+    return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
 }
 
 void close_fd(int fd) { abi::syscall(__NR_close, fd, own_close_mark); }

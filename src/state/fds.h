@@ -15,6 +15,9 @@ int move_high(int fd);
 // closes its rings (src/preload/filter.cc) lets this one pass.
 constexpr unsigned own_close_mark = 0x52494e47;
 
+// Whether two descriptors are the same open file.
+bool same_file(int a, int b);
+
 // close(2) without errno and without going through anything a preloaded library interposes.
 void close_fd(int fd);
 

@@ -97,6 +97,7 @@ struct Ring {
 
     RequestPool requests;
     RequestQueue task_work;
+    bool announced = false;  // the program was told that there is task work for its next call
     Completion completion;
     Notification notification;
     Poller poller;
