@@ -71,7 +71,9 @@ static inline void io_uring_cq_advance(struct io_uring* ring, unsigned nr) {
 
 /* Passes one completion. A null cqe is allowed. */
 static inline void io_uring_cqe_seen(struct io_uring* ring, struct io_uring_cqe* cqe) {
-    if (cqe) io_uring_cq_advance(ring, io_uring_cqe_nr(cqe));
+    if (!cqe) return;
+    if (uring_unlikely((cqe->flags & IORING_CQE_F_32) != 0)) io_uring_cq_advance(ring, 2);
+    else io_uring_cq_advance(ring, 1);
 }
 
 /* What io_uring_sqe_set_data() and io_uring_sqe_set_data64() put into the request. */
@@ -152,6 +154,7 @@ static inline int __io_uring_peek_cqe(struct io_uring* ring, struct io_uring_cqe
         available = io_uring_smp_load_acquire(ring->cq.ktail) - head;
         if (!available) break;
         cqe = &ring->cq.cqes[(head & mask) << shift];
+        if (uring_likely((ring->features & IORING_FEAT_EXT_ARG) && !(cqe->flags & IORING_CQE_F_SKIP))) break;
         if (!io_uring_skip_cqe(ring, cqe, &err)) {
             if (err) cqe = NULL; /* it was the timeout, and it is passed */
             break;

@@ -25,10 +25,12 @@ static inline unsigned io_uring_sqe_shift(const struct io_uring* ring) {
 
 /* Number of SQEs that the ring has taken so far (modulo 2^32). */
 static inline unsigned io_uring_load_sq_head(const struct io_uring* ring) {
-    /* A submission starts at slot 0 then, and is over when the call returns. */
-    if (ring->flags & IORING_SETUP_SQ_REWIND) return 0;
-    /* The SQPOLL thread may be at work now: pairs with its release when it has read the SQEs before head. */
-    if (ring->flags & IORING_SETUP_SQPOLL) return io_uring_smp_load_acquire(ring->sq.khead);
+    if (uring_unlikely((ring->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_SQ_REWIND)) != 0)) {
+        /* A submission starts at slot 0 then, and is over when the call returns. */
+        if (ring->flags & IORING_SETUP_SQ_REWIND) return 0;
+        /* The SQPOLL thread may be at work now: pairs with its release when it has read the SQEs before head. */
+        return io_uring_smp_load_acquire(ring->sq.khead);
+    }
     /* Otherwise head moves only within our own calls. */
     return *ring->sq.khead;
 }
@@ -58,11 +60,12 @@ static inline void io_uring_initialize_sqe(struct io_uring_sqe* sqe) {
 /* What io_uring_get_sqe() is: here by another name, since the library also exports it as a function. */
 static inline struct io_uring_sqe* _io_uring_get_sqe(struct io_uring* ring) {
     struct io_uring_sq* sq = &ring->sq;
+    const unsigned tail = sq->sqe_tail;
     struct io_uring_sqe* sqe;
 
-    if (sq->sqe_tail - io_uring_load_sq_head(ring) >= sq->ring_entries) return NULL;
-    sqe = &sq->sqes[(sq->sqe_tail & sq->ring_mask) << io_uring_sqe_shift(ring)];
-    sq->sqe_tail++;
+    if (tail - io_uring_load_sq_head(ring) >= sq->ring_entries) return NULL;
+    sqe = &sq->sqes[(tail & sq->ring_mask) << io_uring_sqe_shift(ring)];
+    sq->sqe_tail = tail + 1;
     io_uring_initialize_sqe(sqe);
     return sqe;
 }
