@@ -2,8 +2,8 @@
 // nothing that a program outside this project could not use.
 #include <fmt/format.h>
 #include <signal.h>
-#include <stdlib.h>
 
+#include <map>
 #include <memory>
 
 #include "cli/command.h"
@@ -15,6 +15,9 @@
 namespace ringside::cli {
 namespace {
 
+const std::map<std::string, Wish> providers = {
+    {"auto", Wish::automatic}, {"kernel", Wish::kernel}, {"engine", Wish::engine}};
+
 constexpr unsigned most_depth = 4096;
 
 constexpr const char* description =
@@ -22,7 +25,6 @@ constexpr const char* description =
     "access control lists are not kept. A file appears under its name only when it is whole.";
 
 void run_cp(const cp::Options& options) {
-    if (!options.provider.empty()) setenv("RINGSIDE_PROVIDER", options.provider.c_str(), 1);
     int interrupted_by = 0;
     bool failures = false;
     {
@@ -53,9 +55,10 @@ void add(CLI::App& tool) {
     command->add_flag("-r,-R,--recursive", options->recursive, "Copy directories with all that is in them");
     command->add_option("--depth", options->depth, "Requests in flight at a time")
         ->check(CLI::Range(1U, most_depth))
-        ->capture_default_str();
+        ->option_text(fmt::format("NUMBER={}", options->depth));
     command->add_option("--provider", options->provider, "Whose io_uring does it (default: RINGSIDE_PROVIDER or auto)")
-        ->check(CLI::IsMember({"auto", "kernel", "engine"}));
+        ->transform(CLI::CheckedTransformer(providers))
+        ->option_text("auto|kernel|engine");
     command->add_flag("--fsync", options->fsync, "Return only when everything is on disk");
     command->add_flag("--progress,!--no-progress", options->progress, "Show a progress line where there is a terminal");
     command->callback([options, paths] {

@@ -14,7 +14,7 @@ namespace ringside::cli::cp {
 Copier::Copier(const Options& options, Progress& progress, Report& report)
     : report_(report),
       most_jobs_(options.depth),
-      queue_(options.depth + 1),
+      queue_(options.depth + 1, options.provider),
       pool_(options.depth, queue_),
       workshop_{queue_, pool_, links_, progress, *this} {
     interruption_.watch(queue_);

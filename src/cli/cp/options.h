@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "ringside/options.hpp"
+
 namespace ringside::cli::cp {
 
 struct Options {
@@ -12,8 +14,8 @@ struct Options {
     bool recursive = false;
     bool fsync = false;
     bool progress = true;  // where standard error is a terminal
-    std::string provider;  // auto, kernel or engine; empty for what the environment says
-    unsigned depth = 64;   // requests in flight
+    Wish provider = Wish::automatic;
+    unsigned depth = 64;  // requests in flight
 };
 
 }  // namespace ringside::cli::cp

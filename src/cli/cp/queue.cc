@@ -5,20 +5,10 @@
 #include <system_error>
 
 namespace ringside::cli::cp {
-namespace {
 
-void check(int result, const char* what) {
-    if (result < 0) throw std::system_error(-result, std::system_category(), what);
-}
-
-}  // namespace
-
-RequestQueue::RequestQueue(unsigned depth) : depth_(depth) {
-    // One more than may be in flight, for cancel_all().
-    check(io_uring_queue_init(depth + 1, &ring_, 0), "cannot set up a ring");
-}
-
-RequestQueue::~RequestQueue() { io_uring_queue_exit(&ring_); }
+// One entry more than requests may be in flight, for cancel_all().
+RequestQueue::RequestQueue(unsigned depth, Wish provider)
+    : ring_({.entries = depth + 1, .provider = provider}), depth_(depth) {}
 
 void RequestQueue::enqueue(const io_uring_sqe& sqe) {
     if (in_flight_ == depth_) {
@@ -30,21 +20,20 @@ void RequestQueue::enqueue(const io_uring_sqe& sqe) {
 
 // There is always an SQE to be had: the ring is as large as the number of requests that may be in flight.
 void RequestQueue::put(const io_uring_sqe& sqe) {
-    *io_uring_get_sqe(&ring_) = sqe;
+    *ring_.get_sqe() = sqe;
     ++in_flight_;
 }
 
 void RequestQueue::wait_and_complete() {
-    const int submitted = io_uring_submit_and_wait(&ring_, 1);
-    // EAGAIN and EBUSY ask for completions to be reaped first, which is what comes next.
-    if (submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
-        check(submitted, "cannot wait for requests");
+    const int error = ring_.submit_and_wait(1).error();
+    // These ask for completions to be reaped first, which is what comes next.
+    const bool reap_first = error == EINTR || error == EAGAIN || error == EBUSY;
+    if (error != 0 && !reap_first) throw std::system_error(error, std::system_category(), "cannot wait for requests");
 
-    io_uring_cqe* cqe;
-    while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+    while (io_uring_cqe* cqe = ring_.peek()) {
         auto* request = reinterpret_cast<Request*>(static_cast<uintptr_t>(cqe->user_data));
         const int result = cqe->res;
-        io_uring_cqe_seen(&ring_, cqe);
+        ring_.seen(cqe);
         // The answer to cancel_all() belongs to nobody and was not counted.
         if (request == nullptr) continue;
         --in_flight_;
@@ -57,7 +46,7 @@ void RequestQueue::wait_and_complete() {
 }
 
 void RequestQueue::cancel_all() {
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    io_uring_sqe* sqe = ring_.get_sqe();
     io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
     sqe->user_data = 0;
 }

@@ -1,10 +1,11 @@
 // The ring as a copy sees it: requests go in, in any number, and each is told its result once.
 #pragma once
 
-#include <liburing.h>
 #include <stdint.h>
 
 #include <deque>
+
+#include "ringside/ringside.hpp"
 
 namespace ringside::cli::cp {
 
@@ -21,10 +22,7 @@ class Request {
 class RequestQueue {
   public:
     // At most `depth` requests are in flight; more wait here for their turn. Throws std::system_error.
-    explicit RequestQueue(unsigned depth);
-    ~RequestQueue();
-    RequestQueue(const RequestQueue&) = delete;
-    RequestQueue& operator=(const RequestQueue&) = delete;
+    RequestQueue(unsigned depth, Wish provider);
 
     // `prepare` is given the SQE to fill by one of the io_uring_prep functions.
     template <typename Prepare>
@@ -45,7 +43,7 @@ class RequestQueue {
     void enqueue(const io_uring_sqe& sqe);
     void put(const io_uring_sqe& sqe);
 
-    io_uring ring_;
+    Ring ring_;
     unsigned depth_;
     unsigned in_flight_ = 0;
     std::deque<io_uring_sqe> waiting_;
