@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "support/eventually.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -198,13 +198,7 @@ TEST(InFlight, child_that_exits_leaves_the_parents_requests_alone) {
     const Pipe pipe;
     char buffer[8] = {};
     EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1)), Gives(1));
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) _exit(7);
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-
+    EXPECT_EQ(ending_of_child([] { return 7; }), 7);
     EXPECT_THAT(ring.linger(), IsEmpty());
     EXPECT_EQ(write(pipe.write_end, "hello", 5), 5);
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
@@ -214,39 +208,33 @@ TEST(InFlight, child_that_exits_leaves_the_parents_requests_alone) {
 TEST(InFlight, child_can_set_up_a_ring_of_its_own) {
     RawRing ring;
     EXPECT_THAT(ring.run(sqe::nop().flag(IOSQE_ASYNC)), Gives(0));
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    const int ending = ending_of_child([] {
         RawRing own;
         const Pipe pipe;
         char byte;
         own.submit(sqe::read(pipe.read_end, &byte, 1));
         const bool written = write(pipe.write_end, "x", 1) == 1;
         const std::vector<Cqe> completions = own.wait(1);
-        _exit(written && completions.size() == 1 && completions[0].res == 1 ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+        return written && completions.size() == 1 && completions[0].res == 1 ? 0 : 1;
+    });
+    EXPECT_EQ(ending, 0);
     EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
 }
 
 TEST(InFlight, process_exits_at_once_with_requests_waiting) {
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        static char bytes[3];
+    const Stopwatch watch;
+    const int ending = ending_of_child([] {
+        static char bytes[2];
         static const __kernel_timespec time = milliseconds_of(patience_ms);
         const Pipe pipe;
         RawRing ring;
         ring.submit(sqe::read(pipe.read_end, &bytes[0], 1), sqe::read(pipe.read_end, &bytes[1], 1).flag(IOSQE_ASYNC),
                     sqe::timeout(&time));
+        // The ring is open still.
         _exit(3);
-    }
-    const Stopwatch watch;
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << "status " << status;
+        return 0;
+    });
+    EXPECT_EQ(ending, 3);
     EXPECT_LT(watch.elapsed_ms(), patience_ms / 2);
 }
 

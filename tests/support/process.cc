@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ostream>
@@ -39,6 +40,12 @@ size_t count_mappings() {
 }
 
 Holdings holdings() { return {count_fds(), count_threads(), count_mappings()}; }
+
+int ending_of(pid_t child) {
+    int status = 0;
+    if (waitpid(child, &status, 0) != child) return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
 
 std::ostream& operator<<(std::ostream& out, const Holdings& held) {
     return out << held.fds << " file descriptors, " << held.threads << " threads, " << held.mappings << " mappings";

@@ -1,7 +1,9 @@
-// What this process holds: for tests that nothing is left behind.
+// What this process holds, for tests that nothing is left behind; and children, for what can be tried only once.
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <iosfwd>
 
@@ -21,5 +23,16 @@ size_t count_fds();
 size_t count_threads();
 size_t count_mappings();
 Holdings holdings();
+
+// How a child process ended: its exit status, or minus the number of the signal that killed it.
+int ending_of(pid_t child);
+
+// Runs `body` in a forked child, which exits with the status that it returns, and waits for it.
+template <typename Body>
+int ending_of_child(Body body) {
+    const pid_t child = fork();
+    if (child == 0) _exit(body());
+    return ending_of(child);
+}
 
 }  // namespace ringside::test
