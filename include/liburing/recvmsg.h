@@ -41,11 +41,12 @@ static inline struct cmsghdr* io_uring_recvmsg_cmsg_nexthdr(struct io_uring_recv
 
     /* A length that is no length ends the walk, as it does in CMSG_NXTHDR. */
     if (cmsg->cmsg_len < sizeof(struct cmsghdr)) return NULL;
+    if (cmsg->cmsg_len > (size_t)(end - (unsigned char*)cmsg)) return NULL;
     if (CMSG_ALIGN(cmsg->cmsg_len) > (size_t)(end - (unsigned char*)cmsg)) return NULL;
     next = (unsigned char*)cmsg + CMSG_ALIGN(cmsg->cmsg_len);
     if ((size_t)(end - next) < sizeof(struct cmsghdr)) return NULL;
     cmsg = (struct cmsghdr*)(void*)next;
-    if (CMSG_ALIGN(cmsg->cmsg_len) > (size_t)(end - next)) return NULL;
+    if (cmsg->cmsg_len > (size_t)(end - next)) return NULL;
     return cmsg;
 }
 
