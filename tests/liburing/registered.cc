@@ -193,7 +193,7 @@ TEST(SyncCancel, waits_until_the_request_is_gone) {
     what.addr = 5;
     what.fd = -1;
     what.timeout.tv_sec = what.timeout.tv_nsec = -1;
-    EXPECT_EQ(io_uring_register_sync_cancel(ring.get(), &what), 0);
+    ASSERT_EQ(io_uring_register_sync_cancel(ring.get(), &what), 0);
     EXPECT_EQ(io_uring_register_sync_cancel(ring.get(), &what), -ENOENT);
     io_uring_cqe* cqe;
     ASSERT_EQ(io_uring_wait_cqe(ring.get(), &cqe), 0);
