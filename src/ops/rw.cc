@@ -15,6 +15,7 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
+#include "ops/vectors.h"
 #include "path/path.h"
 #include "service/workers.h"
 #include "state/user_memory.h"
@@ -22,7 +23,6 @@
 namespace ringside::engine {
 namespace {
 
-constexpr unsigned most_iovecs = 1024;
 constexpr int64_t current_position = -1;
 
 // Classes of ioprio_set(2), in the upper three bits of the value.
@@ -41,29 +41,20 @@ struct Transfer {
 
 // --- Preparation ----------------------------------------------------------------------------------------------------
 
-// The SQE's fields may not change any more once it is submitted, and nor may iovecs; but copying them costs a system
-// call, so it is put off until the request turns out not to complete inline. A chained or drained one cannot wait.
-bool starts_later(const Request& request) {
-    return request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_IO_DRAIN | request_ordered) ||
-           request.ring->chain.head != nullptr;
-}
-
 int keep_iovecs(Request& request) {
     auto& transfer = request.as<Transfer>();
     if (!transfer.vectored || transfer.kept) return 0;
     const size_t size = transfer.length * sizeof(iovec);
     void* copy = malloc(size + 1);
     if (copy == nullptr) return -ENOMEM;
-    if (read_user(copy, transfer.address, size) < 0) {
+    const int result = copy_iovecs(static_cast<iovec*>(copy), transfer.address, transfer.length);
+    if (result < 0) {
         free(copy);
-        return -EFAULT;
+        return result;
     }
     request.keep(copy);
     transfer.kept = true;
     transfer.address = reinterpret_cast<uintptr_t>(copy);
-    for (unsigned i = 0; i < transfer.length; ++i) {
-        if (static_cast<ssize_t>(static_cast<iovec*>(copy)[i].iov_len) < 0) return -EINVAL;
-    }
     return 0;
 }
 
@@ -100,24 +91,6 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
 
 // --- The system call ------------------------------------------------------------------------------------------------
 
-// The part of the request that is still to be transferred, as iovecs. For vectored requests after a partial transfer
-// that is an adjusted copy.
-struct Remainder {
-    const iovec* vectors;
-    unsigned count;
-    iovec single;
-};
-
-void skip(iovec* vectors, unsigned count, uint32_t bytes, Remainder& remainder) {
-    unsigned first = 0;
-    while (first < count && bytes >= vectors[first].iov_len) bytes -= static_cast<uint32_t>(vectors[first++].iov_len);
-    remainder.vectors = vectors + first;
-    remainder.count = count - first;
-    if (first < count) {
-        remainder.single = {static_cast<char*>(vectors[first].iov_base) + bytes, vectors[first].iov_len - bytes};
-    }
-}
-
 long transfer_once(const Request& request, const Transfer& transfer, const iovec* vectors, unsigned count, int flags,
                    bool may_block) {
     const int64_t offset =
@@ -146,24 +119,14 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
         return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags, may_block);
     }
     // Only a request that holds its own copy of the iovecs gets this far, so the first may be shortened in place.
-    auto* vectors = user_pointer<iovec>(transfer.address);
-    Remainder remainder = {};
-    skip(vectors, transfer.length, transfer.done, remainder);
-    if (remainder.count == 0) return 0;
-    auto* first = const_cast<iovec*>(remainder.vectors);
-    const iovec whole = *first;
-    *first = remainder.single;
-    const long result = transfer_once(request, transfer, first, remainder.count, flags, may_block);
-    *first = whole;
-    return result;
+    const RestOfVectors rest(user_pointer<iovec>(transfer.address), transfer.length, transfer.done);
+    if (rest.count() == 0) return 0;
+    return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
 }
 
 uint64_t wanted_bytes(const Transfer& transfer) {
     if (!transfer.vectored) return transfer.length;
-    uint64_t sum = 0;
-    const auto* vectors = user_pointer<const iovec>(transfer.address);
-    for (unsigned i = 0; i < transfer.length; ++i) sum += vectors[i].iov_len;
-    return sum;
+    return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
 }
 
 // The end of a request. Less than was asked for severs a chain, though it is no error.

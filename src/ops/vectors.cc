@@ -1,0 +1,44 @@
+#include "ops/vectors.h"
+
+#include <errno.h>
+
+#include "state/ring.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+
+bool starts_later(const Request& request) {
+    return request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_IO_DRAIN | request_ordered) ||
+           request.ring->chain.head != nullptr;
+}
+
+int copy_iovecs(iovec* to, uint64_t from, unsigned count) {
+    if (read_user(to, from, count * sizeof(iovec)) < 0) return -EFAULT;
+    for (unsigned i = 0; i < count; ++i) {
+        if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
+    }
+    return 0;
+}
+
+uint64_t total_length(const iovec* vectors, unsigned count) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < count; ++i) sum += vectors[i].iov_len;
+    return sum;
+}
+
+RestOfVectors::RestOfVectors(iovec* vectors, unsigned count, uint64_t bytes) : first_(vectors), count_(count), whole_{} {
+    while (count_ > 0 && bytes >= first_->iov_len) {
+        bytes -= first_->iov_len;
+        ++first_;
+        --count_;
+    }
+    if (count_ == 0) return;
+    whole_ = *first_;
+    *first_ = {static_cast<char*>(whole_.iov_base) + bytes, whole_.iov_len - bytes};
+}
+
+RestOfVectors::~RestOfVectors() {
+    if (count_ != 0) *first_ = whole_;
+}
+
+}  // namespace ringside::engine
