@@ -57,6 +57,7 @@ void destroy_ring(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
     cancel_all(ring);
+    drop_table(ring);
     drop_overflow(ring);
     close_poller(ring);
     ring.timers.destroy();

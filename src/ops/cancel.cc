@@ -53,6 +53,14 @@ long cancel_matches(Ring& ring, const Cancel& cancel) {
     return all ? count : -ENOENT;
 }
 
+// Makes `fd` a descriptor of the file whose requests are meant.
+bool find_file(Ring& ring, Cancel& cancel) {
+    if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0;
+    const FixedFile* file = ring.files.find(static_cast<uint32_t>(cancel.fd));
+    if (file != nullptr) cancel.fd = file->fd;
+    return file != nullptr;
+}
+
 }  // namespace
 
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
@@ -73,10 +81,7 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome async_cancel_issue(Request& request) {
     auto& cancel = request.as<Cancel>();
     if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
-    if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
-        if (cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED) return request.done(-EBADF);
-        if (abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) < 0) return request.done(-EBADF);
-    }
+    if ((cancel.flags & IORING_ASYNC_CANCEL_FD) && !find_file(*request.ring, cancel)) return request.done(-EBADF);
     return request.done(cancel_matches(*request.ring, cancel));
 }
 

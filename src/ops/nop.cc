@@ -22,11 +22,13 @@ struct Nop {
     int32_t result;
 };
 
+bool has_file(const Request& request, uint32_t flags) {
+    if (flags & nop_fixed_file) return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) != nullptr;
+    return abi::syscall(__NR_fcntl, request.sqe_fd, F_GETFD) >= 0;
+}
+
 int look_up(const Request& request, uint32_t flags) {
-    if (flags & nop_file) {
-        if (flags & nop_fixed_file) return -EBADF;
-        if (abi::syscall(__NR_fcntl, request.sqe_fd, F_GETFD) < 0) return -EBADF;
-    }
+    if ((flags & nop_file) && !has_file(request, flags)) return -EBADF;
     return flags & nop_fixed_buffer ? -EFAULT : 0;
 }
 

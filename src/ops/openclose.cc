@@ -7,6 +7,7 @@
 #include "ops/ops.h"
 #include "ops/user_data.h"
 #include "service/workers.h"
+#include "state/fixed_files.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
@@ -47,7 +48,11 @@ int openat_prep(Request& request, const io_uring_sqe& sqe) {
     open.directory = sqe.fd;
     const int result = keep_path(request, sqe.addr);
     if (result < 0) return result;
-    if (sqe.file_index != 0 && (open.how.flags & O_CLOEXEC)) return -EINVAL;
+    if (sqe.file_index == 0) return 0;
+    if (open.how.flags & O_CLOEXEC) return -EINVAL;
+    // On its way to the slot the descriptor is the program's for a moment.
+    open.how.flags |= O_CLOEXEC;
+    open_into_slot(request, sqe.file_index);
     return 0;
 }
 
@@ -80,7 +85,8 @@ int close_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome close_issue(Request& request) {
-    if (request.as<Close>().slot != 0) return request.done(-ENXIO);
+    const uint32_t slot = request.as<Close>().slot;
+    if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
     if (ring_of(request.sqe_fd) != nullptr) return request.done(-EBADF);
     return request.done(abi::syscall(__NR_close, request.sqe_fd));

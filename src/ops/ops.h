@@ -30,6 +30,12 @@ Outcome openat_work(Request&);
 int close_prep(Request&, const io_uring_sqe&);
 Outcome close_issue(Request&);
 
+// --- files_update.cc ------------------------------------------------------------------------------------------------
+int files_update_prep(Request&, const io_uring_sqe&);
+Outcome files_update_issue(Request&);
+int fixed_fd_install_prep(Request&, const io_uring_sqe&);
+Outcome fixed_fd_install_issue(Request&);
+
 // --- poll.cc --------------------------------------------------------------------------------------------------------
 int poll_add_prep(Request&, const io_uring_sqe&);
 Outcome poll_add_issue(Request&);

@@ -8,25 +8,42 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint32_t held_something = request_hashed | request_pinned | request_has_memory;
+constexpr uint32_t held_something = request_hashed | request_pinned | request_has_memory | request_holds_slot;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
     if (request.has(request_pinned)) close_fd(request.fd);
+    let_go(request);
     if (request.has(request_has_memory)) free(request.memory);
+}
+
+void move_into_slot(Request& request) {
+    if (request.res >= 0) request.done(install_direct(*request.ring, request.res, request.direct_slot));
+}
+
+constexpr uint32_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
+                                     held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+
+void finish_in_full(Request& request) {
+    if (request.has(request_direct)) move_into_slot(request);
+    if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
+        post(*request.ring, request.user_data, request.res, request.cqe_flags,
+             request.has(request_big_cqe) ? request.extra : nullptr);
+    }
+    if (request.has(held_something)) release_held(request);
+    if (request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) advance_chain(request);
 }
 
 }  // namespace
 
 void finish(Request& request) {
     Ring& ring = *request.ring;
-    if (__builtin_expect(!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe), 1)) {
-        post(ring, request.user_data, request.res, request.cqe_flags,
-             request.has(request_big_cqe) ? request.extra : nullptr);
+    if (__builtin_expect(request.has(more_than_a_cqe), 0)) {
+        finish_in_full(request);
+    } else {
+        post(ring, request.user_data, request.res, request.cqe_flags);
     }
-    if (__builtin_expect(request.has(held_something), 0)) release_held(request);
-    if (__builtin_expect(request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK), 0)) advance_chain(request);
     ring.requests.give_back(request);
 }
 

@@ -77,8 +77,8 @@ void punt(Request& request);
 // The worker's side, called without the lock.
 void run_in_worker(Request& request);
 
-// Gives the request a descriptor of its own to the file it works on, so that the program may close its. Returns 0 or
-// -errno; does nothing for a request that holds its file already.
+// Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that goes
+// on after its first attempt. Returns 0 or -errno; does nothing for one that holds its file already.
 int pin_file(Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------

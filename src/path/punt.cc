@@ -9,7 +9,7 @@ namespace ringside::engine {
 namespace {
 
 bool holds_its_file(const Request& request) {
-    return request.has(request_pinned | IOSQE_FIXED_FILE) || !(operation_of(request).flags & op_file);
+    return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
 // What a worker has done comes back to the path.
@@ -33,6 +33,10 @@ void take_from_worker(Request& request, Outcome outcome) {
 
 int pin_file(Request& request) {
     if (holds_its_file(request)) return 0;
+    if (request.has(IOSQE_FIXED_FILE)) {
+        hold(request);
+        return 0;
+    }
     const int own = duplicate_high(request.fd);
     // At the descriptor limit the program's own number has to do: the request only loses its hold on the file.
     if (own < 0) return own;

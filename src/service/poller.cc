@@ -164,10 +164,16 @@ void disarm_poll(Request& request) {
     request.node.unlink();
     --poller.armed;
     if (request.poll_number != request.fd || !request.has(request_pinned)) return;
-    // Registered by a descriptor that is about to be closed: while the program has the file open too, the registration
-    // would outlive it.
-    epoll_control(poller.epoll_fd, EPOLL_CTL_DEL, request.fd, 0, 0);
-    find_slot(poller, static_cast<uint64_t>(request.fd))->registered = 0;
+    // Registered by a descriptor that is about to be closed.
+    forget_number(*request.ring, request.fd);
+}
+
+// While the program has the file open too, the registration would outlive the descriptor.
+void forget_number(Ring& ring, int fd) {
+    FdSlot* slot = find_slot(ring.poller, static_cast<uint64_t>(fd));
+    if (slot == nullptr || slot->registered == 0) return;
+    epoll_control(ring.poller.epoll_fd, EPOLL_CTL_DEL, fd, 0, 0);
+    slot->registered = 0;
 }
 
 void handle_events(Ring& ring, const epoll_event* events, int count) {

@@ -59,6 +59,9 @@ bool arm_poll(Request& request, int number);
 // Takes it out again.
 void disarm_poll(Request& request);
 
+// A descriptor of our own, which requests may have waited on by its number, is about to be closed.
+void forget_number(Ring& ring, int fd);
+
 // Handles what epoll_wait returned: the requests concerned are tried again (path/arm.cc).
 void handle_events(Ring& ring, const epoll_event* events, int count);
 

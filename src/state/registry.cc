@@ -58,6 +58,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
         drop_fd(ring.poller.epoll_fd);
         drop_fd(ring.poller.wake_fd);
         drop_fd(ring.poller.spare_wake_fd);
+        close_inherited_files(ring.files);
     }
 }
 

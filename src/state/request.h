@@ -58,6 +58,8 @@ enum RequestFlag : uint32_t {
     request_timed = 1u << 24,           // in a timer heap
     request_ordered = 1u << 26,         // takes the way through the drain queue
     request_counted = 1u << 25,         // in the list of time-outs that count completions
+    request_holds_slot = 1u << 27,      // is one of the holders of `fixed_file`
+    request_direct = 1u << 28,          // its result is a descriptor that goes into the slot `direct_slot`
 };
 
 struct Request {
@@ -79,7 +81,8 @@ struct Request {
     uint32_t wait_events;   // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
     int32_t poll_number;    // descriptor number under which the poller knows it while armed
     uint32_t timer_index;   // place in the ring's timer heap
-    FixedFile* fixed_file;  // the registered file in use, which stays until the end
+    FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
+    uint32_t direct_slot;   // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
     uint16_t personality;
     uint16_t buffer_id;
     uint8_t timer_clock;    // which heap of service/timers

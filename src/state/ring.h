@@ -15,6 +15,7 @@
 #include "service/poller.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
+#include "state/fixed_files.h"
 #include "state/list.h"
 #include "state/lock.h"
 #include "state/request.h"
@@ -100,6 +101,7 @@ struct Ring {
     bool announced = false;  // the program was told that there is task work for its next call
     Completion completion;
     Notification notification;
+    FixedFiles files;
     Poller poller;
     Timers timers;
     Helped helped;

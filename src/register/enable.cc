@@ -1,0 +1,16 @@
+// IORING_REGISTER_ENABLE_RINGS: the end of IORING_SETUP_R_DISABLED.
+#include <errno.h>
+
+#include "abi/syscall.h"
+#include "register/register.h"
+
+namespace ringside::engine {
+
+int enable_rings(Ring& ring, uint64_t, unsigned) {
+    if (!ring.disabled) return -EBADFD;
+    if (ring.setup_flags & IORING_SETUP_SINGLE_ISSUER) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
+    ring.disabled = false;
+    return 0;
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,141 @@
+// IORING_REGISTER_FILES and what belongs to it: the table of fixed files (state/fixed_files.h).
+#include "liburing/io_uring.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "abi/syscall.h"
+#include "register/register.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr int no_file = -1;
+constexpr uint32_t most_files = 1u << 20;
+
+// What a slot is to become.
+struct Input {
+    int32_t fd = no_file;
+    uint64_t tag = 0;
+};
+
+// One element of the program's arrays, either of which may be missing.
+int read_input(uint64_t fds, uint64_t tags, uint32_t at, Input& input) {
+    if (tags != 0 && read_user(input.tag, tags + at * sizeof(input.tag)) < 0) return -EFAULT;
+    if (fds != 0 && read_user(input.fd, fds + at * sizeof(input.fd)) < 0) return -EFAULT;
+    return 0;
+}
+
+bool above_descriptor_limit(uint32_t count) {
+    struct rlimit64 limit = {};
+    abi::syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+    return count > limit.rlim_cur;
+}
+
+int fill_table(Ring& ring, uint64_t fds, uint64_t tags) {
+    for (uint32_t index = 0; index < ring.files.count; ++index) {
+        Input input;
+        int result = read_input(fds, tags, index, input);
+        if (result == 0 && input.fd == no_file) {
+            if (input.tag != 0) return -EINVAL;
+            continue;
+        }
+        if (result == 0) result = fill_slot(ring, index, input.fd, input.tag);
+        if (result < 0) return result;
+    }
+    return 0;
+}
+
+// A table that could not be filled goes as if it had never been: no completion tells of its tags.
+void forget_tags(FixedFiles& files) {
+    for (uint32_t index = 0; index < files.count; ++index) {
+        if (files.slots[index] != nullptr) files.slots[index]->tag = 0;
+    }
+}
+
+int register_table(Ring& ring, uint64_t fds, uint64_t tags, uint32_t count) {
+    if (ring.files.count != 0) return -EBUSY;
+    if (count == 0) return -EINVAL;
+    if (count > most_files || above_descriptor_limit(count)) return -EMFILE;
+    int result = make_table(ring.files, count);
+    if (result < 0) return result;
+    result = fill_table(ring, fds, tags);
+    if (result < 0) {
+        forget_tags(ring.files);
+        drop_table(ring);
+        return result;
+    }
+    set_allocation_range(ring.files, 0, count);
+    return 0;
+}
+
+int update_slot(Ring& ring, uint32_t index, const Input& input) {
+    const bool skip = input.fd == IORING_REGISTER_FILES_SKIP;
+    if ((skip || input.fd == no_file) && input.tag != 0) return -EINVAL;
+    if (skip) return 0;
+    // The old file goes even when the new one is no good.
+    empty_slot(ring, index);
+    return input.fd == no_file ? 0 : fill_slot(ring, index, input.fd, input.tag);
+}
+
+}  // namespace
+
+int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count) {
+    uint32_t end;
+    if (__builtin_add_overflow(offset, count, &end)) return -EOVERFLOW;
+    if (ring.files.count == 0) return -ENXIO;
+    if (end > ring.files.count) return -EINVAL;
+    for (uint32_t done = 0; done < count; ++done) {
+        Input input;
+        int result = read_input(fds, tags, done, input);
+        if (result == 0) result = update_slot(ring, offset + done, input);
+        if (result < 0) return done != 0 ? static_cast<int>(done) : result;
+    }
+    return static_cast<int>(count);
+}
+
+int register_files(Ring& ring, uint64_t fds, unsigned count) { return register_table(ring, fds, 0, count); }
+
+int unregister_files(Ring& ring, uint64_t, unsigned) {
+    if (ring.files.count == 0) return -ENXIO;
+    drop_table(ring);
+    return 0;
+}
+
+int register_files_update(Ring& ring, uint64_t address, unsigned count) {
+    io_uring_files_update update;
+    if (count == 0) return -EINVAL;
+    if (read_user(update, address) < 0) return -EFAULT;
+    if (update.resv != 0) return -EINVAL;
+    return update_files(ring, update.offset, update.fds, 0, count);
+}
+
+int register_files2(Ring& ring, uint64_t address, unsigned size) {
+    io_uring_rsrc_register wanted;
+    if (size != sizeof(wanted)) return -EINVAL;
+    if (read_user(wanted, address) < 0) return -EFAULT;
+    if (wanted.nr == 0 || wanted.resv2 != 0 || (wanted.flags & ~IORING_RSRC_REGISTER_SPARSE)) return -EINVAL;
+    if ((wanted.flags & IORING_RSRC_REGISTER_SPARSE) && wanted.data != 0) return -EINVAL;
+    return register_table(ring, wanted.data, wanted.tags, wanted.nr);
+}
+
+int register_files_update2(Ring& ring, uint64_t address, unsigned size) {
+    io_uring_rsrc_update2 update;
+    if (size != sizeof(update)) return -EINVAL;
+    if (read_user(update, address) < 0) return -EFAULT;
+    if (update.nr == 0 || update.resv != 0 || update.resv2 != 0) return -EINVAL;
+    return update_files(ring, update.offset, update.data, update.tags, update.nr);
+}
+
+int register_file_alloc_range(Ring& ring, uint64_t address, unsigned) {
+    io_uring_file_index_range range;
+    if (read_user(range, address) < 0) return -EFAULT;
+    uint32_t end;
+    if (__builtin_add_overflow(range.off, range.len, &end)) return -EOVERFLOW;
+    if (range.resv != 0 || end > ring.files.count) return -EINVAL;
+    set_allocation_range(ring.files, range.off, end);
+    return 0;
+}
+
+}  // namespace ringside::engine

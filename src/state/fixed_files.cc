@@ -1,0 +1,153 @@
+#include "state/fixed_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "abi/syscall.h"
+#include "path/path.h"
+#include "service/poller.h"
+#include "state/fds.h"
+#include "state/registry.h"
+
+namespace ringside::engine {
+namespace {
+
+// One holder less. The completion that a tag asks for comes when the last is gone.
+void release(Ring& ring, FixedFile& file) {
+    if (--file.holders != 0) return;
+    forget_number(ring, file.fd);
+    close_fd(file.fd);
+    if (file.tag != 0 && !ring.closing) post(ring, file.tag, 0, 0);
+    free(&file);
+}
+
+// Puts a descriptor of our own into a slot. Uses it up.
+int put(Ring& ring, uint32_t index, int own, uint64_t tag) {
+    auto* file = static_cast<FixedFile*>(malloc(sizeof(FixedFile)));
+    if (file == nullptr) {
+        close_fd(own);
+        return -ENOMEM;
+    }
+    *file = {own, 1, tag};
+    FixedFiles& files = ring.files;
+    FixedFile* former = files.slots[index];
+    files.slots[index] = file;
+    files.hint = index + 1;
+    if (former != nullptr) release(ring, *former);
+    return 0;
+}
+
+// The search for an empty slot begins behind the slot that was filled last, or at the one that was emptied last; at the
+// front of the range where that one lies beyond it.
+int find_empty(const FixedFiles& files) {
+    const bool hint_is_good = files.hint >= files.range_begin && files.hint < files.range_end;
+    const uint32_t first = hint_is_good ? files.hint : files.range_begin;
+    for (uint32_t index = first; index < files.range_end; ++index) {
+        if (files.slots[index] == nullptr) return static_cast<int>(index);
+    }
+    for (uint32_t index = files.range_begin; index < first; ++index) {
+        if (files.slots[index] == nullptr) return static_cast<int>(index);
+    }
+    return -ENFILE;
+}
+
+// A descriptor of our own of what the kernel takes for a file: an O_PATH descriptor names none, and rings are kept out
+// since a ring that holds itself would never go away.
+int duplicate_file(int fd) {
+    if (ring_of(fd) != nullptr) return -EBADF;
+    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
+    if (flags < 0 || (flags & O_PATH)) return -EBADF;
+    return duplicate_high(fd);
+}
+
+// The index of the slot that an SQE's `file_index` means, or -errno.
+int resolve_slot(FixedFiles& files, uint32_t file_index) {
+    if (file_index == IORING_FILE_INDEX_ALLOC) return find_empty(files);
+    if (files.count == 0) return -ENXIO;
+    return file_index - 1 < files.count ? static_cast<int>(file_index - 1) : -EINVAL;
+}
+
+// Puts a descriptor of our own into the slot that an SQE names. Uses it up.
+int install_own(Ring& ring, int own, uint32_t file_index) {
+    const int index = resolve_slot(ring.files, file_index);
+    if (index < 0) {
+        close_fd(own);
+        return index;
+    }
+    const int result = put(ring, static_cast<uint32_t>(index), own, 0);
+    return result == 0 && file_index == IORING_FILE_INDEX_ALLOC ? index : result;
+}
+
+}  // namespace
+
+int make_table(FixedFiles& files, uint32_t count) {
+    files.slots = static_cast<FixedFile**>(calloc(count, sizeof(FixedFile*)));
+    if (files.slots == nullptr) return -ENOMEM;
+    files.count = count;
+    set_allocation_range(files, 0, count);
+    return 0;
+}
+
+void drop_table(Ring& ring) {
+    FixedFiles& files = ring.files;
+    for (uint32_t index = 0; index < files.count; ++index) empty_slot(ring, index);
+    free(files.slots);
+    files = {};
+}
+
+void set_allocation_range(FixedFiles& files, uint32_t begin, uint32_t end) {
+    files.range_begin = files.hint = begin;
+    files.range_end = end;
+}
+
+void close_inherited_files(FixedFiles& files) {
+    for (uint32_t index = 0; index < files.count; ++index) {
+        if (files.slots[index] != nullptr) drop_fd(files.slots[index]->fd);
+    }
+}
+
+int fill_slot(Ring& ring, uint32_t index, int fd, uint64_t tag) {
+    const int own = duplicate_file(fd);
+    return own < 0 ? own : put(ring, index, own, tag);
+}
+
+bool empty_slot(Ring& ring, uint32_t index) {
+    FixedFiles& files = ring.files;
+    FixedFile* file = files.slots[index];
+    if (file == nullptr) return false;
+    files.slots[index] = nullptr;
+    files.hint = index;
+    release(ring, *file);
+    return true;
+}
+
+int install_direct(Ring& ring, int fd, uint32_t file_index) { return install_own(ring, move_high(fd), file_index); }
+
+int install_copy(Ring& ring, int fd, uint32_t file_index) {
+    const int own = duplicate_file(fd);
+    return own < 0 ? own : install_own(ring, own, file_index);
+}
+
+int remove_direct(Ring& ring, uint32_t file_index) {
+    if (ring.files.count == 0) return -ENXIO;
+    if (file_index - 1 >= ring.files.count) return -EINVAL;
+    return empty_slot(ring, file_index - 1) ? 0 : -EBADF;
+}
+
+void open_into_slot(Request& request, uint32_t file_index) {
+    request.direct_slot = file_index;
+    request.set(request_direct);
+}
+
+void hold(Request& request) {
+    if (request.has(request_holds_slot)) return;
+    ++request.fixed_file->holders;
+    request.set(request_holds_slot);
+}
+
+void let_go(Request& request) {
+    if (request.has(request_holds_slot)) release(*request.ring, *request.fixed_file);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,78 @@
+// Registered files: the slots that IOSQE_FIXED_FILE and direct descriptors name.
+//
+// A slot holds the file by a descriptor of our own, at a high number that the program never sees, so what the program
+// does with its own descriptor does not matter. A request that outlives its first attempt holds the file too: emptying
+// the slot, or unregistering the whole table, takes effect for it only when it is done.
+//
+// All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the caller's.
+#pragma once
+
+#include <stdint.h>
+
+namespace ringside::engine {
+
+struct Ring;
+struct Request;
+
+struct FixedFile {
+    int fd;            // our own
+    unsigned holders;  // the slot, and each request in flight that uses it
+    uint64_t tag;      // user_data of the completion that tells that the last of them let go; 0 for none
+};
+
+struct FixedFiles {
+    FixedFile** slots = nullptr;
+    uint32_t count = 0;        // 0: there is no table
+    uint32_t range_begin = 0;  // where IORING_FILE_INDEX_ALLOC looks for an empty slot, to range_end
+    uint32_t range_end = 0;
+    uint32_t hint = 0;         // where it begins to look
+
+    FixedFile* find(uint32_t index) const { return index < count ? slots[index] : nullptr; }
+};
+
+// --- The table ------------------------------------------------------------------------------------------------------
+
+// Makes a table of empty slots. Returns 0 or -ENOMEM. There must be none.
+int make_table(FixedFiles& files, uint32_t count);
+
+// Empties all slots and forgets the table.
+void drop_table(Ring& ring);
+
+void set_allocation_range(FixedFiles& files, uint32_t begin, uint32_t end);
+
+// In a child after fork: closes what it inherited of our descriptors.
+void close_inherited_files(FixedFiles& files);
+
+// --- Slots ----------------------------------------------------------------------------------------------------------
+
+// Puts a file of the program's into the slot with this index, in place of what may be there. Returns 0, -EBADF for what
+// is no file or a ring, -EMFILE when this process has no descriptor left for it, or -ENOMEM.
+int fill_slot(Ring& ring, uint32_t index, int fd, uint64_t tag);
+
+// Returns whether there was a file in it.
+bool empty_slot(Ring& ring, uint32_t index);
+
+// --- Direct descriptors ---------------------------------------------------------------------------------------------
+
+// Moves a descriptor that an operation has just opened into a slot, named as in an SQE: the index plus 1, or
+// IORING_FILE_INDEX_ALLOC for any empty one. `fd` is used up, whatever the answer. Returns the index of a slot found by
+// allocation, else 0; -ENXIO without a table, -EINVAL beyond its end, -ENFILE when no slot is empty.
+int install_direct(Ring& ring, int fd, uint32_t file_index);
+
+// The same with a second descriptor of a file of the program's. Also -EBADF and -EMFILE, as fill_slot() does.
+int install_copy(Ring& ring, int fd, uint32_t file_index);
+
+// Closes a slot named in the same way. Returns 0, -ENXIO, -EINVAL, or -EBADF if it is empty.
+int remove_direct(Ring& ring, uint32_t file_index);
+
+// Has the request's result, a new descriptor, moved into a slot when the request is done, wherever that happens: for an
+// operation's prep. Its issue and work then need not know.
+void open_into_slot(Request& request, uint32_t file_index);
+
+// --- Requests -------------------------------------------------------------------------------------------------------
+
+// Holds on to the file that a request works on, until let_go() when it is done.
+void hold(Request& request);
+void let_go(Request& request);
+
+}  // namespace ringside::engine
