@@ -8,7 +8,7 @@
 #   make lab     the differential tests, for LAB_SECONDS seconds
 
 JOBS ?= $(shell nproc)
-LAB_SECONDS ?= 60
+LAB_MINUTES ?= 1
 MAKEFLAGS += --no-print-directory
 
 # A compiler cache is used where there is one.
@@ -17,7 +17,8 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 export CMAKE_CXX_COMPILER_LAUNCHER := ccache
 endif
 
-build = cmake --preset $(1) --log-level=WARNING $(2) && cmake --build --preset $(1) --parallel $(JOBS)
+# $(call build,PRESET): says nothing about the configuration unless it fails.
+build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel $(JOBS)
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
@@ -37,7 +38,7 @@ test:
 bench:
 	@scripts/setup build bench
 	@$(call build,bench)
-	@scripts/bench build/bench
+	@build/bench/bin/ringside-bench
 
 check: format-check asan tsan clang
 
@@ -62,7 +63,7 @@ format-check:
 lab:
 	@scripts/setup build test
 	@$(call build,release)
-	@scripts/lab build/release $(LAB_SECONDS)
+	@build/release/bin/ringside-lab run --minutes $(LAB_MINUTES) --programs 1000000000 --findings build/lab-findings
 
 clean:
 	rm -rf build
