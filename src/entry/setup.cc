@@ -90,8 +90,6 @@ void configure(Ring& ring, const io_uring_params& params, Face face) {
     ring.cqe_shift = params.flags & IORING_SETUP_CQE32 ? 5 : 4;
     ring.disabled = params.flags & IORING_SETUP_R_DISABLED;
     ring.face = face;
-    // No slot is known to be free until the program's head has been looked at.
-    ring.completion.known_head = 0u - params.cq_entries;
     const bool one_task = params.flags & IORING_SETUP_SINGLE_ISSUER;
     if (one_task && !ring.disabled) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
 }

@@ -43,7 +43,8 @@ enum SqeField : uint32_t {
 // Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled.
 using Unpark = void (*)(Request&);
 
-struct Operation {
+// A row fills a cache line, so that finding it is a shift.
+struct alignas(64) Operation {
     const char* name;      // without IORING_OP_
     uint16_t since;        // kernel version it appeared in: major * 100 + minor
     uint32_t flags;        // OperationFlag

@@ -35,20 +35,19 @@ unsigned program_head(Ring& ring) {
     return memory.cq->cq_head.load(std::memory_order_acquire);
 }
 
-// Rereads the program's head. It is never trusted beyond this: a head that makes no sense means a full ring.
+// How many slots are free, by the program's head as it is now. It is never trusted beyond this: a head that makes no
+// sense means a full ring.
 unsigned free_slots(Ring& ring) {
-    Completion& completion = ring.completion;
-    const unsigned head = program_head(ring);
-    const unsigned used = completion.tail - head;
-    if (used > ring.cq_entries) return 0;
-    completion.known_head = head;
-    return ring.cq_entries - used;
+    const unsigned used = ring.completion.tail - program_head(ring);
+    return used > ring.cq_entries ? 0 : ring.cq_entries - used;
 }
 
-bool has_room(Ring& ring, unsigned slots) {
-    const Completion& completion = ring.completion;
-    if (__builtin_expect(completion.tail - completion.known_head + slots <= ring.cq_entries, 1)) return true;
-    return free_slots(ring) >= slots;
+// Remembers how far ordinary CQEs may be written without another look at the head. Not at all while some have
+// overflowed, since order is kept, nor on a ring of double-sized ones.
+void remember_room(Ring& ring, unsigned slots) {
+    Completion& completion = ring.completion;
+    const bool plain = ring.cqe_shift == 4 && completion.overflow_first == nullptr;
+    completion.plain_until = completion.tail + (plain ? slots : 0);
 }
 
 io_uring_cqe* slot(Ring& ring, unsigned index) {
@@ -69,7 +68,7 @@ bool write_big_cqe(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, 
     if (ring.setup_flags & IORING_SETUP_CQE_MIXED) {
         const unsigned index = ring.completion.tail & (ring.cq_entries - 1);
         const bool wraps = index == ring.cq_entries - 1;
-        if (!has_room(ring, wraps ? 3 : 2)) return false;
+        if (free_slots(ring) < (wraps ? 3 : 2)) return false;
         if (wraps) write_cqe(ring, 0, 0, IORING_CQE_F_SKIP);
         flags |= IORING_CQE_F_32;
     }
@@ -83,12 +82,17 @@ bool write_big_cqe(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, 
 constexpr uint64_t no_extra[2] = {0, 0};
 
 bool write(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
-    if (!has_room(ring, 1)) return false;
-    if (__builtin_expect(extra != nullptr, 0)) return write_big_cqe(ring, user_data, res, flags, extra);
-    // A 32-byte CQE without content of its own has zeroes there, not what stood in the slot before.
-    if (ring.cqe_shift == 5) return write_big_cqe(ring, user_data, res, flags, no_extra);
-    write_cqe(ring, user_data, res, flags);
-    return true;
+    const unsigned slots = free_slots(ring);
+    if (slots == 0) return false;
+    bool written = true;
+    if (extra != nullptr || ring.cqe_shift == 5) {
+        // A 32-byte CQE without content of its own has zeroes there, not what stood in the slot before.
+        written = write_big_cqe(ring, user_data, res, flags, extra != nullptr ? extra : no_extra);
+    } else {
+        write_cqe(ring, user_data, res, flags);
+    }
+    remember_room(ring, written ? slots - 1 : 0);
+    return written;
 }
 
 void keep_overflow(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
@@ -109,6 +113,7 @@ void keep_overflow(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, 
         completion.overflow_last->next = entry;
     }
     completion.overflow_last = entry;
+    completion.plain_until = completion.tail;
 }
 
 OverflowEntry* pop_overflow(Completion& completion) {
@@ -146,6 +151,10 @@ void tell_program(Ring& ring) {
 }  // namespace
 
 bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
+    if (__builtin_expect(ring.completion.tail != ring.completion.plain_until && extra == nullptr, 1)) {
+        write_cqe(ring, user_data, res, flags);
+        return true;
+    }
     if (post_unless_full(ring, user_data, res, flags, extra)) return true;
     keep_overflow(ring, user_data, res, flags, extra);
     return false;
@@ -153,7 +162,7 @@ bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uin
 
 bool post_unless_full(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
     // Once one CQE has overflowed, all do until it is flushed: order is kept.
-    return __builtin_expect(ring.completion.overflow_first == nullptr, 1) && write(ring, user_data, res, flags, extra);
+    return ring.completion.overflow_first == nullptr && write(ring, user_data, res, flags, extra);
 }
 
 void publish(Ring& ring) {

@@ -56,7 +56,7 @@ struct Drain {
 struct Completion {
     unsigned tail = 0;        // the next CQE goes here; ahead of the shared tail until published
     unsigned published = 0;   // the shared tail
-    unsigned known_head = 0;  // the program's head as last read: a lower bound
+    unsigned plain_until = 0; // up to here an ordinary CQE may be written without looking at anything else
     OverflowEntry* overflow_first = nullptr;
     OverflowEntry* overflow_last = nullptr;
     unsigned timeouts_fired = 0;  // a time-out that fires wakes every waiter
