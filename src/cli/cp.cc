@@ -20,9 +20,10 @@ const std::map<std::string, Wish> providers = {
 
 constexpr unsigned most_depth = 4096;
 
-constexpr const char* description =
-    "Copy files and trees, keeping modes, times, links, holes and, where permitted, owners. Extended attributes and "
-    "access control lists are not kept. A file appears under its name only when it is whole.";
+constexpr const char* details =
+    "Modes, times, links, holes and, where permitted, owners are kept; extended attributes and access control lists "
+    "are "
+    "not. A file appears under its name only when it is whole.";
 
 void run_cp(const cp::Options& options) {
     int interrupted_by = 0;
@@ -45,7 +46,8 @@ void run_cp(const cp::Options& options) {
 }
 
 void add(CLI::App& tool) {
-    CLI::App* command = tool.add_subcommand("cp", description);
+    CLI::App* command = tool.add_subcommand("cp", "Copy files and trees through io_uring");
+    command->footer(details);
     const auto options = std::make_shared<cp::Options>();
     const auto paths = std::make_shared<std::vector<std::string>>();
     command->add_option("paths", *paths, "What to copy, and where to: SOURCE... DESTINATION")
