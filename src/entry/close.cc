@@ -105,10 +105,8 @@ int readiness_fd(Ring& ring) {
     Guard guard(ring.lock);
     Notification& notification = ring.notification;
     if (notification.readiness < 0) notification.readiness = new_eventfd();
-    const bool waiting = completions_ready(ring) != 0;
-    if (waiting && !notification.readiness_raised) raise_eventfd(notification.readiness);
-    if (!waiting && notification.readiness_raised) lower_eventfd(notification.readiness);
-    notification.readiness_raised = waiting;
+    if (completions_ready(ring) != 0) raise_readiness(ring);
+    lower_readiness(ring);
     return notification.readiness;
 }
 

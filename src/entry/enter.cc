@@ -81,6 +81,7 @@ int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags,
     if (!ring.open || ring.inherited) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
+    if (to_submit == 0) lower_readiness(ring);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
     // What waits now waits without us.
     if (ring.poller.armed != 0 || !ring.timers.empty()) leave_to_helper(ring);

@@ -141,11 +141,8 @@ void copy_to_mirror(Ring& ring, unsigned from, unsigned to) {
 }
 
 void tell_program(Ring& ring) {
-    Notification& notification = ring.notification;
-    if (notification.eventfd >= 0) notify_eventfd(ring);
-    if (notification.readiness < 0 || notification.readiness_raised) return;
-    notification.readiness_raised = true;
-    raise_eventfd(notification.readiness);
+    if (ring.notification.eventfd >= 0) notify_eventfd(ring);
+    raise_readiness(ring);
 }
 
 }  // namespace
@@ -190,6 +187,20 @@ void flush_overflow(Ring& ring) {
     }
     if (completion.overflow_first == nullptr) clear_sq_flag(ring, IORING_SQ_CQ_OVERFLOW);
     publish(ring);
+}
+
+void raise_readiness(Ring& ring) {
+    Notification& notification = ring.notification;
+    if (notification.readiness < 0 || notification.readiness_raised) return;
+    notification.readiness_raised = true;
+    raise_eventfd(notification.readiness);
+}
+
+void lower_readiness(Ring& ring) {
+    Notification& notification = ring.notification;
+    if (!notification.readiness_raised || completions_ready(ring) != 0 || ring.announced) return;
+    notification.readiness_raised = false;
+    lower_eventfd(notification.readiness);
 }
 
 void announce_work(Ring& ring) {

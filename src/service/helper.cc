@@ -138,6 +138,7 @@ int64_t watch(Ring& ring) {
 
 int64_t attend(Ring& ring) {
     if (!ring.open || ring.closing || ring.helped.state == Helped::State::forgotten) return no_deadline;
+    lower_readiness(ring);
     if (ring.helped.state == Helped::State::watched) return watch(ring);
     if (ring.poller.leader != nullptr) {
         unhost(ring);

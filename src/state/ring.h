@@ -68,9 +68,7 @@ struct Notification {
     bool eventfd_async = false;  // only for completions that did not happen inline
     int readiness = -1;          // what the program polls, -1 until wanted
     bool readiness_raised = false;
-    bool readiness_exact = false;  // the program was seen polling: lower it when the CQ is empty
     bool readiness_borrowed = false;  // it is the ring's own file descriptor: not ours to close
-    unsigned empty_peeks = 0;
 };
 
 struct Ring {
