@@ -1,0 +1,140 @@
+// A program under construction, and the book that keeps its outcome determined.
+//
+// Requests in flight at the same time may run in any order. So each chain of requests states what it uses, and a chain
+// may only use what no other chain in flight changes. An *epoch* ends where the program settles: chains that must have
+// completed by then free what they used; chains that may still wait (a read of an empty pipe) keep it.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "program.h"
+#include "random.h"
+
+namespace ringside::lab {
+
+// What both providers offer, so that programs are about behaviour and not about what is missing.
+struct Offer {
+    std::bitset<256> opcodes;
+    std::bitset<64> registers;
+    uint32_t setup_flags = 0;
+};
+
+enum class Access : uint8_t { shared, exclusive };
+
+// One of the things a chain can use, as a number: resources by id, then names, memory, and user_data.
+using Key = uint64_t;
+inline constexpr Key name_key = 1000;
+inline constexpr Key memory_key = 2000;
+
+// Two ends through which data flows, or one (eventfd, listener): who waits at it decides what else may happen there.
+struct Channel {
+    static constexpr int no_chain = -1;
+    static constexpr int set_going = -2;  // somebody who waited was served: hands off until the epoch ends
+
+    uint32_t id = 0;
+    ResourceKind kind = ResourceKind::pipe;
+    int epoch_chain = no_chain;  // the chain that uses it in this epoch
+    int waiting[2] = {0, 0};  // how many requests may wait at each end
+};
+
+// A descriptor that an earlier request gave, and the name it was opened by.
+struct Opened {
+    uint64_t user_data;
+    Key key;
+    bool closed = false;
+};
+
+class Builder {
+  public:
+    Builder(uint64_t seed, const Offer& offer);
+
+    Random random;
+    Program program;
+    const Offer& offer;
+
+    // --- what there is ---
+    uint32_t add_resource(ResourceKind kind, uint32_t flags = 0, uint64_t size = 0);
+    // The id of a resource of one of these kinds that the current chain may use so, one that exists or a new one.
+    std::optional<uint32_t> resource(std::initializer_list<ResourceKind> kinds, Access access);
+    // A new memory object, used by the current chain; none where the program has enough of them.
+    std::optional<Value> memory(Memory object);
+    Value bytes(uint64_t size, uint8_t fill);
+    Value cells(const std::string& label, std::vector<Cell> cells);
+    Value path(const std::string& text);
+    Value timespec(int64_t seconds, int64_t nanoseconds);
+
+    // A channel of one of these kinds at which the current chain may wait (`waits`), or which it may set going.
+    // Gives the descriptor id of the end.
+    std::optional<uint32_t> channel(std::initializer_list<ResourceKind> kinds, unsigned end, bool waits);
+    Channel* channel_of(uint32_t descriptor_id);
+    // Whether a request may wait at this end for ever: nothing was ever sent to it.
+    bool is_silent(uint32_t descriptor_id) const { return silent_.contains(descriptor_id); }
+
+    // A name in the scratch directory for the current chain, and its key.
+    std::optional<std::pair<std::string, Key>> name(Access access, bool must_exist);
+    std::string name_text(Key key) const;
+
+    // --- who uses it ---
+    bool may_use(Key key, Access access) const;
+    void use(Key key, Access access);
+    bool take(Key key, Access access);
+    // Two keys may name one thing from now on: after a rename or a hard link.
+    void merge(Key one, Key other);
+
+    int begin_chain();
+    void chain_may_wait() { waiting_chains_.insert(chain_); }
+    bool chain_waits() const { return waiting_chains_.contains(chain_); }
+    bool anyone_waits() const { return !waiting_chains_.empty(); }
+    // From here on nothing is sure to complete: a drain stands behind something that may wait.
+    void everything_waits() { stuck_ = true; }
+    bool stuck() const { return stuck_; }
+    void end_epoch();
+    // In a program of drains nothing waits: whether a request behind a drain takes the kernel's slow way depends on how
+    // far those before it have come, and one that waits would show the difference.
+    bool may_wait = true;
+
+    // --- requests ---
+    uint64_t next_user_data() { return ++last_user_data_; }
+    uint64_t last_user_data() const { return last_user_data_; }
+    void push(const Sqe& sqe);
+    std::vector<uint64_t> settled_requests() const;
+    bool settled(uint64_t user_data) const { return user_data <= settled_up_to_; }
+    uint32_t queued = 0;  // SQEs pushed and not yet entered
+    uint32_t linger_us = 0;
+
+    std::vector<Opened> opened;
+    std::vector<Key> created;  // names that requests may have made
+    std::vector<int64_t> fixed_files;  // resource ids in the registered table, -1 for empty slots
+    std::vector<Value> fixed_buffers;  // registered buffers
+    std::vector<uint64_t> fixed_buffer_sizes;
+
+  private:
+    struct Use {
+        int chain;
+        Access access;
+    };
+
+    uint32_t add_new(ResourceKind kind);
+    Key canonical(Key key) const;
+
+    std::map<Key, std::vector<Use>> uses_;
+    std::map<Key, Key> same_as_;
+    std::map<uint32_t, Channel> channels_;
+    std::set<uint32_t> silent_;
+    std::set<int> waiting_chains_;
+    std::set<int> silent_chains_;  // chains in which a success posts nothing
+    int chain_ = 0;
+    bool stuck_ = false;
+    uint64_t last_user_data_ = 0;
+    uint64_t settled_up_to_ = 0;
+    uint32_t next_resource_ = 0;
+    uint32_t next_memory_ = 0;
+};
+
+}  // namespace ringside::lab

@@ -1,0 +1,234 @@
+#include "driver.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <new>
+#include <stdexcept>
+
+#include "compare.h"
+#include "generate.h"
+#include "offer.h"
+#include "print_test.h"
+#include "server.h"
+#include "shrink.h"
+
+namespace ringside::lab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned programs_per_child = 500;
+constexpr unsigned confirmations = 3;
+constexpr unsigned most_of_a_kind = 3;  // findings with the same signature that a job keeps
+
+// What the jobs report, in memory that they share.
+struct Board {
+    Coverage coverage;
+    std::atomic<uint64_t> programs;
+    std::atomic<uint64_t> steady;    // differ whenever they are run again
+    std::atomic<uint64_t> unsteady;  // differed once
+    std::atomic<uint64_t> noisy;     // the first provider disagrees with itself: a fault of the lab
+};
+
+// Two servers that run the same programs.
+class Pair {
+  public:
+    Pair(const RunOptions& options, const std::string& name)
+        : limit_ms_(options.limit_ms),
+          first_(options.first, options.scratch + "/" + name + "-a", options.fresh ? 1 : programs_per_child),
+          second_(options.second, options.scratch + "/" + name + "-b", options.fresh ? 1 : programs_per_child) {}
+
+    struct Traces {
+        Trace first;
+        Trace second;
+    };
+
+    Traces run(const Program& program) {
+        const std::string text = to_text(program);
+        first_.begin(text);
+        second_.begin(text);
+        Traces traces;
+        traces.first = first_.finish(limit_ms_);
+        traces.second = second_.finish(limit_ms_);
+        return traces;
+    }
+    // The next program gets new processes.
+    void retire() {
+        first_.retire();
+        second_.retire();
+    }
+    Trace run_first(const Program& program) { return first_.run(to_text(program), limit_ms_); }
+
+  private:
+    int limit_ms_;
+    Server first_;
+    Server second_;
+};
+
+std::optional<Difference> difference_of(Pair& pair, const Program& program) {
+    const Pair::Traces traces = pair.run(program);
+    return compare(program, traces.first, traces.second);
+}
+
+// A difference that comes up again in `times` runs of `times`, while the first provider agrees with itself.
+bool differs_every_time(Pair& pair, const Program& program, unsigned times) {
+    for (unsigned i = 0; i < times; ++i) {
+        if (!difference_of(pair, program)) return false;
+    }
+    return !compare(program, pair.run_first(program), pair.run_first(program));
+}
+
+std::string joined(const std::vector<std::string>& lines, const char* indent = "  ") {
+    std::string text;
+    for (const std::string& line : lines) text += indent + line + "\n";
+    return text;
+}
+
+class Job {
+  public:
+    Job(const RunOptions& options, const Offer& offer, Board& board, unsigned index)
+        : options_(options), offer_(offer), board_(board), index_(index), pair_(options, fmt::format("job{}", index)) {}
+
+    void run(Clock::time_point end) {
+        for (uint64_t i = index_; i < options_.programs && Clock::now() < end; i += options_.jobs) {
+            const Program program = generate(options_.seed + i, offer_);
+            const Pair::Traces traces = pair_.run(program);
+            board_.coverage.count(program, traces.first);
+            board_.programs.fetch_add(1);
+            if (const auto difference = compare(program, traces.first, traces.second)) examine(program, *difference);
+        }
+    }
+
+  private:
+    void examine(const Program& program, const Difference& difference) {
+        unsigned again = 0;
+        unsigned noise = 0;
+        // In new processes, since what earlier programs left behind may be the cause: then it counts as unsteady.
+        for (unsigned i = 0; i < confirmations; ++i) {
+            pair_.retire();
+            if (difference_of(pair_, program)) ++again;
+            if (compare(program, pair_.run_first(program), pair_.run_first(program))) ++noise;
+        }
+        const char* kind = noise > 0 ? "noisy" : again == confirmations ? "steady" : "unsteady";
+        (noise > 0 ? board_.noisy : again == confirmations ? board_.steady : board_.unsteady).fetch_add(1);
+        const std::string found = std::string(kind) + " " + signature(program, difference);
+        if (++seen_[found] > most_of_a_kind) return;
+        save(program, difference, kind, again);
+    }
+
+    void save(const Program& program, const Difference& difference, const std::string& kind, unsigned again) {
+        const std::string path = fmt::format("{}/{}-{}", options_.findings, kind, program.seed);
+        std::ofstream(path + ".lab") << to_text(program);
+        Program smallest = program;
+        Difference shown = difference;
+        if (kind == "steady") {
+            smallest = shrink(program, [&](const Program& candidate) { return differs_every_time(pair_, candidate, 1); });
+            shown = difference_of(pair_, smallest).value_or(difference);
+            std::ofstream(path + ".small.lab") << to_text(smallest);
+            std::ofstream(path + ".cc") << print_test(smallest, pair_.run_first(smallest));
+        }
+        const std::string text = fmt::format("{} seed {} (again {} of {}): {}\n{}{}\n", kind, program.seed, again,
+                                             confirmations, signature(smallest, shown), joined(shown), to_text(smallest));
+        std::ofstream(path + ".txt") << text;
+        fmt::print("{}", text);
+        fflush(stdout);
+    }
+
+    const RunOptions& options_;
+    const Offer& offer_;
+    Board& board_;
+    unsigned index_;
+    Pair pair_;
+    std::map<std::string, unsigned> seen_;
+};
+
+Board* share_board() {
+    void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::runtime_error("no memory for the board");
+    return new (memory) Board{};
+}
+
+// Forks the jobs and waits for them; true if all ended well.
+bool run_jobs(const RunOptions& options, const Offer& offer, Board& board) {
+    const auto length = options.minutes > 0 ? std::chrono::duration<double, std::ratio<60>>(options.minutes)
+                                            : std::chrono::duration<double, std::ratio<60>>(60 * 24);
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(length);
+    std::vector<pid_t> children;
+    for (unsigned index = 0; index < options.jobs; ++index) {
+        const pid_t child = fork();
+        if (child != 0) {
+            children.push_back(child);
+            continue;
+        }
+        try {
+            Job(options, offer, board, index).run(end);
+        } catch (const std::exception& error) {
+            fmt::print(stderr, "job {}: {}\n", index, error.what());
+            _exit(2);
+        }
+        _exit(0);
+    }
+    bool well = true;
+    for (const pid_t child : children) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        well = well && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
+    return well;
+}
+
+}  // namespace
+
+int run_programs(const RunOptions& options) {
+    signal(SIGPIPE, SIG_IGN);
+    std::filesystem::create_directories(options.findings);
+    std::string notes;
+    const Offer offer = common_offer(options.first, options.second, options.scratch, notes);
+    fmt::print("seed {}, {} against {}, {} jobs\n{}", options.seed, provider::name(options.first),
+               provider::name(options.second), options.jobs, notes);
+    fflush(stdout);
+    Board& board = *share_board();
+    const auto start = Clock::now();
+    const bool well = run_jobs(options, offer, board);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    bool complete = true;
+    fmt::print("{}", coverage_table(board.coverage, offer, &complete));
+    fmt::print("{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy\n",
+               board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
+               board.unsteady.load(), board.noisy.load());
+    std::error_code ignored;
+    std::filesystem::remove_all(options.scratch, ignored);
+    const bool agree = board.steady + board.unsteady + board.noisy == 0;
+    return well && agree && (complete || !options.require_coverage) ? 0 : 1;
+}
+
+int replay_program(const RunOptions& options, const Program& program, unsigned times) {
+    signal(SIGPIPE, SIG_IGN);
+    Pair pair(options, "replay");
+    unsigned differing = 0;
+    for (unsigned i = 0; i < times; ++i) {
+        const Pair::Traces traces = pair.run(program);
+        const auto difference = compare(program, traces.first, traces.second);
+        if (i == 0) fmt::print("{}:\n{}", provider::name(options.first), joined(traces.first));
+        if (!difference) continue;
+        if (++differing == 1) fmt::print("{} differs:\n{}", provider::name(options.second), joined(*difference));
+    }
+    fmt::print("{} of {} runs differ\n", differing, times);
+    return differing == 0 ? 0 : 1;
+}
+
+Program shrink_program(const RunOptions& options, const Program& program) {
+    signal(SIGPIPE, SIG_IGN);
+    Pair pair(options, "shrink");
+    return shrink(program, [&](const Program& candidate) { return differs_every_time(pair, candidate, 2); });
+}
+
+}  // namespace ringside::lab

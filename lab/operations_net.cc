@@ -1,0 +1,8 @@
+#include "liburing/io_uring.h"
+#include "operations.h"
+
+namespace ringside::lab {
+
+std::span<const Operation> net_operations() { return {}; }
+
+}  // namespace ringside::lab

@@ -1,0 +1,4 @@
+#include "print_test.h"
+namespace ringside::lab {
+std::string print_test(const Program&, const Trace&) { return ""; }
+}
