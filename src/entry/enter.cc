@@ -45,9 +45,9 @@ int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg
     return result < 0 ? result : wait_for_completions(ring, min_complete, wait);
 }
 
-// Under the lock.
 int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
-                 size_t arg_size) {
+                 size_t arg_size)
+    RINGSIDE_REQUIRES(ring.lock) {
     int result = 0;
     if (ring.setup_flags & IORING_SETUP_SQPOLL) {
         ring.lock.release();

@@ -9,12 +9,12 @@
 namespace ringside::engine {
 namespace {
 
-// Takes a request out of the place where it waits. Returns as cancel_request() does.
+// Takes a request out of the place where it waits. Returns as cancel_request() does; it is out when that is not negative.
 int take_out(Request& request) {
     switch (request.place) {
         case Place::armed: disarm_poll(request); return 0;
         case Place::timer: request.ring->timers.take_out(request); return 0;
-        case Place::parked: operation_of(request).unpark(request); return 0;
+        case Place::parked: return operation_of(request).unpark(request);
         case Place::worker:
             switch (withdraw_from_worker(request)) {
                 case Withdrawal::withdrawn: --request.ring->worker_jobs; return 0;
@@ -49,7 +49,7 @@ void end_silently(Request& request) {
 
 int cancel_request(Request& request) {
     const int result = take_out(request);
-    if (result == 0) {
+    if (result >= 0) {
         request.set(request_cancelled);
         request.ring->requests.table.remove(request);
         queue_result(request, -ECANCELED);
@@ -62,7 +62,7 @@ void cancel_all(Ring& ring) {
     while (Request* request = take_drained(ring)) end_silently(*request);
     const auto takeable = [](Request& request) {
         // Being told twice to stop does no harm: the first time may have been a moment too early.
-        return take_out(request) == 0;
+        return take_out(request) >= 0;
     };
     while (Request* request = ring.requests.table.find_any(takeable)) end_silently(*request);
 }

@@ -82,7 +82,7 @@ bool satisfied(Ring& ring, const Waiter& waiter) {
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
-int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
     Poller& poller = ring.poller;
     epoll_event events[events_per_wait];
     int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
@@ -104,7 +104,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
     return count == -EINTR ? -EINTR : 0;
 }
 
-int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
     Poller& poller = ring.poller;
     if (waiter.wake_fd < 0) {
         waiter.wake_fd = poller.spare_wake_fd >= 0 ? poller.spare_wake_fd : new_eventfd();
@@ -213,7 +213,8 @@ void wake_leader(Ring& ring) {
 
 bool wait_is_over(Ring& ring, const Waiter& waiter) { return satisfied(ring, waiter); }
 
-int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) {
+int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
+    RINGSIDE_REQUIRES(ring.lock) {
     return ring.poller.leader == nullptr ? lead(ring, waiter, timeout_ns, mask)
                                          : follow(ring, waiter, timeout_ns, mask);
 }

@@ -2,13 +2,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "abi/interruptible.h"
-#include "abi/syscall.h"
 #include "path/path.h"
 #include "service/threads.h"
 
@@ -21,10 +17,9 @@ struct Worker {
     Worker* next;  // of all workers of the pool
     Pool* pool;
     pthread_t thread;
-    std::atomic<int> thread_id;
+    Interruptible interruptible;
     // What it is inside of. Set under the pool's lock, cleared under the request's ring's: who holds both knows.
     std::atomic<Request*> running;
-    int broken_off;  // told to stop; read by ringside_interruptible_syscall
     bool ended;      // has left its loop and can be joined
 };
 
@@ -54,54 +49,6 @@ unsigned default_limit(const Pool& pool) {
     return static_cast<unsigned>(4 * (processors > 0 ? processors : 1));
 }
 
-// --- Interrupting ---------------------------------------------------------------------------------------------------
-
-void on_interrupt(int, siginfo_t*, void* context) { abi::redirect_interrupted(context); }
-
-// The signal that breaks off a worker's system call: one that the program has not claimed. 0 if it has claimed all.
-int claim_signal() {
-    for (int candidate = SIGRTMAX - 1; candidate > SIGRTMIN; --candidate) {
-        struct sigaction present = {};
-        if (sigaction(candidate, nullptr, &present) != 0) continue;
-        if (present.sa_handler != SIG_DFL) continue;
-        struct sigaction ours = {};
-        ours.sa_sigaction = on_interrupt;
-        ours.sa_flags = SA_SIGINFO;
-        sigfillset(&ours.sa_mask);
-        if (sigaction(candidate, &ours, nullptr) == 0) return candidate;
-    }
-    return 0;
-}
-
-int interrupt_signal() {
-    static std::atomic<int> claimed{-1};
-    static Lock lock;
-    int signal = claimed.load(std::memory_order_acquire);
-    if (signal >= 0) return signal;
-    Guard guard(lock);
-    signal = claimed.load(std::memory_order_relaxed);
-    if (signal < 0) {
-        signal = claim_signal();
-        claimed.store(signal, std::memory_order_release);
-    }
-    return signal;
-}
-
-void interrupt(Worker& worker) {
-    __atomic_store_n(&worker.broken_off, 1, __ATOMIC_SEQ_CST);
-    const int signal = interrupt_signal();
-    if (signal > 0) abi::syscall(__NR_tgkill, abi::syscall(__NR_getpid), worker.thread_id.load(), signal);
-}
-
-void accept_interrupts() {
-    const int signal = interrupt_signal();
-    if (signal == 0) return;
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, signal);
-    pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
-}
-
 // --- A worker's life ------------------------------------------------------------------------------------------------
 
 // Sleeps until woken. Returns false when the worker has been idle for long enough.
@@ -120,8 +67,7 @@ void* worker_body(void* argument) {
     auto& worker = *static_cast<Worker*>(argument);
     Pool& pool = *worker.pool;
     this_worker = &worker;
-    worker.thread_id.store(static_cast<int>(abi::syscall(__NR_gettid)));
-    accept_interrupts();
+    begin_interruptible(worker.interruptible);
     pool.lock.acquire();
     for (;;) {
         Request* request = pool.queue.pop();
@@ -129,7 +75,7 @@ void* worker_body(void* argument) {
             if (pool.ending || !rest(pool)) break;
             continue;
         }
-        __atomic_store_n(&worker.broken_off, 0, __ATOMIC_SEQ_CST);
+        allow_blocking(worker.interruptible);
         worker.running.store(request);
         pool.lock.release();
         run_in_worker(*request);
@@ -195,7 +141,7 @@ Withdrawal withdraw(Pool& pool, Request& request) {
     if (pool.queue.remove(request)) return Withdrawal::withdrawn;
     for (Worker* at = pool.workers; at != nullptr; at = at->next) {
         if (at->running.load() != &request) continue;
-        interrupt(*at);
+        interrupt(at->interruptible);
         return Withdrawal::interrupted;
     }
     return Withdrawal::gone;
@@ -239,15 +185,6 @@ void note_work_done() {
 }
 
 Withdrawal withdraw_from_worker(Request& request) { return withdraw(pool_of(request), request); }
-
-long blocking_syscall(long number, long a, long b, long c, long d, long e, long f) {
-    if (this_worker == nullptr) return abi::syscall(number, a, b, c, d, e, f);
-    const int* broken_off = &this_worker->broken_off;
-    for (;;) {
-        const long result = abi::ringside_interruptible_syscall(broken_off, number, a, b, c, d, e, f);
-        if (result != -EINTR || __atomic_load_n(broken_off, __ATOMIC_SEQ_CST) != 0) return result;
-    }
-}
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
     exchange_limit(bounded_pool, bounded);

@@ -5,6 +5,7 @@
 // wait for anything (a FIFO's other end), so it must never wait for a thread.
 #pragma once
 
+#include "service/interrupt.h"
 #include "state/request.h"
 
 namespace ringside::engine {
@@ -24,10 +25,6 @@ enum class Withdrawal {
 
 // Takes a request back from the workers. Called under the ring's lock.
 Withdrawal withdraw_from_worker(Request& request);
-
-// A system call of a worker: begun again when a signal that is not ours interrupts it; -EINTR only when the request has
-// been told to stop. Outside of workers an ordinary system call.
-long blocking_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
 
 // The limits of the two classes (IORING_REGISTER_IOWQ_MAX_WORKERS): sets those that are not 0, returns the former.
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded);

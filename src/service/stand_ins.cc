@@ -1,0 +1,212 @@
+#include "service/stand_ins.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "path/path.h"
+#include "service/interrupt.h"
+#include "service/threads.h"
+#include "state/lock.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+// What a stand-in is doing, a futex that it and its canceller sleep on. Who sets it next stands behind each.
+enum State : uint32_t {
+    idle,         // in the list of idle ones: whoever takes it out of there
+    standing,     // for its request: the thread
+    over,         // it has a result: the thread
+    called_back,  // it has none: the canceller
+    dismissed,    // it is to end: nobody
+};
+
+struct Pool {
+    Lock lock;
+    StandIn* all RINGSIDE_GUARDED_BY(lock) = nullptr;
+    StandIn* idle RINGSIDE_GUARDED_BY(lock) = nullptr;  // the last to become so is the first to be sent again
+    bool ending RINGSIDE_GUARDED_BY(lock) = false;
+};
+
+Pool pool;
+
+constexpr timespec idle_time = {5, 0};
+
+}  // namespace
+
+struct StandIn {
+    StandIn* next;       // of all
+    StandIn* next_idle;
+    pthread_t thread;
+    Interruptible interruptible;
+    std::atomic<uint32_t> state;
+    Request* request;
+    Stand stand;
+    bool ended;  // can be joined
+};
+
+namespace {
+
+void set_state(StandIn& stand_in, State state) {
+    stand_in.state.store(state, std::memory_order_release);
+    futex_wake(stand_in.state, 1);
+}
+
+// --- A stand-in's life ----------------------------------------------------------------------------------------------
+
+// It is nobody's any more. Returns false if it is to end.
+bool become_idle(StandIn& stand_in) {
+    Guard guard(pool.lock);
+    if (pool.ending) return false;
+    stand_in.state.store(idle, std::memory_order_relaxed);
+    stand_in.next_idle = pool.idle;
+    pool.idle = &stand_in;
+    return true;
+}
+
+void stand(StandIn& stand_in) {
+    Request& request = *stand_in.request;
+    const long result = stand_in.stand(request);
+    if (result == -EINTR) return set_state(stand_in, called_back);
+    set_state(stand_in, over);
+    finish_elsewhere(request, result);
+    if (!become_idle(stand_in)) stand_in.state.store(dismissed);
+}
+
+// It has been idle for long. Returns false if somebody sends it just now.
+bool retire(StandIn& stand_in) {
+    Guard guard(pool.lock);
+    for (StandIn** at = &pool.idle; *at != nullptr; at = &(*at)->next_idle) {
+        if (*at != &stand_in) continue;
+        *at = stand_in.next_idle;
+        stand_in.state.store(dismissed);
+        return true;
+    }
+    return false;
+}
+
+void* stand_in_body(void* argument) {
+    auto& stand_in = *static_cast<StandIn*>(argument);
+    begin_interruptible(stand_in.interruptible);
+    for (;;) {
+        switch (stand_in.state.load(std::memory_order_acquire)) {
+            case standing: stand(stand_in); break;
+            case idle:
+                if (futex_wait(stand_in.state, idle, &idle_time) == -ETIMEDOUT) retire(stand_in);
+                break;
+            case called_back: futex_wait(stand_in.state, called_back); break;
+            default: {
+                Guard guard(pool.lock);
+                stand_in.ended = true;
+                return nullptr;
+            }
+        }
+    }
+}
+
+// --- From outside ---------------------------------------------------------------------------------------------------
+
+StandIn* take_idle() {
+    Guard guard(pool.lock);
+    StandIn* stand_in = pool.idle;
+    if (stand_in != nullptr) pool.idle = stand_in->next_idle;
+    return stand_in;
+}
+
+// Joins and frees those that have ended; all of them if they have all been told to end.
+void reap(bool all) {
+    pool.lock.acquire();
+    StandIn** at = &pool.all;
+    while (StandIn* stand_in = *at) {
+        if (!all && !stand_in->ended) {
+            at = &stand_in->next;
+            continue;
+        }
+        *at = stand_in->next;
+        pool.lock.release();
+        pthread_join(stand_in->thread, nullptr);
+        free(stand_in);
+        pool.lock.acquire();
+        at = &pool.all;
+    }
+    pool.lock.release();
+}
+
+// A new one, which begins by standing.
+StandIn* start(Request& request, Stand stand) {
+    reap(false);
+    auto* stand_in = static_cast<StandIn*>(calloc(1, sizeof(StandIn)));
+    if (stand_in == nullptr) return nullptr;
+    stand_in->request = &request;
+    stand_in->stand = stand;
+    stand_in->state.store(standing);
+    Guard guard(pool.lock);
+    if (start_thread(stand_in->thread, "ringside-waiter", stand_in_body, stand_in) < 0) {
+        free(stand_in);
+        return nullptr;
+    }
+    stand_in->next = pool.all;
+    pool.all = stand_in;
+    return stand_in;
+}
+
+void send(StandIn& stand_in, Request& request, Stand stand) {
+    stand_in.request = &request;
+    stand_in.stand = stand;
+    allow_blocking(stand_in.interruptible);
+    set_state(stand_in, standing);
+}
+
+}  // namespace
+
+StandIn* send_stand_in(Request& request, Stand stand) {
+    StandIn* stand_in = take_idle();
+    if (stand_in != nullptr) {
+        send(*stand_in, request, stand);
+    } else {
+        stand_in = start(request, stand);
+    }
+    if (stand_in == nullptr) return nullptr;
+    Ring& ring = *request.ring;
+    request.place = Place::parked;
+    ring.requests.table.insert(request);
+    ++ring.worker_jobs;
+    return stand_in;
+}
+
+bool call_back(StandIn& stand_in) {
+    if (!has_result(stand_in)) interrupt(stand_in.interruptible);
+    while (stand_in.state.load(std::memory_order_acquire) == standing) futex_wait(stand_in.state, standing);
+    if (has_result(stand_in)) return false;
+    Request& request = *stand_in.request;
+    --request.ring->worker_jobs;
+    request.place = Place::path;
+    if (!become_idle(stand_in)) set_state(stand_in, dismissed);
+    futex_wake(stand_in.state, 1);
+    return true;
+}
+
+bool has_result(const StandIn& stand_in) { return stand_in.state.load(std::memory_order_acquire) == over; }
+
+void end_stand_ins() {
+    pool.lock.acquire();
+    pool.ending = true;
+    for (StandIn* at = pool.idle; at != nullptr; at = at->next_idle) set_state(*at, dismissed);
+    pool.idle = nullptr;
+    pool.lock.release();
+    reap(true);
+}
+
+void allow_stand_ins() {
+    Guard guard(pool.lock);
+    pool.ending = false;
+}
+
+void forget_stand_ins() RINGSIDE_UNCHECKED {
+    pool.lock.reset();
+    pool.all = pool.idle = nullptr;
+    pool.ending = false;
+}
+
+}  // namespace ringside::engine
