@@ -1,14 +1,15 @@
-// IORING_OP_OPENAT and IORING_OP_CLOSE
+// IORING_OP_OPENAT, IORING_OP_OPENAT2 and IORING_OP_CLOSE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 
 #include "abi/syscall.h"
+#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
-#include "service/workers.h"
 #include "state/fixed_files.h"
 #include "state/registry.h"
+#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 struct Open {
     open_how how;
     int32_t directory;
+    bool strict;  // openat2(2): what it does not know is an error
 };
 
 struct Close {
@@ -39,13 +41,28 @@ open_how forgiving(uint64_t flags, uint64_t mode) {
     return how;
 }
 
-}  // namespace
+// Reads a struct of which programs may know a shorter or a longer version than we do. What is beyond ours must be zero.
+int read_how(open_how& how, uint64_t address, uint32_t size) {
+    constexpr uint32_t first_size = 24;
+    if (size < first_size) return -EINVAL;
+    how = {};
+    if (read_user(&how, address, size < sizeof(how) ? size : sizeof(how)) < 0) return -EFAULT;
+    for (uint32_t at = sizeof(how); at < size; ++at) {
+        unsigned char beyond;
+        if (read_user(beyond, address + at) < 0) return -EFAULT;
+        if (beyond != 0) return -E2BIG;
+    }
+    return 0;
+}
 
-int openat_prep(Request& request, const io_uring_sqe& sqe) {
+// The rest is the same for both; `how` is there.
+int prepare_open(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
     auto& open = request.as<Open>();
-    open.how = forgiving(sqe.open_flags, sqe.len);
     open.directory = sqe.fd;
+    // Files on disk are opened by few workers; but a FIFO, which a worker only gets for the asking, waits for its other
+    // end for as long as it takes.
+    if (!request.has(IOSQE_ASYNC)) request.set(request_bounded);
     const int result = keep_path(request, sqe.addr);
     if (result < 0) return result;
     if (sqe.file_index == 0) return 0;
@@ -54,6 +71,23 @@ int openat_prep(Request& request, const io_uring_sqe& sqe) {
     open.how.flags |= O_CLOEXEC;
     open_into_slot(request, sqe.file_index);
     return 0;
+}
+
+}  // namespace
+
+int openat_prep(Request& request, const io_uring_sqe& sqe) {
+    auto& open = request.as<Open>();
+    open.how = forgiving(sqe.open_flags, sqe.len);
+    open.strict = false;
+    return prepare_open(request, sqe);
+}
+
+int openat2_prep(Request& request, const io_uring_sqe& sqe) {
+    auto& open = request.as<Open>();
+    const int result = read_how(open.how, sqe.addr2, sqe.len);
+    if (result < 0) return result;
+    open.strict = true;
+    return has_refused_field(sqe, field_buf_index) ? -EINVAL : prepare_open(request, sqe);
 }
 
 // A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not. As in
@@ -74,8 +108,10 @@ Outcome openat_issue(Request& request) {
 
 Outcome openat_work(Request& request) {
     const auto& open = request.as<Open>();
-    return request.done(blocking_syscall(__NR_openat, open.directory, reinterpret_cast<long>(first_path(request)),
-                                         static_cast<long>(open.how.flags), static_cast<long>(open.how.mode)));
+    if (open.strict) {
+        return one_call(request, __NR_openat2, open.directory, first_path(request), &open.how, sizeof(open.how));
+    }
+    return one_call(request, __NR_openat, open.directory, first_path(request), open.how.flags, open.how.mode);
 }
 
 int close_prep(Request& request, const io_uring_sqe& sqe) {

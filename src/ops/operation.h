@@ -40,8 +40,9 @@ enum SqeField : uint32_t {
     field_pad2 = 1u << 8,
 };
 
-// Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled.
-using Unpark = void (*)(Request&);
+// Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled. Returns what
+// the canceller reports: a value >= 0, or -ENOENT when what it waited for has just happened and it will end by itself.
+using Unpark = int (*)(Request&);
 
 // A row fills a cache line, so that finding it is a shift.
 struct alignas(64) Operation {

@@ -27,8 +27,55 @@ Outcome statx_work(Request&);
 int openat_prep(Request&, const io_uring_sqe&);
 Outcome openat_issue(Request&);
 Outcome openat_work(Request&);
+int openat2_prep(Request&, const io_uring_sqe&);
 int close_prep(Request&, const io_uring_sqe&);
 Outcome close_issue(Request&);
+
+// --- fs.cc -----------------------------------------------------------------------------------------------------------
+int renameat_prep(Request&, const io_uring_sqe&);
+Outcome renameat_work(Request&);
+int unlinkat_prep(Request&, const io_uring_sqe&);
+Outcome unlinkat_work(Request&);
+int mkdirat_prep(Request&, const io_uring_sqe&);
+Outcome mkdirat_work(Request&);
+int symlinkat_prep(Request&, const io_uring_sqe&);
+Outcome symlinkat_work(Request&);
+int linkat_prep(Request&, const io_uring_sqe&);
+Outcome linkat_work(Request&);
+
+// --- space.cc --------------------------------------------------------------------------------------------------------
+int sync_file_range_prep(Request&, const io_uring_sqe&);
+Outcome sync_file_range_work(Request&);
+int fallocate_prep(Request&, const io_uring_sqe&);
+Outcome fallocate_work(Request&);
+int ftruncate_prep(Request&, const io_uring_sqe&);
+Outcome ftruncate_work(Request&);
+int fadvise_prep(Request&, const io_uring_sqe&);
+Outcome fadvise_issue(Request&);
+Outcome fadvise_work(Request&);
+int madvise_prep(Request&, const io_uring_sqe&);
+Outcome madvise_work(Request&);
+
+// --- xattr.cc --------------------------------------------------------------------------------------------------------
+int fsetxattr_prep(Request&, const io_uring_sqe&);
+Outcome fsetxattr_work(Request&);
+int setxattr_prep(Request&, const io_uring_sqe&);
+Outcome setxattr_work(Request&);
+int fgetxattr_prep(Request&, const io_uring_sqe&);
+Outcome fgetxattr_work(Request&);
+int getxattr_prep(Request&, const io_uring_sqe&);
+Outcome getxattr_work(Request&);
+
+// --- splice.cc -------------------------------------------------------------------------------------------------------
+int splice_prep(Request&, const io_uring_sqe&);
+Outcome splice_issue(Request&);
+Outcome splice_work(Request&);
+int tee_prep(Request&, const io_uring_sqe&);
+Outcome tee_work(Request&);
+
+// --- pipe.cc ---------------------------------------------------------------------------------------------------------
+int pipe_prep(Request&, const io_uring_sqe&);
+Outcome pipe_issue(Request&);
 
 // --- files_update.cc ------------------------------------------------------------------------------------------------
 int files_update_prep(Request&, const io_uring_sqe&);

@@ -2,11 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "abi/syscall.h"
+#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
-#include "service/workers.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -35,20 +33,20 @@ int fsync_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome fsync_work(Request& request) {
     const bool data_only = request.as<Fsync>().flags & IORING_FSYNC_DATASYNC;
-    return request.done(blocking_syscall(data_only ? __NR_fdatasync : __NR_fsync, request.fd));
+    return one_call(request, data_only ? __NR_fdatasync : __NR_fsync, request.fd);
 }
 
 int statx_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
     auto& statx = request.as<Statx>();
     statx = {sqe.fd, sqe.len, sqe.statx_flags, sqe.addr2};
+    request.set(request_bounded);
     return keep_path(request, sqe.addr, statx.flags & AT_EMPTY_PATH);
 }
 
 Outcome statx_work(Request& request) {
     const auto& statx = request.as<Statx>();
-    return request.done(blocking_syscall(__NR_statx, statx.directory, reinterpret_cast<long>(first_path(request)),
-                                         statx.flags, statx.mask, static_cast<long>(statx.buffer)));
+    return one_call(request, __NR_statx, statx.directory, first_path(request), statx.flags, statx.mask, statx.buffer);
 }
 
 }  // namespace ringside::engine

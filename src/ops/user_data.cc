@@ -18,26 +18,6 @@ constexpr uint64_t user_limit = (uint64_t{1} << 47) - page;
 constexpr uint64_t user_limit = uint64_t{1} << 48;
 #endif
 
-// Reads a string of unknown length: never beyond the page in which it ends. Returns its length with the end, or -errno.
-long read_string(char* to, uint64_t from) {
-    size_t length = 0;
-    while (length < longest_path) {
-        const uint64_t at = from + length;
-        size_t now = page - at % page;
-        if (now > longest_path - length) now = longest_path - length;
-        if (read_user(to + length, at, now) < 0) return -EFAULT;
-        const void* end = memchr(to + length, 0, now);
-        if (end != nullptr) return static_cast<const char*>(end) - to + 1;
-        length += now;
-    }
-    return -ENAMETOOLONG;
-}
-
-long read_path(char* to, uint64_t from, bool may_be_empty) {
-    const long length = read_string(to, from);
-    return length == 1 && !may_be_empty ? -ENOENT : length;
-}
-
 int keep_copy(Request& request, const char* text, size_t length) {
     void* copy = malloc(length);
     if (copy == nullptr) return -ENOMEM;
@@ -50,6 +30,25 @@ int keep_copy(Request& request, const char* text, size_t length) {
 
 bool is_user_range(uint64_t address, uint64_t length) {
     return address <= user_limit && length <= user_limit - address;
+}
+
+long read_string(char* to, uint64_t from, size_t most) {
+    size_t length = 0;
+    while (length < most) {
+        const uint64_t at = from + length;
+        size_t now = page - at % page;
+        if (now > most - length) now = most - length;
+        if (read_user(to + length, at, now) < 0) return -EFAULT;
+        const void* end = memchr(to + length, 0, now);
+        if (end != nullptr) return static_cast<const char*>(end) - to + 1;
+        length += now;
+    }
+    return -ENAMETOOLONG;
+}
+
+long read_path(char* to, uint64_t from, bool may_be_empty) {
+    const long length = read_string(to, from, longest_path);
+    return length == 1 && !may_be_empty ? -ENOENT : length;
 }
 
 int keep_path(Request& request, uint64_t address, bool may_be_empty) {

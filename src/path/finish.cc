@@ -8,12 +8,14 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint32_t held_something = request_hashed | request_pinned | request_has_memory | request_holds_slot;
+constexpr uint32_t held_something = request_hashed | request_pinned | request_pinned_too |
+                                    request_has_memory | request_holds_slot;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
     if (request.has(request_pinned)) close_fd(request.fd);
+    if (request.has(request_pinned_too)) close_fd(request.second_fd);
     let_go(request);
     if (request.has(request_has_memory)) free(request.memory);
 }

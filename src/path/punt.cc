@@ -73,4 +73,12 @@ void run_in_worker(Request& request) {
     ring.lock.release();
 }
 
+void finish_elsewhere(Request& request, long result) {
+    Ring& ring = *request.ring;
+    Guard guard(ring.lock);
+    request.done(result);
+    take_from_worker(request, Outcome::done);
+    settle_ring(ring);
+}
+
 }  // namespace ringside::engine

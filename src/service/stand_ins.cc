@@ -24,9 +24,10 @@ enum State : uint32_t {
 
 struct Pool {
     Lock lock;
-    StandIn* all RINGSIDE_GUARDED_BY(lock) = nullptr;
-    StandIn* idle RINGSIDE_GUARDED_BY(lock) = nullptr;  // the last to become so is the first to be sent again
+    StandIn* idle RINGSIDE_GUARDED_BY(lock) = nullptr;   // the last to become so is the first to be sent again
+    StandIn* ended RINGSIDE_GUARDED_BY(lock) = nullptr;  // to be joined
     bool ending RINGSIDE_GUARDED_BY(lock) = false;
+    std::atomic<uint32_t> living{0};  // a futex that end_stand_ins() sleeps on
 };
 
 Pool pool;
@@ -36,14 +37,12 @@ constexpr timespec idle_time = {5, 0};
 }  // namespace
 
 struct StandIn {
-    StandIn* next;       // of all
-    StandIn* next_idle;
+    StandIn* next;  // of those that are idle, or have ended
     pthread_t thread;
     Interruptible interruptible;
     std::atomic<uint32_t> state;
     Request* request;
     Stand stand;
-    bool ended;  // can be joined
 };
 
 namespace {
@@ -60,7 +59,7 @@ bool become_idle(StandIn& stand_in) {
     Guard guard(pool.lock);
     if (pool.ending) return false;
     stand_in.state.store(idle, std::memory_order_relaxed);
-    stand_in.next_idle = pool.idle;
+    stand_in.next = pool.idle;
     pool.idle = &stand_in;
     return true;
 }
@@ -74,16 +73,22 @@ void stand(StandIn& stand_in) {
     if (!become_idle(stand_in)) stand_in.state.store(dismissed);
 }
 
-// It has been idle for long. Returns false if somebody sends it just now.
-bool retire(StandIn& stand_in) {
+// It has been idle for long: it ends, unless somebody sends it just now.
+void retire(StandIn& stand_in) {
     Guard guard(pool.lock);
-    for (StandIn** at = &pool.idle; *at != nullptr; at = &(*at)->next_idle) {
+    for (StandIn** at = &pool.idle; *at != nullptr; at = &(*at)->next) {
         if (*at != &stand_in) continue;
-        *at = stand_in.next_idle;
-        stand_in.state.store(dismissed);
-        return true;
+        *at = stand_in.next;
+        return stand_in.state.store(dismissed);
     }
-    return false;
+}
+
+void end(StandIn& stand_in) {
+    Guard guard(pool.lock);
+    stand_in.next = pool.ended;
+    pool.ended = &stand_in;
+    pool.living.fetch_sub(1);
+    futex_wake(pool.living, 1);
 }
 
 void* stand_in_body(void* argument) {
@@ -96,11 +101,7 @@ void* stand_in_body(void* argument) {
                 if (futex_wait(stand_in.state, idle, &idle_time) == -ETIMEDOUT) retire(stand_in);
                 break;
             case called_back: futex_wait(stand_in.state, called_back); break;
-            default: {
-                Guard guard(pool.lock);
-                stand_in.ended = true;
-                return nullptr;
-            }
+            default: end(stand_in); return nullptr;
         }
     }
 }
@@ -110,45 +111,37 @@ void* stand_in_body(void* argument) {
 StandIn* take_idle() {
     Guard guard(pool.lock);
     StandIn* stand_in = pool.idle;
-    if (stand_in != nullptr) pool.idle = stand_in->next_idle;
+    if (stand_in != nullptr) pool.idle = stand_in->next;
     return stand_in;
 }
 
-// Joins and frees those that have ended; all of them if they have all been told to end.
-void reap(bool all) {
+// Joins and frees those that have ended.
+void reap() {
     pool.lock.acquire();
-    StandIn** at = &pool.all;
-    while (StandIn* stand_in = *at) {
-        if (!all && !stand_in->ended) {
-            at = &stand_in->next;
-            continue;
-        }
-        *at = stand_in->next;
-        pool.lock.release();
-        pthread_join(stand_in->thread, nullptr);
-        free(stand_in);
-        pool.lock.acquire();
-        at = &pool.all;
-    }
+    StandIn* ended = pool.ended;
+    pool.ended = nullptr;
     pool.lock.release();
+    while (ended != nullptr) {
+        StandIn* next = ended->next;
+        pthread_join(ended->thread, nullptr);
+        free(ended);
+        ended = next;
+    }
 }
 
 // A new one, which begins by standing.
 StandIn* start(Request& request, Stand stand) {
-    reap(false);
+    reap();
     auto* stand_in = static_cast<StandIn*>(calloc(1, sizeof(StandIn)));
     if (stand_in == nullptr) return nullptr;
     stand_in->request = &request;
     stand_in->stand = stand;
     stand_in->state.store(standing);
-    Guard guard(pool.lock);
-    if (start_thread(stand_in->thread, "ringside-waiter", stand_in_body, stand_in) < 0) {
-        free(stand_in);
-        return nullptr;
-    }
-    stand_in->next = pool.all;
-    pool.all = stand_in;
-    return stand_in;
+    pool.living.fetch_add(1);
+    if (start_thread(stand_in->thread, "ringside-waiter", stand_in_body, stand_in) == 0) return stand_in;
+    pool.living.fetch_sub(1);
+    free(stand_in);
+    return nullptr;
 }
 
 void send(StandIn& stand_in, Request& request, Stand stand) {
@@ -192,10 +185,13 @@ bool has_result(const StandIn& stand_in) { return stand_in.state.load(std::memor
 void end_stand_ins() {
     pool.lock.acquire();
     pool.ending = true;
-    for (StandIn* at = pool.idle; at != nullptr; at = at->next_idle) set_state(*at, dismissed);
-    pool.idle = nullptr;
+    while (StandIn* stand_in = pool.idle) {
+        pool.idle = stand_in->next;
+        set_state(*stand_in, dismissed);
+    }
     pool.lock.release();
-    reap(true);
+    while (const uint32_t living = pool.living.load()) futex_wait(pool.living, living);
+    reap();
 }
 
 void allow_stand_ins() {
@@ -205,7 +201,8 @@ void allow_stand_ins() {
 
 void forget_stand_ins() RINGSIDE_UNCHECKED {
     pool.lock.reset();
-    pool.all = pool.idle = nullptr;
+    pool.idle = pool.ended = nullptr;
+    pool.living.store(0);
     pool.ending = false;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "service/helper.h"
+#include "service/stand_ins.h"
 #include "service/workers.h"
 #include "state/fds.h"
 
@@ -50,6 +51,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
     forget_helper();
     forget_workers();
+    forget_stand_ins();
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         Ring& ring = at->ring;
         ring.lock.reset();
@@ -83,7 +85,10 @@ Ring* take_ring() {
         registry.all_rings = pooled;
     }
     watch_fork();
-    if (registry.open++ == 0) allow_workers();
+    if (registry.open++ == 0) {
+        allow_workers();
+        allow_stand_ins();
+    }
     return &pooled->ring;
 }
 
@@ -96,6 +101,7 @@ void give_back_ring(Ring& ring) {
     if (--registry.open != 0) return;
     end_helper();
     end_workers();
+    end_stand_ins();
 }
 
 int enter_descriptor(int fd, Ring& ring) {

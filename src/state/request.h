@@ -59,6 +59,7 @@ enum RequestFlag : uint32_t {
     request_ordered = 1u << 26,         // takes the way through the drain queue
     request_counted = 1u << 25,         // in the list of time-outs that count completions
     request_holds_slot = 1u << 27,      // is one of the holders of `fixed_file`
+    request_pinned_too = 1u << 29,      // `second_fd` is our own duplicate as well
     request_direct = 1u << 28,          // its result is a descriptor that goes into the slot `direct_slot`
 };
 
@@ -78,6 +79,7 @@ struct Request {
     uint16_t buf_index;     // or the group of provided buffers
     int32_t sqe_fd;         // as the program gave it
     int32_t fd;             // what system calls use; valid once issued
+    int32_t second_fd;      // where system calls use two
     uint32_t wait_events;   // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
     int32_t poll_number;    // descriptor number under which the poller knows it while armed
     uint32_t timer_index;   // place in the ring's timer heap

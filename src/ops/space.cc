@@ -1,0 +1,79 @@
+// IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: what a file or memory occupies, on disk and in memory.
+#include <fcntl.h>
+
+#include "ops/one_call.h"
+#include "ops/ops.h"
+
+namespace ringside::engine {
+namespace {
+
+struct Range {
+    uint64_t start;
+    uint64_t length;
+    uint32_t how;  // flags, mode or advice
+};
+
+int keep_range(Request& request, uint64_t start, uint64_t length, uint32_t how) {
+    request.as<Range>() = {start, length, how};
+    request.set(request_bounded);
+    return 0;
+}
+
+// Advice came with a length of 32 bits at first; the wider field counts when it is used.
+uint64_t advised_length(uint64_t wide, uint32_t narrow) { return wide != 0 ? wide : narrow; }
+
+}  // namespace
+
+int sync_file_range_prep(Request& request, const io_uring_sqe& sqe) {
+    return keep_range(request, sqe.off, sqe.len, sqe.sync_range_flags);
+}
+
+Outcome sync_file_range_work(Request& request) {
+    const auto& range = request.as<Range>();
+    return one_call(request, __NR_sync_file_range, request.fd, range.start, range.length, range.how);
+}
+
+int fallocate_prep(Request& request, const io_uring_sqe& sqe) {
+    return keep_range(request, sqe.off, sqe.addr, sqe.len);
+}
+
+Outcome fallocate_work(Request& request) {
+    const auto& range = request.as<Range>();
+    return one_call(request, __NR_fallocate, request.fd, range.how, range.start, range.length);
+}
+
+int ftruncate_prep(Request& request, const io_uring_sqe& sqe) { return keep_range(request, 0, sqe.off, 0); }
+
+Outcome ftruncate_work(Request& request) {
+    return one_call(request, __NR_ftruncate, request.fd, request.as<Range>().length);
+}
+
+int fadvise_prep(Request& request, const io_uring_sqe& sqe) {
+    return keep_range(request, sqe.off, advised_length(sqe.addr, sqe.len), sqe.fadvise_advice);
+}
+
+// Three kinds of advice are but notes for later; the others begin to read or to write back.
+Outcome fadvise_issue(Request& request) {
+    switch (request.as<Range>().how) {
+        case POSIX_FADV_NORMAL:
+        case POSIX_FADV_RANDOM:
+        case POSIX_FADV_SEQUENTIAL: return fadvise_work(request);
+        default: return Outcome::punt;
+    }
+}
+
+Outcome fadvise_work(Request& request) {
+    const auto& range = request.as<Range>();
+    return one_call(request, __NR_fadvise64, request.fd, range.start, range.length, range.how);
+}
+
+int madvise_prep(Request& request, const io_uring_sqe& sqe) {
+    return keep_range(request, sqe.addr, advised_length(sqe.off, sqe.len), sqe.fadvise_advice);
+}
+
+Outcome madvise_work(Request& request) {
+    const auto& range = request.as<Range>();
+    return one_call(request, __NR_madvise, range.start, range.length, range.how);
+}
+
+}  // namespace ringside::engine

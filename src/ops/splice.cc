@@ -1,0 +1,95 @@
+// IORING_OP_SPLICE and IORING_OP_TEE: from one file to another without a detour through the program. Either side may
+// block, whatever the other is, so a worker does it.
+#include <errno.h>
+#include <fcntl.h>
+
+#include "ops/one_call.h"
+#include "ops/ops.h"
+#include "state/fds.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint32_t known_flags =
+    SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT | SPLICE_F_FD_IN_FIXED;
+constexpr int64_t current_position = -1;
+
+struct Splice {
+    int64_t offset_in;  // or current_position
+    int64_t offset_out;
+    uint32_t length;
+    uint32_t flags;
+    int32_t fd_in;  // as the program gave it, or an index of a registered file
+};
+
+int prepare(Request& request, const io_uring_sqe& sqe) {
+    if (sqe.splice_flags & ~known_flags) return -EINVAL;
+    request.as<Splice>() = {static_cast<int64_t>(sqe.splice_off_in), static_cast<int64_t>(sqe.off), sqe.len,
+                            sqe.splice_flags, sqe.splice_fd_in};
+    // It goes to a worker anyway; but issue is to find its second file first.
+    request.clear(IOSQE_ASYNC);
+    return 0;
+}
+
+// Finds the file to read from and has the request hold it. Returns 0 or -EBADF.
+int find_input(Request& request) {
+    const auto& splice = request.as<Splice>();
+    int fd = splice.fd_in;
+    if (splice.flags & SPLICE_F_FD_IN_FIXED) {
+        const FixedFile* file = request.ring->files.find(static_cast<uint32_t>(splice.fd_in));
+        if (file == nullptr) return -EBADF;
+        fd = file->fd;
+    }
+    request.second_fd = fd;
+    const int own = duplicate_high(fd);
+    if (own == -EBADF) return -EBADF;
+    // At the descriptor limit the number as it is has to do.
+    if (own < 0) return 0;
+    request.second_fd = own;
+    request.set(request_pinned_too);
+    return 0;
+}
+
+// Whether data can flow through a descriptor at all: not where it is none, nor where it only stands for a path.
+bool can_transfer(int fd) {
+    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
+    return flags >= 0 && !(flags & O_PATH);
+}
+
+// Less than was asked for severs a chain, though it is no error.
+Outcome complete(Request& request, Outcome outcome) {
+    if (request.res != static_cast<int64_t>(request.as<Splice>().length)) request.fail();
+    return outcome;
+}
+
+}  // namespace
+
+int splice_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
+
+int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
+
+Outcome splice_issue(Request& request) {
+    const int found = find_input(request);
+    if (found < 0) return request.done(found);
+    if (request.as<Splice>().length != 0) return Outcome::punt;
+    // Nothing is always transferred, by files that need not even be pipes.
+    return request.done(can_transfer(request.second_fd) && can_transfer(request.fd) ? 0 : -EBADF);
+}
+
+Outcome splice_work(Request& request) {
+    auto& splice = request.as<Splice>();
+    int64_t* offset_in = splice.offset_in == current_position ? nullptr : &splice.offset_in;
+    int64_t* offset_out = splice.offset_out == current_position ? nullptr : &splice.offset_out;
+    const uint32_t flags = splice.flags & ~SPLICE_F_FD_IN_FIXED;
+    return complete(request, one_call(request, __NR_splice, request.second_fd, offset_in, request.fd, offset_out,
+                                      splice.length, flags));
+}
+
+Outcome tee_work(Request& request) {
+    const auto& splice = request.as<Splice>();
+    const uint32_t flags = splice.flags & ~SPLICE_F_FD_IN_FIXED;
+    return complete(request, one_call(request, __NR_tee, request.second_fd, request.fd, splice.length, flags));
+}
+
+}  // namespace ringside::engine
