@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <memory>
-#include <vector>
+#include <array>
+#include <optional>
 
 #include "support/eventually.h"
 #include "support/files.h"
@@ -69,14 +69,17 @@ TEST(Idle, thousand_rings_opened_and_closed_leave_nothing_behind) {
 }
 
 TEST(Idle, hundred_rings_open_at_once_leave_nothing_behind) {
-    { const RawRing first(8); }
+    const auto open_and_close_hundred = [] {
+        const size_t threads = count_threads();
+        std::array<std::optional<RawRing>, 100> rings;
+        for (std::optional<RawRing>& ring : rings) ring.emplace(8);
+        for (std::optional<RawRing>& ring : rings) EXPECT_THAT(ring->run(sqe::nop()), Gives(0));
+        EXPECT_LE(count_threads(), threads);
+    };
+    // Once before it counts, for what the heap and the test keep for themselves.
+    open_and_close_hundred();
     const Holdings before = holdings();
-    {
-        std::vector<std::unique_ptr<RawRing>> rings;
-        for (int count = 0; count < 100; ++count) rings.push_back(std::make_unique<RawRing>(8));
-        for (const auto& ring : rings) EXPECT_THAT(ring->run(sqe::nop()), Gives(0));
-        EXPECT_LE(count_threads(), before.threads);
-    }
+    open_and_close_hundred();
     EXPECT_TRUE(holds_no_more_than(before));
 }
 
@@ -91,7 +94,8 @@ TEST(Idle, rings_closed_with_requests_waiting_leave_nothing_behind) {
                                 sqe::read(ends.far, &bytes[1], 1), sqe::timeout(&time)),
                     Gives(4));
     };
-    open_and_close();
+    // A hundred before it counts: the C library and the sanitizers keep memory of some threads that have been.
+    for (int count = 0; count < 100; ++count) open_and_close();
     sleep_ms(20);
     const Holdings before = holdings();
     for (int count = 0; count < 100; ++count) open_and_close();
