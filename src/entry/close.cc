@@ -58,6 +58,7 @@ void destroy_ring(Ring& ring) {
     ring.open = false;
     cancel_all(ring);
     drop_table(ring);
+    drop_groups(ring);
     drop_overflow(ring);
     close_poller(ring);
     ring.timers.destroy();
@@ -95,6 +96,10 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
     if (offset == IORING_OFF_SQ_RING || offset == IORING_OFF_CQ_RING) return memory.header;
+    if ((offset & IORING_OFF_MMAP_MASK) == IORING_OFF_PBUF_RING) {
+        const auto group = static_cast<unsigned>((offset & ~IORING_OFF_MMAP_MASK) >> IORING_OFF_PBUF_SHIFT);
+        return group < most_groups ? mapping_of(ring, group, length) : nullptr;
+    }
     // The kernel maps the entries in full or not at all.
     constexpr size_t page = 4096;
     const bool in_full = (length + page - 1) / page * page >= memory.sqes_size;

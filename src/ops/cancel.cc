@@ -22,6 +22,8 @@ struct Cancel {
 };
 
 bool matches(const Cancel& cancel, const Request& request) {
+    // A link timeout goes with its request and with nothing else.
+    if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;

@@ -14,7 +14,7 @@ using Prep = int (*)(Request&, const io_uring_sqe&);
 // Attempts the operation without blocking, under the ring's lock.
 using Issue = Outcome (*)(Request&);
 
-// Does the operation in a worker, where it may block; without the lock. Answers done or wait.
+// Does the operation in a worker, where it may block; without the lock. Answers done, wait, or queued: to be issued again.
 using Work = Outcome (*)(Request&);
 
 enum OperationFlag : uint32_t {

@@ -16,6 +16,9 @@ int readv_prep(Request&, const io_uring_sqe&);
 int writev_prep(Request&, const io_uring_sqe&);
 Outcome rw_issue(Request&);
 Outcome rw_work(Request&);
+int read_multishot_prep(Request&, const io_uring_sqe&);
+Outcome read_multishot_issue(Request&);
+Outcome read_multishot_work(Request&);
 
 // --- stat_sync.cc ---------------------------------------------------------------------------------------------------
 int fsync_prep(Request&, const io_uring_sqe&);
@@ -83,6 +86,12 @@ Outcome files_update_issue(Request&);
 int fixed_fd_install_prep(Request&, const io_uring_sqe&);
 Outcome fixed_fd_install_issue(Request&);
 
+// --- provide_buffers.cc ---------------------------------------------------------------------------------------------
+int provide_buffers_prep(Request&, const io_uring_sqe&);
+Outcome provide_buffers_issue(Request&);
+int remove_buffers_prep(Request&, const io_uring_sqe&);
+Outcome remove_buffers_issue(Request&);
+
 // --- poll.cc --------------------------------------------------------------------------------------------------------
 int poll_add_prep(Request&, const io_uring_sqe&);
 Outcome poll_add_issue(Request&);
@@ -94,9 +103,55 @@ int timeout_prep(Request&, const io_uring_sqe&);
 Outcome timeout_issue(Request&);
 int timeout_remove_prep(Request&, const io_uring_sqe&);
 Outcome timeout_remove_issue(Request&);
+int link_timeout_prep(Request&, const io_uring_sqe&);
+Outcome link_timeout_issue(Request&);
 
 // --- cancel.cc ------------------------------------------------------------------------------------------------------
 int async_cancel_prep(Request&, const io_uring_sqe&);
 Outcome async_cancel_issue(Request&);
+
+// --- net_send.cc ----------------------------------------------------------------------------------------------------
+int send_prep(Request&, const io_uring_sqe&);
+int sendmsg_prep(Request&, const io_uring_sqe&);
+int send_zc_prep(Request&, const io_uring_sqe&);
+int sendmsg_zc_prep(Request&, const io_uring_sqe&);
+Outcome send_issue(Request&);
+Outcome send_work(Request&);
+
+// --- net_recv.cc ----------------------------------------------------------------------------------------------------
+int recv_prep(Request&, const io_uring_sqe&);
+int recvmsg_prep(Request&, const io_uring_sqe&);
+Outcome recv_issue(Request&);
+int recv_zc_prep(Request&, const io_uring_sqe&);
+
+// --- net_accept.cc --------------------------------------------------------------------------------------------------
+int accept_prep(Request&, const io_uring_sqe&);
+Outcome accept_issue(Request&);
+Outcome accept_work(Request&);
+
+// --- net_connect.cc -------------------------------------------------------------------------------------------------
+int connect_prep(Request&, const io_uring_sqe&);
+Outcome connect_issue(Request&);
+Outcome connect_work(Request&);
+
+// --- net_setup.cc ---------------------------------------------------------------------------------------------------
+int socket_prep(Request&, const io_uring_sqe&);
+Outcome socket_issue(Request&);
+int bind_prep(Request&, const io_uring_sqe&);
+Outcome bind_issue(Request&);
+int listen_prep(Request&, const io_uring_sqe&);
+Outcome listen_issue(Request&);
+int shutdown_prep(Request&, const io_uring_sqe&);
+Outcome shutdown_issue(Request&);
+
+// --- net_cmd.cc -----------------------------------------------------------------------------------------------------
+int uring_cmd_prep(Request&, const io_uring_sqe&);
+Outcome uring_cmd_issue(Request&);
+
+// --- net_epoll.cc ---------------------------------------------------------------------------------------------------
+int epoll_ctl_prep(Request&, const io_uring_sqe&);
+Outcome epoll_ctl_issue(Request&);
+int epoll_wait_prep(Request&, const io_uring_sqe&);
+Outcome epoll_wait_issue(Request&);
 
 }  // namespace ringside::engine

@@ -1,8 +1,10 @@
-// IORING_OP_READ, WRITE, READV, WRITEV
+// IORING_OP_READ, WRITE, READV, WRITEV, READ_MULTISHOT
 //
 // Inline it is one preadv2 or pwritev2 with RWF_NOWAIT. What that answers decides: a file on disk whose data is not in
 // memory goes to a worker, as does one that cannot tell (most file systems' buffered writes); a pipe, a socket or a
 // terminal that is not ready waits for readiness.
+//
+// A read with IOSQE_BUFFER_SELECT takes a provided buffer (state/provided_buffers.h) for the attempt.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -18,6 +20,7 @@
 #include "ops/vectors.h"
 #include "path/path.h"
 #include "service/workers.h"
+#include "state/provided_buffers.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -70,6 +73,19 @@ int check_ioprio(uint16_t ioprio) {
     }
 }
 
+// Of the array that comes with a selection, only the length of its one element counts.
+int prepare_selection(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    request.set(request_takes_buffer);
+    if (!transfer.vectored) return 0;
+    if (transfer.length != 1) return -EINVAL;
+    iovec only;
+    if (read_user(only, transfer.address) < 0) return -EFAULT;
+    transfer.vectored = false;
+    transfer.length = static_cast<uint32_t>(only.iov_len);
+    return 0;
+}
+
 int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
     if (sqe.attr_type_mask != 0) return -EINVAL;
     const int ioprio = check_ioprio(sqe.ioprio);
@@ -84,6 +100,7 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
     transfer.writes = writes;
     transfer.kept = false;
     if (sqe.rw_flags & RWF_NOWAIT) request.set(request_nowait);
+    if (request.has(IOSQE_BUFFER_SELECT)) return prepare_selection(request);
     if (!vectored) return is_user_range(sqe.addr, sqe.len) ? 0 : -EFAULT;
     if (sqe.len > most_iovecs) return -EINVAL;
     return starts_later(request) ? keep_iovecs(request) : 0;
@@ -198,6 +215,57 @@ bool may_have_more(Request& request, long got) {
            static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
 }
 
+// Tries it on the buffer that the request has. What completes inline does so here.
+Outcome attempt(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    for (;;) {
+        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (got == -EINTR) continue;
+        if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
+        if (__builtin_expect(got < 0, 0)) return complete(request, blame_iovecs(request, got));
+        if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
+            transfer.done += static_cast<uint32_t>(got);
+            continue;
+        }
+        return complete(request, got);
+    }
+}
+
+// --- Selected buffers -----------------------------------------------------------------------------------------------
+
+int take_buffer(Request& request) {
+    if (request.has(request_holds_buffer)) return 0;
+    auto& transfer = request.as<Transfer>();
+    iovec buffer;
+    const int selected = select_buffer(request, transfer.length, buffer);
+    if (selected < 0) return selected;
+    transfer.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
+    transfer.length = static_cast<uint32_t>(buffer.iov_len);
+    return 0;
+}
+
+// Who waits for readiness holds no buffer meanwhile; who goes to a worker takes it along. A file on disk uses its buffer
+// up, however much of it was filled.
+Outcome attempt_on_selected(Request& request) {
+    const bool to_worker = request.has(IOSQE_ASYNC);
+    request.clear(IOSQE_ASYNC);
+    const int taken = take_buffer(request);
+    if (taken < 0) return request.done(taken);
+    const uint32_t length = request.as<Transfer>().length;
+    if (to_worker && is_on_disk(request.fd)) {
+        request.set(request_bounded);
+        commit_buffer(request, length);
+        return Outcome::punt;
+    }
+    const Outcome outcome = attempt(request);
+    if (outcome == Outcome::wait || (outcome == Outcome::done && request.res < 0)) {
+        recycle_buffer(request);
+    } else if (outcome == Outcome::punt || (static_cast<uint32_t>(request.res) < length && is_on_disk(request.fd))) {
+        commit_buffer(request, length);
+    }
+    return outcome;
+}
+
 }  // namespace
 
 int read_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, false, false); }
@@ -210,17 +278,7 @@ Outcome rw_issue(Request& request) {
     if (__builtin_expect(transfer.flags & RWF_HIPRI, 0) && !(request.ring->setup_flags & IORING_SETUP_IOPOLL)) {
         return request.done(-EINVAL);
     }
-    for (;;) {
-        const long got = transfer_rest(request, RWF_NOWAIT, false);
-        if (got == -EINTR) continue;
-        if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
-        if (__builtin_expect(got < 0, 0)) return complete(request, blame_iovecs(request, got));
-        if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
-            transfer.done += static_cast<uint32_t>(got);
-            continue;
-        }
-        return complete(request, got);
-    }
+    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);
 }
 
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
@@ -236,5 +294,39 @@ Outcome rw_work(Request& request) {
     }
     return complete(request, transfer_rest(request, 0, true));
 }
+
+int read_multishot_prep(Request& request, const io_uring_sqe& sqe) {
+    if (!request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
+    const int result = prepare(request, sqe, false, false);
+    if (result < 0) return result;
+    if (sqe.addr != 0 || sqe.len != 0) return -EINVAL;
+    // It waits before its first attempt too, which tells whether its file can be waited for.
+    request.wait_events = POLLIN;
+    request.set(request_multishot | request_poll_first);
+    return 0;
+}
+
+Outcome read_multishot_issue(Request& request) {
+    request.clear(IOSQE_ASYNC);
+    if (request.has(request_poll_first)) return request.wait(POLLIN);
+    auto& transfer = request.as<Transfer>();
+    for (;;) {
+        transfer.length = 0;
+        const int taken = take_buffer(request);
+        if (taken < 0) return request.done(taken);
+        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (got <= 0) recycle_buffer(request);
+        if (got == -EINTR) continue;
+        if (got == -EAGAIN) return request.wait(POLLIN);
+        if (got <= 0) return request.done(got);
+        const uint32_t flags = consume_buffer(request, got);
+        if (post_more(request, static_cast<int32_t>(got), flags)) continue;
+        request.cqe_flags = flags;
+        return request.done(got);
+    }
+}
+
+// Only what cannot be waited for comes here.
+Outcome read_multishot_work(Request& request) { return request.done(-EBADFD); }
 
 }  // namespace ringside::engine

@@ -1,4 +1,4 @@
-// IORING_OP_TIMEOUT and IORING_OP_TIMEOUT_REMOVE
+// IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE and IORING_OP_LINK_TIMEOUT
 #include <errno.h>
 
 #include "ops/ops.h"
@@ -47,9 +47,7 @@ int64_t deadline(int64_t time_ns, uint32_t flags) {
     return time_ns > no_deadline - now ? no_deadline : now + time_ns;
 }
 
-void expired(Request& request);
-
-int set_timer(Request& request, int64_t time_ns, uint32_t flags) {
+int set_timer(Request& request, int64_t time_ns, uint32_t flags, Expired expired) {
     Ring& ring = *request.ring;
     const int result = ring.timers.add(request, clock_of(flags), deadline(time_ns, flags), expired);
     if (result < 0) return result;
@@ -68,7 +66,8 @@ bool repeats(Timeout& timeout) {
 void expired(Request& request) {
     auto& timeout = request.as<Timeout>();
     ++request.ring->completion.timeouts_fired;
-    if (repeats(timeout) && post_more(request, -ETIME, 0) && set_timer(request, timeout.time_ns, timeout.flags) == 0) {
+    if (repeats(timeout) && post_more(request, -ETIME, 0) &&
+        set_timer(request, timeout.time_ns, timeout.flags, expired) == 0) {
         return;
     }
     // With ETIME_SUCCESS the time being up is what was wanted: no chain is severed.
@@ -95,9 +94,19 @@ void insert_counted(Ring& ring, Request& request) {
     ring.timers.counted_expired = counted;
 }
 
-Request* find_timeout(Ring& ring, uint64_t user_data) {
-    return ring.requests.table.find(user_data, [](const Request& request) {
-        return request.opcode == IORING_OP_TIMEOUT && request.place == Place::timer;
+// Its request did not make it in time: it is cancelled.
+void link_expired(Request& timeout) {
+    Request* request = untie_timeout(timeout);
+    const int result = request != nullptr ? cancel_request(*request) : 0;
+    timeout.res = result != 0 ? result : -ETIME;
+    finish(timeout);
+}
+
+Outcome armed(Request& request, int result) { return result < 0 ? request.done(result) : Outcome::queued; }
+
+Request* find_timer(Ring& ring, uint8_t opcode, uint64_t user_data) {
+    return ring.requests.table.find(user_data, [opcode](const Request& request) {
+        return request.opcode == opcode && request.place == Place::timer;
     });
 }
 
@@ -109,7 +118,9 @@ int update_timeout(Request& target, const TimeoutRemove& update) {
     timeout.count = 0;
     timeout.time_ns = update.time_ns;
     timeout.flags = (timeout.flags & ~IORING_TIMEOUT_ABS) | (update.flags & IORING_TIMEOUT_ABS);
-    return set_timer(target, update.time_ns, clock | (update.flags & IORING_TIMEOUT_ABS));
+    const bool linked = target.opcode == IORING_OP_LINK_TIMEOUT;
+    return set_timer(target, update.time_ns, clock | (update.flags & IORING_TIMEOUT_ABS),
+                     linked ? link_expired : expired);
 }
 
 }  // namespace
@@ -126,6 +137,21 @@ int timeout_prep(Request& request, const io_uring_sqe& sqe) {
     return read_time(sqe.addr, timeout.time_ns);
 }
 
+int link_timeout_prep(Request& request, const io_uring_sqe& sqe) {
+    if (static_cast<uint32_t>(sqe.off) != 0) return -EINVAL;
+    const int result = timeout_prep(request, sqe);
+    if (result < 0) return result;
+    const ChainHead& chain = request.ring->chain;
+    if (chain.head == nullptr || chain.last->opcode == IORING_OP_LINK_TIMEOUT) return -EINVAL;
+    chain.last->set(request_arms_timeout);
+    return 0;
+}
+
+Outcome link_timeout_issue(Request& request) {
+    const auto& timeout = request.as<Timeout>();
+    return armed(request, set_timer(request, timeout.time_ns, timeout.flags, link_expired));
+}
+
 Outcome timeout_issue(Request& request) {
     const auto& timeout = request.as<Timeout>();
     Ring& ring = *request.ring;
@@ -133,8 +159,7 @@ Outcome timeout_issue(Request& request) {
         request.wait_events = ring.completion.published - ring.completion.timeouts_fired + timeout.count;
         insert_counted(ring, request);
     }
-    const int result = set_timer(request, timeout.time_ns, timeout.flags);
-    return result < 0 ? request.done(result) : Outcome::queued;
+    return armed(request, set_timer(request, timeout.time_ns, timeout.flags, expired));
 }
 
 int timeout_remove_prep(Request& request, const io_uring_sqe& sqe) {
@@ -149,7 +174,8 @@ int timeout_remove_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome timeout_remove_issue(Request& request) {
     const auto& remove = request.as<TimeoutRemove>();
-    Request* target = find_timeout(*request.ring, remove.target);
+    const uint8_t opcode = remove.flags & IORING_LINK_TIMEOUT_UPDATE ? IORING_OP_LINK_TIMEOUT : IORING_OP_TIMEOUT;
+    Request* target = find_timer(*request.ring, opcode, remove.target);
     if (target == nullptr) return request.done(-ENOENT);
     const bool update = remove.flags & IORING_TIMEOUT_UPDATE_MASK;
     return request.done(update ? update_timeout(*target, remove) : cancel_request(*target));

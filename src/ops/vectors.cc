@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "ops/user_data.h"
 #include "state/ring.h"
 #include "state/user_memory.h"
 
@@ -16,6 +17,7 @@ int copy_iovecs(iovec* to, uint64_t from, unsigned count) {
     if (read_user(to, from, count * sizeof(iovec)) < 0) return -EFAULT;
     for (unsigned i = 0; i < count; ++i) {
         if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
+        if (!is_user_range(reinterpret_cast<uintptr_t>(to[i].iov_base), to[i].iov_len)) return -EFAULT;
     }
     return 0;
 }

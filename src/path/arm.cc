@@ -17,6 +17,7 @@ void arm(Request& request) {
     if (!arm_poll(request, request.has(request_multishot) ? request.fd : tried)) return punt(request);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
+    start_link_timeout(request);
     if (request.has(request_poll_first)) {
         request.clear(request_poll_first);
         poll_now(*request.ring);

@@ -84,6 +84,27 @@ void cancel_rest(Request& request) {
     }
 }
 
+// Takes the next request out of the chain; the one after it moves up.
+Request& take_next(Request& request) {
+    Request& next = *request.link;
+    request.link = next.link;
+    next.link = nullptr;
+    return next;
+}
+
+// The request is done before its link timeout: that ends with -ECANCELED, which is no failure.
+void end_link_timeout(Request& request) {
+    Request* timeout = request.timeout_link;
+    if (request.has(request_arms_timeout)) {
+        timeout = &take_next(request);
+    } else {
+        request.ring->timers.take_out(*timeout);
+        untie_timeout(*timeout);
+    }
+    timeout->res = -ECANCELED;
+    queue_finish(*timeout);
+}
+
 }  // namespace
 
 void route(Request& request, int admitted) {
@@ -114,7 +135,25 @@ void close_chain(Ring& ring) {
     route_aside(head);
 }
 
+void start_link_timeout(Request& request) {
+    if (!request.has(request_arms_timeout)) return;
+    Request& timeout = take_next(request);
+    request.clear(request_arms_timeout);
+    request.timeout_link = &timeout;
+    request.set(request_timeout_runs);
+    timeout.timeout_link = &request;
+    issue(timeout);
+}
+
+Request* untie_timeout(Request& timeout) {
+    Request* request = timeout.timeout_link;
+    timeout.timeout_link = nullptr;
+    if (request != nullptr) request->clear(request_timeout_runs);
+    return request;
+}
+
 void advance_chain(Request& request) {
+    if (request.has(request_arms_timeout | request_timeout_runs)) end_link_timeout(request);
     if (request.link == nullptr) return;
     if (request.has(request_failed) && !request.has(IOSQE_IO_HARDLINK)) {
         cancel_rest(request);

@@ -8,8 +8,8 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint32_t held_something = request_hashed | request_pinned | request_pinned_too |
-                                    request_has_memory | request_holds_slot;
+constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too |
+                                    request_has_memory | request_holds_slot | request_holds_buffer;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
@@ -24,15 +24,22 @@ void move_into_slot(Request& request) {
     if (request.res >= 0) request.done(install_direct(*request.ring, request.res, request.direct_slot));
 }
 
-constexpr uint32_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
-                                     held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+// The buffer of a zero-copy send is free again: it was copied.
+void post_notification(Request& request) {
+    post(*request.ring, request.user_data, static_cast<int32_t>(request.extra[0]), IORING_CQE_F_NOTIF);
+}
+
+constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
+                                     request_notifies | held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
 
 void finish_in_full(Request& request) {
     if (request.has(request_direct)) move_into_slot(request);
+    if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
         post(*request.ring, request.user_data, request.res, request.cqe_flags,
              request.has(request_big_cqe) ? request.extra : nullptr);
     }
+    if (request.has(request_notifies) && !request.has(request_no_cqe)) post_notification(request);
     if (request.has(held_something)) release_held(request);
     if (request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) advance_chain(request);
 }

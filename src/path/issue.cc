@@ -13,7 +13,7 @@ void settle(Request& request, Outcome outcome) {
         case Outcome::done: finish(request); break;
         case Outcome::wait: arm(request); break;
         case Outcome::punt: punt(request); break;
-        case Outcome::queued: break;
+        case Outcome::queued: start_link_timeout(request); break;
     }
 }
 
@@ -69,9 +69,12 @@ void queue_issue(Request& request) {
 }
 
 void queue_result(Request& request, long result) {
+    request.done(result);
+    queue_finish(request);
+}
+
+void queue_finish(Request& request) {
     request.set(request_has_result);
-    request.res = static_cast<int32_t>(result);
-    if (result < 0) request.fail();
     queue_issue(request);
 }
 

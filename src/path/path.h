@@ -32,6 +32,13 @@ void route(Request& request, int admitted);
 // Ends a chain that the batch left open.
 void close_chain(Ring& ring);
 
+// The request goes to wait somewhere: its link timeout, if it has one, begins to run.
+void start_link_timeout(Request& request);
+
+// A link timeout has expired or is cancelled: it has nothing to do with its request any more. Returns that request, or
+// null if it is gone.
+Request* untie_timeout(Request& timeout);
+
 // What follows a finished request: the next of its chain is made ready, or the rest of the chain is cancelled.
 void advance_chain(Request& request);
 
@@ -57,9 +64,11 @@ bool issue_again(Request& request);
 void settle_ring(Ring& ring);
 void settle_deferred(Ring& ring);
 
-// Puts a request in line for that: to be issued, or (with a result) to be finished.
+// Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
+// the result that it has (which is none).
 void queue_issue(Request& request);
 void queue_result(Request& request, long result);
+void queue_finish(Request& request);
 
 // --- arm.cc ---------------------------------------------------------------------------------------------------------
 

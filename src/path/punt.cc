@@ -12,18 +12,25 @@ bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
+// To be issued again or finished, by whoever may do that on this ring.
+void put_in_line(Request& request) {
+    Ring& ring = *request.ring;
+    queue_issue(request);
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
+    wake_leader(ring);
+    if (ring.poller.leader == nullptr) announce_work(ring);
+}
+
 // What a worker has done comes back to the path.
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
     --ring.worker_jobs;
     if (ring.closing) request.set(request_no_cqe);
-    if (outcome == Outcome::wait) {
-        ring.closing ? finish(request, -ECANCELED) : arm(request);
+    if (outcome == Outcome::queued || outcome == Outcome::wait) {
+        ring.closing ? finish(request, -ECANCELED) : outcome == Outcome::wait ? arm(request) : put_in_line(request);
     } else if ((ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) && !ring.closing) {
         request.set(request_has_result);
-        queue_issue(request);
-        wake_leader(ring);
-        if (ring.poller.leader == nullptr) announce_work(ring);
+        put_in_line(request);
     } else {
         finish(request);
     }
@@ -46,6 +53,8 @@ int pin_file(Request& request) {
 }
 
 void punt(Request& request) {
+    // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
+    if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const Operation& operation = operation_of(request);
     request.clear(IOSQE_ASYNC);
     if (operation.work == nullptr) return queue_issue(request);
@@ -57,9 +66,9 @@ void punt(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
-    if (queue_for_worker(request)) return;
+    if (queue_for_worker(request)) return start_link_timeout(request);
     // No thread to be had: better late than never.
-    const Outcome outcome = operation.work(request);
+    const Outcome outcome = operation_of(request).work(request);
     take_from_worker(request, outcome);
 }
 

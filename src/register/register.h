@@ -24,6 +24,11 @@ int register_file_alloc_range(Ring&, uint64_t range, unsigned);
 // address is 0. Returns how many slots were dealt with, or -errno if that is none.
 int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count);
 
+// --- provided.cc ----------------------------------------------------------------------------------------------------
+int register_pbuf_ring(Ring&, uint64_t description, unsigned);
+int unregister_pbuf_ring(Ring&, uint64_t description, unsigned);
+int register_pbuf_status(Ring&, uint64_t status, unsigned);
+
 // --- probe.cc -------------------------------------------------------------------------------------------------------
 int register_probe(Ring&, uint64_t probe, unsigned count);
 

@@ -52,19 +52,20 @@ int cancel_request(Request& request) {
     if (result >= 0) {
         request.set(request_cancelled);
         request.ring->requests.table.remove(request);
-        queue_result(request, -ECANCELED);
+        request.has(request_ends_itself) ? queue_issue(request) : queue_result(request, -ECANCELED);
     }
     return result;
 }
 
 void cancel_all(Ring& ring) {
-    while (Request* request = ring.task_work.pop()) end_silently(*request);
     while (Request* request = take_drained(ring)) end_silently(*request);
     const auto takeable = [](Request& request) {
         // Being told twice to stop does no harm: the first time may have been a moment too early.
         return take_out(request) >= 0;
     };
     while (Request* request = ring.requests.table.find_any(takeable)) end_silently(*request);
+    // Last, since the end of a request puts its link timeout in line.
+    while (Request* request = ring.task_work.pop()) end_silently(*request);
 }
 
 }  // namespace ringside::engine

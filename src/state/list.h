@@ -20,6 +20,12 @@ class Queue {
         tail_ = &item;
     }
 
+    void push_front(T& item) {
+        item.*Next = head_;
+        if (head_ == nullptr) tail_ = &item;
+        head_ = &item;
+    }
+
     T* pop() {
         T* item = head_;
         if (item != nullptr) {

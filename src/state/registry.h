@@ -20,6 +20,9 @@ Ring* remove_descriptor(int fd);
 // The ring that `fd` names, or null. Takes no lock.
 Ring* ring_of(int fd);
 
+// A descriptor of our own of the file that the ring's descriptors name. -EBADF if there are none any more.
+int duplicate_descriptor_of(const Ring& ring);
+
 // How many rings are open.
 unsigned open_rings();
 

@@ -16,6 +16,8 @@ namespace ringside::engine {
 
 struct Ring;
 struct FixedFile;
+struct ProvidedBuffer;
+struct RegisteredBuffer;
 
 // What became of an attempt to do an operation.
 enum class Outcome : uint8_t {
@@ -38,7 +40,7 @@ enum class Place : uint8_t {
 };
 
 // Internal flags, above the eight bits that IOSQE_* take in Request::flags.
-enum RequestFlag : uint32_t {
+enum RequestFlag : uint64_t {
     request_failed = 1u << 8,       // ended in a way that severs its chain
     request_cancelled = 1u << 9,    // somebody asked for it to end
     request_has_result = 1u << 10,  // task work: post `res`, do not issue
@@ -48,19 +50,32 @@ enum RequestFlag : uint32_t {
     request_multishot = 1u << 14,   // goes on after a CQE with IORING_CQE_F_MORE
     request_big_cqe = 1u << 15,     // `extra` goes into the second half of a 32-byte CQE
     request_nowait = 1u << 16,      // -EAGAIN is a result: never armed, never punted
-    request_partial = 1u << 17,     // part of a transfer is done and counted in its args
+    request_takes_buffer = 1u << 17,  // its issue takes a buffer from the ring's tables before it can be punted
     request_skip_links = 1u << 18,  // a failure ends the rest of the chain without CQEs
-    request_linked_timeout = 1u << 19,  // a link timeout of this request is armed
+    request_arms_timeout = 1u << 19,    // the next of its chain is its link timeout, to be armed when it has to wait
     request_bounded = 1u << 20,         // its work ends by itself: a disk's, not a peer's
     request_poll_first = 1u << 21,      // wait for readiness before the first attempt
-    request_buffer_used = 1u << 22,     // holds a provided buffer
+    request_holds_buffer = 1u << 22,    // holds a provided or a registered buffer: `buffer_use` tells which
     request_has_memory = 1u << 23,      // `memory` is to be freed
     request_timed = 1u << 24,           // in a timer heap
     request_ordered = 1u << 26,         // takes the way through the drain queue
     request_counted = 1u << 25,         // in the list of time-outs that count completions
     request_holds_slot = 1u << 27,      // is one of the holders of `fixed_file`
     request_pinned_too = 1u << 29,      // `second_fd` is our own duplicate as well
+    request_impersonates = 1u << 31,    // is one of the holders of `credentials`, with which it is to be done
+    request_timeout_runs = 1u << 30,    // its link timeout (`timeout_link`) is armed
     request_direct = 1u << 28,          // its result is a descriptor that goes into the slot `direct_slot`
+    request_notifies = uint64_t{1} << 32,     // its CQE is followed by that of a zero-copy send's notification
+    request_ends_itself = uint64_t{1} << 33,  // cancelled, it is issued once more: it has done a part and says so
+};
+
+// How a request holds its buffer.
+enum class BufferUse : uint8_t {
+    classic,    // `provided`, taken out of its group
+    peeked,     // the next of a buffer ring, which has it still
+    committed,  // was one of a buffer ring, which has moved on
+    unfinished, // the same, but the ring keeps what was not used of it
+    registered, // is one of the holders of `registered`
 };
 
 struct Request {
@@ -72,8 +87,8 @@ struct Request {
     uint64_t user_data;
     int32_t res;
     uint32_t cqe_flags;
-    uint64_t extra[2];  // second half of a 32-byte CQE
-    uint32_t flags;     // IOSQE_* of the SQE, RequestFlag above them
+    uint64_t extra[2];  // second half of a 32-byte CQE; or what the notification of a zero-copy send says
+    uint64_t flags;     // IOSQE_* of the SQE, RequestFlag above them
     uint8_t opcode;
     Place place;
     uint16_t buf_index;     // or the group of provided buffers
@@ -86,16 +101,21 @@ struct Request {
     FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
     uint32_t direct_slot;   // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
     uint16_t personality;
-    uint16_t buffer_id;
+    uint16_t buffer_id;     // of the provided buffer in use
     uint8_t timer_clock;    // which heap of service/timers
+    BufferUse buffer_use;
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
+    union {
+        ProvidedBuffer* provided;
+        RegisteredBuffer* registered;
+    };
     void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end
     Request* timeout_link;     // the armed link timeout of this request, or the request of this link timeout
     alignas(8) unsigned char args[64];
 
-    bool has(uint32_t flag) const { return (flags & flag) != 0; }
-    void set(uint32_t flag) { flags |= flag; }
-    void clear(uint32_t flag) { flags &= ~flag; }
+    bool has(uint64_t flag) const { return (flags & flag) != 0; }
+    void set(uint64_t flag) { flags |= flag; }
+    void clear(uint64_t flag) { flags &= ~flag; }
 
     // The operation's own view of `args`. T is a plain struct of the operation's file.
     template <typename T>

@@ -18,6 +18,7 @@
 #include "state/fixed_files.h"
 #include "state/list.h"
 #include "state/lock.h"
+#include "state/provided_buffers.h"
 #include "state/request.h"
 #include "state/requests.h"
 #include "state/ring_memory.h"
@@ -100,6 +101,7 @@ struct Ring {
     Completion completion;
     Notification notification;
     FixedFiles files;
+    ProvidedBuffers provided;
     Poller poller;
     Timers timers;
     Helped helped;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
@@ -40,12 +41,33 @@ int copy(long call, uint64_t remote, void* ours, size_t size) {
     return call == __NR_process_vm_readv ? copy_through_pipe(own, remote, size) : copy_through_pipe(remote, own, size);
 }
 
+// Whether each page can be read, for kernels that do not know MADV_POPULATE_WRITE.
+int probe_pages(uint64_t from, uint64_t end) {
+    constexpr uint64_t page = 4096;
+    unsigned char probe;
+    for (; from < end; from += page) {
+        if (read_user(probe, from) < 0) return -EFAULT;
+    }
+    return 0;
+}
+
 }  // namespace
 
 int read_user(void* to, uint64_t from, size_t size) { return copy(__NR_process_vm_readv, from, to, size); }
 
 int write_user(uint64_t to, const void* from, size_t size) {
     return copy(__NR_process_vm_writev, to, const_cast<void*>(from), size);
+}
+
+int make_present(uint64_t address, size_t size) {
+    constexpr uint64_t page = 4096;
+    const uint64_t first = address / page * page;
+    const uint64_t end = (address + size + page - 1) / page * page;
+    long result = abi::syscall(__NR_madvise, first, end - first, MADV_POPULATE_WRITE);
+    if (result == 0) return 0;
+    // -EINVAL says that there is a page which cannot be written, or that the kernel does not know the advice.
+    if (result == -EINVAL) result = abi::syscall(__NR_madvise, first, end - first, MADV_POPULATE_READ);
+    return result == -EINVAL ? probe_pages(first, end) : -EFAULT;
 }
 
 }  // namespace ringside::engine

@@ -1,0 +1,136 @@
+#include "ops/message.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "abi/syscall.h"
+#include "ops/socket.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+// A message with room for `vectors` iovecs, in the request's memory; null when memory is out.
+Message* allocate(Request& request, unsigned vectors) {
+    auto* message = static_cast<Message*>(calloc(1, sizeof(Message) + vectors * sizeof(iovec)));
+    if (message != nullptr) request.keep(message);
+    return message;
+}
+
+int set_name(Message& message, uint64_t name, int32_t length) {
+    if (name == 0 || length == 0) return 0;
+    const int result = copy_address(&message.name, name, length);
+    if (result < 0) return result;
+    message.header.msg_name = &message.name;
+    message.header.msg_namelen = static_cast<socklen_t>(length);
+    return 0;
+}
+
+int set_vectors(Message& message, uint64_t vectors, unsigned count) {
+    const int result = copy_iovecs(message.vectors(), vectors, count);
+    if (result < 0) return result;
+    message.header.msg_iov = message.vectors();
+    message.header.msg_iovlen = count;
+    message.length = total_length(message.vectors(), count);
+    return 0;
+}
+
+int fill(Message& message, const msghdr& theirs, Direction direction) {
+    message.header.msg_control = theirs.msg_control;
+    message.header.msg_controllen = theirs.msg_controllen;
+    if (direction == Direction::in) {
+        message.header.msg_name = theirs.msg_name;
+        message.header.msg_namelen = theirs.msg_namelen;
+    } else {
+        const int result = set_name(message, reinterpret_cast<uintptr_t>(theirs.msg_name),
+                                    static_cast<int32_t>(theirs.msg_namelen));
+        if (result < 0) return result;
+    }
+    return set_vectors(message, reinterpret_cast<uintptr_t>(theirs.msg_iov), static_cast<unsigned>(theirs.msg_iovlen));
+}
+
+// A name's length is no error as long as it is not negative: what is too long for any address is cut off.
+int check_header(msghdr& header) {
+    if (header.msg_name == nullptr) header.msg_namelen = 0;
+    if (static_cast<int32_t>(header.msg_namelen) < 0) return -EINVAL;
+    if (header.msg_namelen > sizeof(sockaddr_storage)) header.msg_namelen = sizeof(sockaddr_storage);
+    return header.msg_iovlen > most_iovecs ? -EMSGSIZE : 0;
+}
+
+int give_up(Request& request, int error) {
+    free(request.memory);
+    request.clear(request_has_memory);
+    return error;
+}
+
+// What a received message has changed in the header, into the program's.
+int write_back(uint64_t program, const msghdr& header) {
+    struct Tail {
+        size_t control_length;
+        int flags;
+    };
+    static_assert(offsetof(msghdr, msg_flags) - offsetof(msghdr, msg_controllen) == offsetof(Tail, flags));
+    const Tail tail = {header.msg_controllen, header.msg_flags};
+    if (header.msg_name != nullptr && write_user(program + offsetof(msghdr, msg_namelen), header.msg_namelen) < 0) {
+        return -EFAULT;
+    }
+    return write_user(program + offsetof(msghdr, msg_controllen), &tail, offsetof(Tail, flags) + sizeof(tail.flags));
+}
+
+}  // namespace
+
+int keep_message(Request& request, uint64_t address, Direction direction) {
+    msghdr theirs;
+    if (read_user(theirs, address) < 0) return -EFAULT;
+    int result = check_header(theirs);
+    if (result < 0) return result;
+    Message* message = allocate(request, static_cast<unsigned>(theirs.msg_iovlen));
+    if (message == nullptr) return -ENOMEM;
+    message->program = direction == Direction::in ? address : 0;
+    result = fill(*message, theirs, direction);
+    return result < 0 ? give_up(request, result) : 0;
+}
+
+int keep_parts(Request& request, const Parts& parts) {
+    const unsigned count = parts.vectored ? parts.length : 1;
+    Message* message = allocate(request, count);
+    if (message == nullptr) return -ENOMEM;
+    int result = set_name(*message, parts.name, parts.name_length);
+    if (result < 0) return give_up(request, result);
+    if (parts.vectored) {
+        result = set_vectors(*message, parts.address, count);
+    } else {
+        *message->vectors() = {user_pointer(parts.address), parts.length};
+        message->header.msg_iov = message->vectors();
+        message->header.msg_iovlen = 1;
+        message->length = parts.length;
+    }
+    return result < 0 ? give_up(request, result) : 0;
+}
+
+long send_message(const Request& request, uint64_t done, int flags) {
+    Message& message = message_of(request);
+    const RestOfVectors rest(message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done);
+    msghdr header = message.header;
+    header.msg_iov = rest.vectors();
+    header.msg_iovlen = rest.count();
+    // Control messages went out with the first part.
+    if (done != 0) header.msg_controllen = 0;
+    return abi::syscall(__NR_sendmsg, request.fd, &header, flags);
+}
+
+long receive_message(const Request& request, uint64_t done, int flags, int& received_flags) {
+    Message& message = message_of(request);
+    const RestOfVectors rest(message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done);
+    msghdr header = message.header;
+    header.msg_iov = rest.vectors();
+    header.msg_iovlen = rest.count();
+    const long received = abi::syscall(__NR_recvmsg, request.fd, &header, flags);
+    if (received < 0) return received;
+    received_flags = header.msg_flags;
+    if (message.program != 0 && write_back(message.program, header) < 0) return -EFAULT;
+    return received;
+}
+
+}  // namespace ringside::engine

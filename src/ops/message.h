@@ -1,0 +1,47 @@
+// A msghdr of the program's, copied together with what may not change any more once the request is submitted: the
+// iovecs, and for a message to be sent the address of its destination. Buffers and control messages stay where they are.
+#pragma once
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "ops/vectors.h"
+#include "state/request.h"
+
+namespace ringside::engine {
+
+// Stands in the request's `memory`, with the iovecs behind it.
+struct Message {
+    msghdr header;          // its pointers lead to the copies
+    uint64_t length;        // bytes of all iovecs
+    uint64_t program;       // address of the program's msghdr, to which a received one is written back; 0 for none
+    sockaddr_storage name;  // of a message to be sent
+
+    iovec* vectors() { return reinterpret_cast<iovec*>(this + 1); }
+};
+
+enum class Direction : uint8_t { out, in };
+
+inline Message& message_of(const Request& request) { return *static_cast<Message*>(request.memory); }
+
+// Copies the msghdr at `address` into the request's memory. Returns 0, -EFAULT, -EINVAL, -EMSGSIZE for too many iovecs,
+// or -ENOMEM.
+int keep_message(Request& request, uint64_t address, Direction direction);
+
+// Makes a message to be sent of one buffer, or of an array of iovecs, and a destination (0 for none).
+struct Parts {
+    uint64_t address;
+    uint32_t length;  // of the buffer, or number of iovecs
+    bool vectored;
+    uint64_t name;
+    int32_t name_length;
+};
+int keep_parts(Request& request, const Parts& parts);
+
+// sendmsg(2) and recvmsg(2) of what is left of a kept message behind its first `done` bytes. `received_flags` is the
+// msg_flags of the answer.
+long send_message(const Request& request, uint64_t done, int flags);
+long receive_message(const Request& request, uint64_t done, int flags, int& received_flags);
+
+}  // namespace ringside::engine

@@ -1,0 +1,32 @@
+// What an operation has to know of a socket that the system call it makes does not tell.
+#pragma once
+
+#include <stdint.h>
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+// An integer option (SO_TYPE, SO_DOMAIN, ...) of level SOL_SOCKET, or -errno: -ENOTSOCK, -EBADF.
+int socket_option(int fd, int name);
+
+// Whether a transfer with MSG_WAITALL goes on after a part: a datagram never does.
+bool continues_partial(int fd);
+
+// Whether the kernel could send from the program's memory on it: what cannot refuses zero-copy sends.
+bool supports_zero_copy(int fd);
+
+// Whether there is more to read in a socket that delivers a stream of bytes. Datagram sockets never say.
+bool stream_has_more(int fd);
+
+// Whether poll(2) reports one of `events` now. Says yes of what cannot be asked: the call that follows finds out why.
+bool is_ready_for(int fd, uint32_t events);
+
+// Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that no
+// address has.
+int copy_address(void* to, uint64_t from, int32_t length);
+
+// The same into the request's `memory`. Also -ENOMEM.
+int keep_address(Request& request, uint64_t from, int32_t length);
+
+}  // namespace ringside::engine

@@ -1,0 +1,153 @@
+// IORING_OP_LINK_TIMEOUT: a limit to the time that the request before it in its chain may take.
+#include <errno.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+constexpr __kernel_timespec soon = {0, 10'000'000};
+constexpr __kernel_timespec late = {60, 0};
+
+Sqe link_timeout(const __kernel_timespec& time, uint32_t flags = 0) {
+    return sqe::timeout(&time, 0, flags).set(&Sqe::opcode, IORING_OP_LINK_TIMEOUT);
+}
+
+// A read of one byte from a pipe in which nothing is, linked to what follows.
+Sqe waiting_read(const Pipe& pipe, char* byte) { return sqe::read(pipe.read_end, byte, 1).data(1).flag(IOSQE_IO_LINK); }
+
+TEST(LinkTimeout, cancels_a_request_that_takes_too_long) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME)));
+}
+
+TEST(LinkTimeout, is_cancelled_by_a_request_that_is_done_in_time) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2)), Gives(2));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(2, -ECANCELED)));
+}
+
+TEST(LinkTimeout, is_cancelled_by_a_request_that_is_done_at_once) {
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_IO_LINK), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 0), Completes(2, -ECANCELED)));
+}
+
+TEST(LinkTimeout, is_cancelled_by_a_request_that_fails) {
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::read(-1, nullptr, 0).data(1).flag(IOSQE_IO_LINK), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
+}
+
+TEST(LinkTimeout, lets_the_chain_go_on_behind_it) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
+                Gives(3));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, 1), Completes(2, -ECANCELED), Completes(3, 0)));
+}
+
+TEST(LinkTimeout, that_expires_ends_the_chain_behind_it) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
+                Gives(3));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME), Completes(3, -ECANCELED)));
+}
+
+TEST(LinkTimeout, limits_each_of_two_requests_of_a_chain) {
+    RawRing ring;
+    const Pipe pipe;
+    char bytes[2];
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &bytes[0]), link_timeout(late).data(2).flag(IOSQE_IO_LINK),
+                            sqe::read(pipe.read_end, &bytes[1], 1).data(3).flag(IOSQE_IO_LINK), link_timeout(soon).data(4)),
+                Gives(4));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(4), UnorderedElementsAre(Completes(1, 1), Completes(2, -ECANCELED), Completes(3, -ECANCELED),
+                                                   Completes(4, -ETIME)));
+}
+
+TEST(LinkTimeout, posts_nothing_when_it_is_told_so) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_CQE_SKIP_SUCCESS)), Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -ECANCELED)));
+    EXPECT_THAT(ring.linger(10), testing::IsEmpty());
+}
+
+TEST(LinkTimeout, limits_a_request_that_asked_for_a_worker) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte).flag(IOSQE_ASYNC), link_timeout(soon).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME)));
+}
+
+TEST(LinkTimeout, needs_a_request_before_it) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(link_timeout(late)), Gives(-EINVAL));
+    EXPECT_THAT(ring.submit(sqe::nop().data(1), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 0), Completes(2, -EINVAL)));
+}
+
+TEST(LinkTimeout, of_a_link_timeout_is_refused_with_its_chain) {
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_IO_LINK), link_timeout(late).data(2).flag(IOSQE_IO_LINK),
+                            link_timeout(late).data(3)),
+                Gives(3));
+    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(3, -EINVAL)));
+}
+
+TEST(LinkTimeout, refuses_a_count_of_completions_and_a_bad_time) {
+    RawRing ring;
+    const auto chained = [&](Sqe timeout) {
+        EXPECT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_IO_LINK), timeout.data(2)), Gives(2));
+        return ring.wait(2);
+    };
+    EXPECT_THAT(chained(link_timeout(late).set(&Sqe::off, 1)),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -EINVAL)));
+    EXPECT_THAT(chained(link_timeout(late).set(&Sqe::len, 2)),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -EINVAL)));
+    EXPECT_THAT(chained(link_timeout(late).set(&Sqe::addr, 8)),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -EFAULT)));
+}
+
+TEST(LinkTimeout, can_be_given_another_time) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::timeout_update(2, &soon, IORING_LINK_TIMEOUT_UPDATE).data(3)), Gives(1));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME), Completes(3, 0)));
+}
+
+TEST(LinkTimeout, is_not_to_be_cancelled_by_itself) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.run(sqe::cancel(2)), Gives(-ENOENT));
+    EXPECT_THAT(ring.run(sqe::timeout_remove(2)), Gives(-ENOENT));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(3, 0)));
+}
+
+}  // namespace
+}  // namespace ringside::test
