@@ -1,6 +1,7 @@
 // IORING_OP_POLL_ADD and IORING_OP_POLL_REMOVE
 #include <errno.h>
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
@@ -58,7 +59,7 @@ int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.len & ~IORING_POLL_ADD_MULTI) return -EINVAL;
     auto& poll = request.as<Poll>();
     poll.events = events_of(sqe);
-    poll.multishot = sqe.len & IORING_POLL_ADD_MULTI;
+    poll.multishot = (sqe.len & IORING_POLL_ADD_MULTI) && !(poll.events & EPOLLONESHOT);
     if (!poll.multishot) return 0;
     // What is ready now is told by the event that registering the file brings, and once only.
     request.set(request_multishot | request_poll_first);

@@ -108,6 +108,14 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
 
 // --- The system call ------------------------------------------------------------------------------------------------
 
+mode_t kind_of(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+// A stream has no positions, so io_uring ignores the offset there; only a socket minds one that is not 0.
+bool has_no_positions(int fd, int64_t offset) { return offset == 0 || kind_of(fd) != S_IFSOCK; }
+
 long transfer_once(const Request& request, const Transfer& transfer, const iovec* vectors, unsigned count, int flags,
                    bool may_block) {
     const int64_t offset =
@@ -120,8 +128,8 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
                          : abi::syscall(call, request.fd, address, count, at, 0, flags);
     };
     const long result = make(offset);
-    // A stream has no positions; io_uring ignores the offset there.
-    return result == -ESPIPE && offset != current_position ? make(current_position) : result;
+    if (result != -ESPIPE || offset == current_position) return result;
+    return has_no_positions(request.fd, offset) ? make(current_position) : result;
 }
 
 // Transfers what is left, in one call. Returns what the call returned.
@@ -159,9 +167,8 @@ Outcome complete(Request& request, long last) {
 // --- Attempts -------------------------------------------------------------------------------------------------------
 
 bool is_on_disk(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) != 0) return false;
-    return S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode);
+    const mode_t kind = kind_of(fd);
+    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
 }
 
 uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
@@ -194,15 +201,54 @@ Outcome put_off(Request& request, long reason) {
                                  : request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
-// An iovec array that cannot be read is found out by the call that was to use it, unless that finds another fault first.
-// In the kernel it is an error of the submission, which comes before all others and ends the batch.
-long blame_iovecs(Request& request, long result) {
+// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was to
+// use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before all
+// others and ends the batch. Then comes a file that is none, and then what the call complained about.
+long blame(Request& request, long error) {
     auto& transfer = request.as<Transfer>();
-    if (!transfer.vectored || transfer.kept) return result;
-    const int kept = keep_iovecs(request);
-    if (kept == 0) return result;
-    request.ring->batch_failed = true;
-    return kept;
+    if (transfer.vectored && !transfer.kept) {
+        const int kept = keep_iovecs(request);
+        if (kept < 0) {
+            request.ring->batch_failed = true;
+            return kept;
+        }
+    }
+    return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
+}
+
+bool wants_nothing(Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    if (!transfer.vectored || transfer.length == 0) return transfer.length == 0;
+    return keep_iovecs(request) == 0 && wanted_bytes(transfer) == 0;
+}
+
+// A transfer of nothing is for the file to judge: an eventfd refuses it, a socket of records sends an empty one. preadv2
+// and pwritev2 would not ask it, read and write do.
+Outcome transfer_nothing(Request& request, bool may_block) {
+    const auto& transfer = request.as<Transfer>();
+    const auto call = [&](long number, int64_t offset) {
+        return may_block ? blocking_syscall(number, request.fd, 0, 0, offset)
+                         : abi::syscall(number, request.fd, 0, 0, offset);
+    };
+    const long stream_call = transfer.writes ? __NR_write : __NR_read;
+    if (transfer.offset == current_position) return complete(request, call(stream_call, 0));
+    const long result = call(transfer.writes ? __NR_pwrite64 : __NR_pread64, transfer.offset);
+    const bool stream = result == -ESPIPE && has_no_positions(request.fd, transfer.offset);
+    return complete(request, stream ? call(stream_call, 0) : result);
+}
+
+// Files of unusual kinds may wait even then.
+Outcome attempt_nothing(Request& request) {
+    const mode_t kind = kind_of(request.fd);
+    if (kind != 0 && kind != S_IFCHR) return transfer_nothing(request, false);
+    if (abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0) return request.done(-EBADF);
+    return is_ready(request) ? transfer_nothing(request, false) : Outcome::punt;
+}
+
+// On a ring that polls for completions only devices that can be polled, without the page cache, are read and written.
+bool refused_by_iopoll(const Request& request) {
+    if (!(request.ring->setup_flags & IORING_SETUP_IOPOLL)) return false;
+    return !(abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_DIRECT) || !is_on_disk(request.fd);
 }
 
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
@@ -222,7 +268,8 @@ Outcome attempt(Request& request) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
         if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
-        if (__builtin_expect(got < 0, 0)) return complete(request, blame_iovecs(request, got));
+        if (__builtin_expect(got < 0, 0)) return complete(request, blame(request, got));
+        if (__builtin_expect(got == 0, 0) && wants_nothing(request)) return attempt_nothing(request);
         if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
             transfer.done += static_cast<uint32_t>(got);
             continue;
@@ -275,15 +322,16 @@ int writev_prep(Request& request, const io_uring_sqe& sqe) { return prepare(requ
 
 Outcome rw_issue(Request& request) {
     auto& transfer = request.as<Transfer>();
-    if (__builtin_expect(transfer.flags & RWF_HIPRI, 0) && !(request.ring->setup_flags & IORING_SETUP_IOPOLL)) {
-        return request.done(-EINVAL);
-    }
+    const bool polls = request.ring->setup_flags & IORING_SETUP_IOPOLL;
+    if (__builtin_expect((transfer.flags & RWF_HIPRI) && !polls, 0)) return request.done(blame(request, -EINVAL));
+    if (__builtin_expect(polls, 0) && refused_by_iopoll(request)) return request.done(blame(request, -EOPNOTSUPP));
     return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);
 }
 
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
 // cannot be polled: it waits for readiness rather than in a thread, where it can.
 Outcome rw_work(Request& request) {
+    if (wants_nothing(request)) return transfer_nothing(request, true);
     if (!request.has(request_bounded) && !is_on_disk(request.fd)) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got);

@@ -141,6 +141,12 @@ struct Request {
         return Outcome::done;
     }
 
+    // The same for operations of which an error is a result like any other: it severs no chain.
+    Outcome ended(long result) {
+        res = static_cast<int32_t>(result);
+        return Outcome::done;
+    }
+
     // Takes a block from malloc as `memory`.
     void keep(void* block) {
         memory = block;
