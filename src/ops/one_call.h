@@ -7,10 +7,18 @@
 
 namespace ringside::engine {
 
-// Makes the call, which may block, and takes what it returns for the request's result.
+// Makes the call, which may block, and takes what it returns for the request's result. As in the kernel, the failure of
+// such a call severs no chain.
 template <typename... Arguments>
 Outcome one_call(Request& request, long number, Arguments... arguments) {
-    return request.done(blocking_syscall(number, abi::syscall_argument(arguments)...));
+    return request.ended(blocking_syscall(number, abi::syscall_argument(arguments)...));
+}
+
+// The same for the calls whose failure does.
+template <typename... Arguments>
+Outcome one_call_or_fail(Request& request, long number, Arguments... arguments) {
+    one_call(request, number, arguments...);
+    return request.done(request.res);
 }
 
 }  // namespace ringside::engine

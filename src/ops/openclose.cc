@@ -109,9 +109,9 @@ Outcome openat_issue(Request& request) {
 Outcome openat_work(Request& request) {
     const auto& open = request.as<Open>();
     if (open.strict) {
-        return one_call(request, __NR_openat2, open.directory, first_path(request), &open.how, sizeof(open.how));
+        return one_call_or_fail(request, __NR_openat2, open.directory, first_path(request), &open.how, sizeof(open.how));
     }
-    return one_call(request, __NR_openat, open.directory, first_path(request), open.how.flags, open.how.mode);
+    return one_call_or_fail(request, __NR_openat, open.directory, first_path(request), open.how.flags, open.how.mode);
 }
 
 int close_prep(Request& request, const io_uring_sqe& sqe) {

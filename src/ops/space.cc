@@ -64,7 +64,7 @@ Outcome fadvise_issue(Request& request) {
 
 Outcome fadvise_work(Request& request) {
     const auto& range = request.as<Range>();
-    return one_call(request, __NR_fadvise64, request.fd, range.start, range.length, range.how);
+    return one_call_or_fail(request, __NR_fadvise64, request.fd, range.start, range.length, range.how);
 }
 
 int madvise_prep(Request& request, const io_uring_sqe& sqe) {
