@@ -6,12 +6,14 @@
 #include "entry/engine.h"
 #include "entry/entry.h"
 #include "path/path.h"
+#include "register/register.h"
 #include "service/cancel.h"
 #include "service/epoll.h"
 #include "service/helper.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/registry.h"
+#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -39,7 +41,10 @@ void reset(Ring& ring) {
     ring.notification = {};
     ring.submitter = 0;
     ring.announced = false;
-    ring.disabled = ring.closing = ring.inherited = false;
+    ring.restrictions = {};
+    ring.wait_clock = CLOCK_MONOTONIC;
+    ring.disabled = false;
+    ring.closing = ring.inherited = false;
 }
 
 }  // namespace
@@ -57,8 +62,13 @@ void destroy_ring(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
     cancel_all(ring);
+    ++ring.generation;
+    drop_messages(ring);
     drop_table(ring);
     drop_groups(ring);
+    drop_personalities(ring.personalities);
+    drop_region(ring, ring.region);
+    drop_napi(ring.napi);
     drop_overflow(ring);
     close_poller(ring);
     ring.timers.destroy();
@@ -71,17 +81,21 @@ void destroy_ring(Ring& ring) {
     give_back_ring(ring);
 }
 
+void let_go_of_ring(Ring& ring) {
+    bool last;
+    {
+        Guard guard(ring.lock);
+        last = --ring.descriptors == 0;
+    }
+    if (last) destroy_ring(ring);
+}
+
 Ring* find(int fd) { return ring_of(fd); }
 
 int close(int fd) {
     Ring* ring = remove_descriptor(fd);
     if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
-    bool last;
-    {
-        Guard guard(ring->lock);
-        last = --ring->descriptors == 0;
-    }
-    if (last) destroy_ring(*ring);
+    let_go_of_ring(*ring);
     return static_cast<int>(abi::syscall(__NR_close, fd));
 }
 
@@ -95,6 +109,7 @@ void note_dup(int fd, int copy) {
 void* map(Ring& ring, uint64_t offset, size_t length) {
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
+    if (offset == region_offset) return ring.region.ours ? user_pointer(ring.region.address) : nullptr;
     if (offset == IORING_OFF_SQ_RING || offset == IORING_OFF_CQ_RING) return memory.header;
     if ((offset & IORING_OFF_MMAP_MASK) == IORING_OFF_PBUF_RING) {
         const auto group = static_cast<unsigned>((offset & ~IORING_OFF_MMAP_MASK) >> IORING_OFF_PBUF_SHIFT);

@@ -5,18 +5,16 @@
 #include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
+#include "entry/known.h"
 #include "path/path.h"
 #include "service/helper.h"
 #include "service/poller.h"
 #include "service/sqpoll.h"
+#include "state/registered_rings.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
 namespace {
-
-constexpr unsigned known_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
-                                 IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING | IORING_ENTER_ABS_TIMER |
-                                 IORING_ENTER_EXT_ARG_REG | IORING_ENTER_NO_IOWAIT;
 
 // What an fd is that is not one of our rings.
 int not_a_ring(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP; }
@@ -41,7 +39,7 @@ int submit_here(Ring& ring, unsigned to_submit) {
 int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
     if ((ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) && wrong_submitter(ring)) return -EEXIST;
     WaitArguments wait;
-    const int result = read_wait_arguments(flags, arg, arg_size, wait);
+    const int result = read_wait_arguments(ring, flags, arg, arg_size, wait);
     return result < 0 ? result : wait_for_completions(ring, min_complete, wait);
 }
 
@@ -68,19 +66,26 @@ int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned
 }  // namespace
 
 int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
-    if (flags & ~known_flags) return -EINVAL;
+    if (flags & ~known_enter_flags) return -EINVAL;
     const int number = static_cast<int>(fd);
-    Ring* ring = ring_of(number);
-    if (ring == nullptr) return not_a_ring(number);
+    Ring* ring;
+    if (flags & IORING_ENTER_REGISTERED_RING) {
+        const int result = find_registered_ring(fd, ring);
+        if (result < 0) return result;
+    } else {
+        ring = ring_of(number);
+        if (ring == nullptr) return not_a_ring(number);
+    }
     return enter(*ring, to_submit, min_complete, flags, arg, arg_size);
 }
 
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
-    if (flags & ~known_flags) return -EINVAL;
+    if (flags & ~known_enter_flags) return -EINVAL;
     Guard guard(ring.lock);
     if (!ring.open || ring.inherited) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
+    take_messages(ring);
     if (to_submit == 0) lower_readiness(ring);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
     // What waits now waits without us.

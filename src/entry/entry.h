@@ -21,7 +21,7 @@ struct WaitArguments {
 };
 
 // Reads them. Returns 0, -EINVAL or -EFAULT.
-int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait);
+int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait);
 
 // Waits until `min_complete` completions are there. Called under the ring's lock, which it releases while it sleeps.
 // Returns 0 or -errno.
@@ -32,6 +32,13 @@ inline bool wrong_submitter(const Ring& ring) {
     if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
     return ring.submitter != static_cast<int>(abi::syscall(__NR_gettid));
 }
+
+// One name of the ring less (a descriptor, or a registered index); the last one ends it.
+void let_go_of_ring(Ring& ring);
+
+// Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0 or
+// -EINVAL.
+int size_queues(unsigned entries, io_uring_params& params);
 
 // Ends a ring of which nobody holds a descriptor any more.
 void destroy_ring(Ring& ring);

@@ -7,6 +7,7 @@
 #include "entry/entry.h"
 #include "path/path.h"
 #include "register/register.h"
+#include "state/registered_rings.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
@@ -20,37 +21,47 @@ enum class Argument : uint8_t {
     address_only,  // a pointer and no count
     one,           // a pointer to one
     two,           // a pointer to two
+    single,        // one, and whatever the pointer is
+    count_only,    // no pointer, and any count
     some,          // a pointer and a count
 };
 
 struct Row {
     Argument argument;
     Registration function;
+    bool locked;  // called under the ring's lock
 };
 
 int not_yet(Ring&, uint64_t, unsigned) { return -EINVAL; }
 
 constexpr Row rows[] = {
-#define REG(name, argument, function) {Argument::argument, function},
+#define REG(name, argument, function) {Argument::argument, function, true},
+#define REG_UNLOCKED(name, argument, function) {Argument::argument, function, false},
 #define NOT_YET(name) REG(name, any, not_yet)
 #include "register/register.def"
 #undef NOT_YET
+#undef REG_UNLOCKED
 #undef REG
 };
 
 // Each row stands at its opcode's place: the n-th row's name is that of opcode n.
 enum Position : unsigned {
 #define REG(name, ...) position_##name,
+#define REG_UNLOCKED(name, ...) position_##name,
 #define NOT_YET(name) position_##name,
 #include "register/register.def"
 #undef NOT_YET
+#undef REG_UNLOCKED
 #undef REG
-    row_count
+    position_end
 };
+static_assert(position_end == registration_count);
 #define REG(name, ...) static_assert(unsigned{position_##name} == unsigned{IORING_##name});
+#define REG_UNLOCKED(name, ...) REG(name)
 #define NOT_YET(name) REG(name)
 #include "register/register.def"
 #undef NOT_YET
+#undef REG_UNLOCKED
 #undef REG
 
 int check_argument(Argument wanted, uint64_t address, unsigned count) {
@@ -62,33 +73,67 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
         case Argument::address: return given ? 0 : -EFAULT;
         case Argument::address_only: good = given && count == 0; break;
         case Argument::one: good = given && count == 1; break;
+        case Argument::single: good = count == 1; break;
+        case Argument::count_only: good = !given; break;
         case Argument::two: good = given && count == 2; break;
         case Argument::some: good = given && count != 0; break;
     }
     return good ? 0 : -EINVAL;
 }
 
-int register_locked(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
+// Whether the calling thread may, and whether the ring still allows it.
+int check_caller(const Ring& ring, unsigned opcode) {
+    if (!ring.open || ring.inherited) return -EBADF;
     if (ring.submitter != 0 && wrong_submitter(ring)) return -EEXIST;
+    return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
+}
+
+int register_by(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
     const Row& row = rows[opcode];
-    const int checked = check_argument(row.argument, address, count);
-    if (checked < 0) return checked;
-    const int result = row.function(ring, address, count);
-    // Completions of tags, among others.
-    publish(ring);
-    return result;
+    {
+        Guard guard(ring.lock);
+        int result = check_caller(ring, opcode);
+        if (result == 0) result = check_argument(row.argument, address, count);
+        if (result < 0) return result;
+        if (row.locked) {
+            result = row.function(ring, address, count);
+            // Completions of tags, among others.
+            publish(ring);
+            return result;
+        }
+    }
+    return row.function(ring, address, count);
+}
+
+// With -1 for the ring.
+int register_blind(unsigned opcode, uint64_t address, unsigned count) {
+    switch (opcode) {
+        case IORING_REGISTER_SEND_MSG_RING: return send_message_ring(address, count);
+        case IORING_REGISTER_QUERY: return query(address, count);
+        default: return -EINVAL;
+    }
+}
+
+int find_ring(unsigned fd, bool by_index, Ring*& ring) {
+    if (by_index) return find_registered_ring(fd, ring);
+    const int number = static_cast<int>(fd);
+    ring = ring_of(number);
+    if (ring != nullptr) return 0;
+    return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
 }
 
 }  // namespace
 
 int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
-    if (opcode >= row_count) return -EINVAL;
-    const int number = static_cast<int>(fd);
-    Ring* ring = ring_of(number);
-    if (ring == nullptr) return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
-    Guard guard(ring->lock);
-    if (!ring->open || ring->inherited) return -EBADF;
-    return register_locked(*ring, opcode, reinterpret_cast<uintptr_t>(arg), nr_args);
+    const bool by_index = opcode & IORING_REGISTER_USE_REGISTERED_RING;
+    opcode &= ~IORING_REGISTER_USE_REGISTERED_RING;
+    if (opcode >= registration_count) return -EINVAL;
+    const auto address = reinterpret_cast<uintptr_t>(arg);
+    constexpr unsigned no_ring = ~0u;
+    if (fd == no_ring) return register_blind(opcode, address, nr_args);
+    Ring* ring;
+    const int found = find_ring(fd, by_index, ring);
+    return found < 0 ? found : register_by(*ring, opcode, address, nr_args);
 }
 
 }  // namespace ringside::engine

@@ -8,9 +8,11 @@
 #include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
+#include "entry/known.h"
 #include "path/path.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
+#include "state/registered_rings.h"
 #include "state/registry.h"
 #include "state/user_memory.h"
 
@@ -20,23 +22,10 @@ namespace {
 constexpr uint32_t most_sq_entries = 32768;
 constexpr uint32_t most_cq_entries = 2 * most_sq_entries;
 
-constexpr uint32_t known_flags =
-    IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-    IORING_SETUP_ATTACH_WQ | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
-    IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | IORING_SETUP_SINGLE_ISSUER |
-    IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY |
-    IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_CQE_MIXED;
-
-constexpr uint32_t features = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
-                              IORING_FEAT_RW_CUR_POS | IORING_FEAT_CUR_PERSONALITY | IORING_FEAT_FAST_POLL |
-                              IORING_FEAT_POLL_32BITS | IORING_FEAT_SQPOLL_NONFIXED | IORING_FEAT_EXT_ARG |
-                              IORING_FEAT_NATIVE_WORKERS | IORING_FEAT_CQE_SKIP | IORING_FEAT_LINKED_FILE |
-                              IORING_FEAT_MIN_TIMEOUT | IORING_FEAT_NO_IOWAIT;
-
 bool all_set(uint32_t flags, uint32_t wanted) { return (flags & wanted) == wanted; }
 
 int check_flags(uint32_t flags) {
-    if (flags & ~known_flags) return -EINVAL;
+    if (flags & ~known_setup_flags) return -EINVAL;
     if ((flags & IORING_SETUP_REGISTERED_FD_ONLY) && !(flags & IORING_SETUP_NO_MMAP)) return -EINVAL;
     constexpr uint32_t about_task = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_DEFER_TASKRUN;
     if ((flags & IORING_SETUP_SQPOLL) && (flags & about_task)) return -EINVAL;
@@ -51,27 +40,6 @@ int check_flags(uint32_t flags) {
 
 uint32_t round_up_to_power_of_two(uint32_t value) {
     return value <= 1 ? 1 : 1u << (32 - __builtin_clz(value - 1));
-}
-
-int size_queues(unsigned entries, io_uring_params& params) {
-    const bool clamp = params.flags & IORING_SETUP_CLAMP;
-    if (entries == 0) return -EINVAL;
-    if (entries > most_sq_entries) {
-        if (!clamp) return -EINVAL;
-        entries = most_sq_entries;
-    }
-    params.sq_entries = round_up_to_power_of_two(entries);
-    if (!(params.flags & IORING_SETUP_CQSIZE)) {
-        params.cq_entries = 2 * params.sq_entries;
-        return 0;
-    }
-    if (params.cq_entries == 0) return -EINVAL;
-    if (params.cq_entries > most_cq_entries) {
-        if (!clamp) return -EINVAL;
-        params.cq_entries = most_cq_entries;
-    }
-    params.cq_entries = round_up_to_power_of_two(params.cq_entries);
-    return params.cq_entries < params.sq_entries ? -EINVAL : 0;
 }
 
 // IORING_SETUP_ATTACH_WQ shares threads, which all rings of a process do here; what is left is to check the ring named.
@@ -113,26 +81,75 @@ int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
     return fd;
 }
 
+int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {
+    const int fd = open_descriptor(ring, params, face);
+    if (fd < 0) return fd;
+    const int entered = enter_descriptor(fd, ring);
+    if (entered < 0) {
+        close_fd(fd);
+        return entered;
+    }
+    ring.descriptors = 1;
+    return fd;
+}
+
+// IORING_SETUP_REGISTERED_FD_ONLY: the ring has no descriptor at all.
+int name_by_index(Ring& ring, const io_uring_params& params) {
+    const int result = adopt_memory(params, ring.memory);
+    return result < 0 ? result : add_registered_ring(ring, any_index);
+}
+
+void take_name_back(const io_uring_params& params, int name) {
+    if (params.flags & IORING_SETUP_REGISTERED_FD_ONLY) {
+        remove_registered_ring(static_cast<unsigned>(name));
+    } else {
+        engine::close(name);
+    }
+}
+
+// Returns the ring's descriptor, or its registered index, or -errno.
 int make_ring(io_uring_params& params, Face face) {
     Ring* ring = take_ring();
     if (ring == nullptr) return -ENOMEM;
     configure(*ring, params, face);
-    const int fd = open_descriptor(*ring, params, face);
-    int result = fd;
-    if (result >= 0) result = start_sqpoll(*ring, params);
-    if (result >= 0) result = enter_descriptor(fd, *ring);
-    if (result < 0) {
-        if (fd >= 0) close_fd(fd);
+    const bool by_index = params.flags & IORING_SETUP_REGISTERED_FD_ONLY;
+    const int name = by_index ? name_by_index(*ring, params) : name_by_descriptor(*ring, params, face);
+    if (name < 0) {
         destroy_ring(*ring);
+        return name;
+    }
+    const int result = start_sqpoll(*ring, params);
+    if (result < 0) {
+        take_name_back(params, name);
         return result;
     }
-    ring->descriptors = 1;
     Guard guard(ring->lock);
     ring->open = true;
-    return fd;
+    return name;
 }
 
 }  // namespace
+
+int size_queues(unsigned entries, io_uring_params& params) {
+    const bool clamp = params.flags & IORING_SETUP_CLAMP;
+    if (entries == 0) return -EINVAL;
+    if (entries > most_sq_entries) {
+        if (!clamp) return -EINVAL;
+        entries = most_sq_entries;
+    }
+    params.sq_entries = round_up_to_power_of_two(entries);
+    if (!(params.flags & IORING_SETUP_CQSIZE)) {
+        params.cq_entries = 2 * params.sq_entries;
+        return 0;
+    }
+    if (params.cq_entries == 0) return -EINVAL;
+    if (params.cq_entries > most_cq_entries) {
+        if (!clamp) return -EINVAL;
+        params.cq_entries = most_cq_entries;
+    }
+    params.cq_entries = round_up_to_power_of_two(params.cq_entries);
+    return params.cq_entries < params.sq_entries ? -EINVAL : 0;
+}
 
 int setup(unsigned entries, io_uring_params* user_params, Face face) {
     io_uring_params params;
@@ -146,15 +163,15 @@ int setup(unsigned entries, io_uring_params* user_params, Face face) {
     if (result == 0) result = check_attach(params);
     if (result < 0) return result;
 
-    const int fd = make_ring(params, face);
-    if (fd < 0) return fd;
+    const int name = make_ring(params, face);
+    if (name < 0) return name;
     describe(layout_of(params), params);
     params.features = features;
     if (write_user(address, params) < 0) {
-        engine::close(fd);
+        take_name_back(params, name);
         return -EFAULT;
     }
-    return fd;
+    return name;
 }
 
 }  // namespace ringside::engine

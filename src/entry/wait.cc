@@ -11,17 +11,45 @@ namespace {
 
 constexpr size_t kernel_sigset_size = 8;
 
+// A negative or absurd time behaves as the kernel's conversion does: over at once, or never.
+int64_t to_ns(const __kernel_timespec& time) {
+    if (time.tv_sec < 0) return 0;
+    if (time.tv_sec >= INT64_MAX / nanoseconds_per_second) return no_deadline;
+    return time.tv_sec * nanoseconds_per_second + time.tv_nsec;
+}
+
 int read_timespec(uint64_t address, int64_t& ns) {
     __kernel_timespec time;
     if (read_user(time, address) < 0) return -EFAULT;
-    // A negative or absurd time behaves as the kernel's conversion does: over at once, or never.
-    if (time.tv_sec < 0) {
-        ns = 0;
-    } else if (time.tv_sec >= INT64_MAX / nanoseconds_per_second) {
-        ns = no_deadline;
-    } else {
-        ns = time.tv_sec * nanoseconds_per_second + time.tv_nsec;
-    }
+    ns = to_ns(time);
+    return 0;
+}
+
+int read_extended(uint64_t address, size_t size, WaitArguments& wait) {
+    io_uring_getevents_arg extended;
+    if (size != sizeof(extended)) return -EINVAL;
+    if (read_user(extended, address) < 0) return -EFAULT;
+    wait.mask_address = extended.sigmask;
+    wait.mask_size = extended.sigmask_sz;
+    wait.min_wait_ns = int64_t{extended.min_wait_usec} * 1000;
+    if (extended.ts == 0) return 0;
+    wait.has_timeout = true;
+    return read_timespec(extended.ts, wait.timeout_ns);
+}
+
+// IORING_ENTER_EXT_ARG_REG: the argument is an offset into the region that was registered for that.
+int read_registered(const Region& region, uint64_t offset, size_t size, WaitArguments& wait) {
+    io_uring_reg_wait registered;
+    if (size != sizeof(registered)) return -EINVAL;
+    if (offset % sizeof(long) != 0 || !region.holds_wait_arguments) return -EFAULT;
+    if (offset > region.size || region.size - offset < sizeof(registered)) return -EFAULT;
+    if (read_user(registered, region.address + offset) < 0) return -EFAULT;
+    if (registered.flags & ~IORING_REG_WAIT_TS) return -EINVAL;
+    wait.mask_address = registered.sigmask;
+    wait.mask_size = registered.sigmask_sz;
+    wait.min_wait_ns = int64_t{registered.min_wait_usec} * 1000;
+    wait.has_timeout = registered.flags & IORING_REG_WAIT_TS;
+    if (wait.has_timeout) wait.timeout_ns = to_ns(registered.ts);
     return 0;
 }
 
@@ -38,10 +66,10 @@ void catch_up(Ring& ring) {
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
 }
 
-int64_t deadline_of(const WaitArguments& wait) {
+int64_t deadline_of(const Ring& ring, const WaitArguments& wait) {
     if (!wait.has_timeout || wait.timeout_ns == no_deadline) return no_deadline;
     if (wait.absolute) return wait.timeout_ns;
-    return now_ns(CLOCK_MONOTONIC) + wait.timeout_ns;
+    return now_ns(ring.wait_clock) + wait.timeout_ns;
 }
 
 int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t* mask) {
@@ -49,7 +77,7 @@ int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t*
         if (wait_is_over(ring, waiter)) return 0;
         int64_t left = no_deadline;
         if (deadline_ns != no_deadline) {
-            left = deadline_ns - now_ns(CLOCK_MONOTONIC);
+            left = deadline_ns - now_ns(ring.wait_clock);
             if (left <= 0) return -ETIME;
         }
         const int result = sleep_for_events(ring, waiter, left, mask);
@@ -60,22 +88,16 @@ int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t*
 
 }  // namespace
 
-int read_wait_arguments(unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait) {
+int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait) {
     wait.absolute = flags & IORING_ENTER_ABS_TIMER;
     if (!(flags & IORING_ENTER_EXT_ARG)) {
         wait.mask_address = reinterpret_cast<uintptr_t>(arg);
         wait.mask_size = arg_size;
         return 0;
     }
-    io_uring_getevents_arg extended;
-    if (arg_size != sizeof(extended)) return -EINVAL;
-    if (read_user(extended, reinterpret_cast<uintptr_t>(arg)) < 0) return -EFAULT;
-    wait.mask_address = extended.sigmask;
-    wait.mask_size = extended.sigmask_sz;
-    wait.min_wait_ns = int64_t{extended.min_wait_usec} * 1000;
-    if (extended.ts == 0) return 0;
-    wait.has_timeout = true;
-    return read_timespec(extended.ts, wait.timeout_ns);
+    const auto address = reinterpret_cast<uintptr_t>(arg);
+    return flags & IORING_ENTER_EXT_ARG_REG ? read_registered(ring.region, address, arg_size, wait)
+                                            : read_extended(address, arg_size, wait);
 }
 
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
@@ -96,10 +118,10 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     waiter.timeouts_seen = ring.completion.timeouts_fired;
     enter_wait(ring, waiter);
     const sigset_t* mask_in_use = wait.mask_address != 0 ? &mask : nullptr;
-    const int64_t deadline_ns = deadline_of(wait);
+    const int64_t deadline_ns = deadline_of(ring, wait);
     int result;
     if (wait.min_wait_ns != 0) {
-        const int64_t first_deadline_ns = now_ns(CLOCK_MONOTONIC) + wait.min_wait_ns;
+        const int64_t first_deadline_ns = now_ns(ring.wait_clock) + wait.min_wait_ns;
         result = sleep_until(ring, waiter, first_deadline_ns < deadline_ns ? first_deadline_ns : deadline_ns,
                              mask_in_use);
         if (result == -ETIME && first_deadline_ns < deadline_ns) {

@@ -1,4 +1,6 @@
 // IORING_OP_ASYNC_CANCEL
+#include "ops/cancel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -10,16 +12,6 @@
 
 namespace ringside::engine {
 namespace {
-
-constexpr uint32_t known_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY |
-                                 IORING_ASYNC_CANCEL_FD_FIXED | IORING_ASYNC_CANCEL_USERDATA | IORING_ASYNC_CANCEL_OP;
-
-struct Cancel {
-    uint64_t user_data;
-    uint32_t flags;
-    int32_t fd;
-    uint8_t opcode;
-};
 
 bool matches(const Cancel& cancel, const Request& request) {
     // A link timeout goes with its request and with nothing else.
@@ -42,7 +34,18 @@ Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
     return by_user_data ? ring.requests.table.find(cancel.user_data, wanted) : ring.requests.table.find_any(wanted);
 }
 
-long cancel_matches(Ring& ring, const Cancel& cancel) {
+// Makes `fd` a descriptor of the file whose requests are meant.
+bool find_file(Ring& ring, Cancel& cancel) {
+    if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0;
+    const FixedFile* file = ring.files.find(static_cast<uint32_t>(cancel.fd));
+    if (file != nullptr) cancel.fd = file->fd;
+    return file != nullptr;
+}
+
+}  // namespace
+
+long cancel_matches(Ring& ring, Cancel cancel) {
+    if ((cancel.flags & IORING_ASYNC_CANCEL_FD) && !find_file(ring, cancel)) return -EBADF;
     const bool all = cancel.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
     const uint32_t sequence = ++ring.cancel_sequence;
     long count = 0;
@@ -56,21 +59,11 @@ long cancel_matches(Ring& ring, const Cancel& cancel) {
     return all ? count : -ENOENT;
 }
 
-// Makes `fd` a descriptor of the file whose requests are meant.
-bool find_file(Ring& ring, Cancel& cancel) {
-    if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0;
-    const FixedFile* file = ring.files.find(static_cast<uint32_t>(cancel.fd));
-    if (file != nullptr) cancel.fd = file->fd;
-    return file != nullptr;
-}
-
-}  // namespace
-
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     auto& cancel = request.as<Cancel>();
     cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0};
-    if (cancel.flags & ~known_flags) return -EINVAL;
+    if (cancel.flags & ~known_cancel_flags) return -EINVAL;
     if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) && (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
         return -EINVAL;
     }
@@ -83,7 +76,6 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome async_cancel_issue(Request& request) {
     auto& cancel = request.as<Cancel>();
     if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
-    if ((cancel.flags & IORING_ASYNC_CANCEL_FD) && !find_file(*request.ring, cancel)) return request.done(-EBADF);
     return request.done(cancel_matches(*request.ring, cancel));
 }
 

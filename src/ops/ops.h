@@ -92,6 +92,11 @@ Outcome provide_buffers_issue(Request&);
 int remove_buffers_prep(Request&, const io_uring_sqe&);
 Outcome remove_buffers_issue(Request&);
 
+// --- msg_ring.cc ----------------------------------------------------------------------------------------------------
+int msg_ring_prep(Request&, const io_uring_sqe&);
+Outcome msg_ring_issue(Request&);
+Outcome msg_ring_work(Request&);
+
 // --- poll.cc --------------------------------------------------------------------------------------------------------
 int poll_add_prep(Request&, const io_uring_sqe&);
 Outcome poll_add_issue(Request&);

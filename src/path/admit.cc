@@ -43,6 +43,14 @@ void follow_drain(Request& request) {
     }
 }
 
+bool take_personality(Request& request) {
+    request.credentials = request.ring->personalities.find(request.personality);
+    if (request.credentials == nullptr) return false;
+    ++request.credentials->holders;
+    request.set(request_impersonates);
+    return true;
+}
+
 }  // namespace
 
 int admit(Request& request, const io_uring_sqe& sqe) {
@@ -67,11 +75,11 @@ int admit(Request& request, const io_uring_sqe& sqe) {
         const int result = admit_rare_flags(request, operation);
         if (result < 0) return result;
     }
+    if (__builtin_expect(ring.restrictions.in_force, 0) && !ring.restrictions.allow(sqe)) return -EACCES;
     if (__builtin_expect(ring.drain.active || ring.drain.next_too, 0)) follow_drain(request);
     if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
-    // No credentials are registered yet that it could name.
-    if (sqe.personality != 0) return -EINVAL;
+    if (sqe.personality != 0 && !take_personality(request)) return -EINVAL;
     if (operation.refuses != 0 && has_refused_field(sqe, operation.refuses)) return -EINVAL;
     return operation.prep(request, sqe);
 }

@@ -9,7 +9,8 @@ namespace ringside::engine {
 namespace {
 
 constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too |
-                                    request_has_memory | request_holds_slot | request_holds_buffer;
+                                    request_has_memory | request_holds_slot | request_holds_buffer |
+                                    request_impersonates;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
@@ -17,6 +18,7 @@ void release_held(Request& request) {
     if (request.has(request_pinned)) close_fd(request.fd);
     if (request.has(request_pinned_too)) close_fd(request.second_fd);
     let_go(request);
+    if (request.has(request_impersonates)) let_go(*request.credentials);
     if (request.has(request_has_memory)) free(request.memory);
 }
 

@@ -17,6 +17,12 @@ void settle(Request& request, Outcome outcome) {
     }
 }
 
+// Once without waiting, with the credentials that the request asks for.
+Outcome attempt(Request& request) {
+    const Issue step = operation_of(request).issue;
+    return __builtin_expect(request.has(request_impersonates), 0) ? impersonate(request, step) : step(request);
+}
+
 // What is in line now; what that puts in line comes after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
@@ -37,7 +43,7 @@ void issue(Request& request) {
     request.place = Place::path;
     const int resolved = resolve_file(request);
     if (__builtin_expect(resolved < 0, 0)) return finish(request, resolved);
-    settle(request, operation_of(request).issue(request));
+    settle(request, attempt(request));
 }
 
 int resolve_file(Request& request) {
@@ -56,7 +62,7 @@ int resolve_file(Request& request) {
 }
 
 bool issue_again(Request& request) {
-    const Outcome outcome = operation_of(request).issue(request);
+    const Outcome outcome = attempt(request);
     if (outcome == Outcome::wait) return false;
     disarm_poll(request);
     settle(request, outcome);

@@ -12,6 +12,11 @@ bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
+Outcome work(Request& request) {
+    const Work step = operation_of(request).work;
+    return request.has(request_impersonates) ? impersonate(request, step) : step(request);
+}
+
 // To be issued again or finished, by whoever may do that on this ring.
 void put_in_line(Request& request) {
     Ring& ring = *request.ring;
@@ -68,12 +73,12 @@ void punt(Request& request) {
     ++ring.worker_jobs;
     if (queue_for_worker(request)) return start_link_timeout(request);
     // No thread to be had: better late than never.
-    const Outcome outcome = operation_of(request).work(request);
+    const Outcome outcome = work(request);
     take_from_worker(request, outcome);
 }
 
 void run_in_worker(Request& request) {
-    const Outcome outcome = operation_of(request).work(request);
+    const Outcome outcome = work(request);
     Ring& ring = *request.ring;
     ring.lock.acquire();
     note_work_done();

@@ -9,6 +9,7 @@ namespace ringside::engine {
 int enable_rings(Ring& ring, uint64_t, unsigned) {
     if (!ring.disabled) return -EBADFD;
     if (ring.setup_flags & IORING_SETUP_SINGLE_ISSUER) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
+    ring.restrictions.in_force = ring.restrictions.registered;
     ring.disabled = false;
     return 0;
 }

@@ -12,6 +12,8 @@ namespace ringside::engine {
 
 using Registration = int (*)(Ring&, uint64_t address, unsigned count);
 
+inline constexpr unsigned registration_count = IORING_REGISTER_QUERY + 1;
+
 // --- files.cc -------------------------------------------------------------------------------------------------------
 int register_files(Ring&, uint64_t fds, unsigned count);
 int unregister_files(Ring&, uint64_t, unsigned);
@@ -34,5 +36,52 @@ int register_probe(Ring&, uint64_t probe, unsigned count);
 
 // --- enable.cc ------------------------------------------------------------------------------------------------------
 int enable_rings(Ring&, uint64_t, unsigned);
+
+// --- notify.cc ------------------------------------------------------------------------------------------------------
+int register_eventfd(Ring&, uint64_t eventfd, unsigned);
+int register_eventfd_async(Ring&, uint64_t eventfd, unsigned);
+int unregister_eventfd(Ring&, uint64_t, unsigned);
+
+// --- personality.cc -------------------------------------------------------------------------------------------------
+int register_personality(Ring&, uint64_t, unsigned);
+int unregister_personality(Ring&, uint64_t, unsigned id);
+
+// --- restrictions.cc ------------------------------------------------------------------------------------------------
+int register_restrictions(Ring&, uint64_t rules, unsigned count);
+
+// --- workers.cc -----------------------------------------------------------------------------------------------------
+int register_iowq_max_workers(Ring&, uint64_t limits, unsigned);
+int register_iowq_aff(Ring&, uint64_t processors, unsigned size);
+int unregister_iowq_aff(Ring&, uint64_t, unsigned);
+
+// --- ring_fds.cc: without the ring's lock ---------------------------------------------------------------------------
+int register_ring_fds(Ring&, uint64_t updates, unsigned count);
+int unregister_ring_fds(Ring&, uint64_t updates, unsigned count);
+
+// --- cancel.cc ------------------------------------------------------------------------------------------------------
+int register_sync_cancel(Ring&, uint64_t cancel, unsigned);
+
+// --- clock.cc -------------------------------------------------------------------------------------------------------
+int register_clock(Ring&, uint64_t clock, unsigned);
+
+// --- napi.cc --------------------------------------------------------------------------------------------------------
+int register_napi(Ring&, uint64_t settings, unsigned);
+int unregister_napi(Ring&, uint64_t settings, unsigned);
+void drop_napi(Napi& napi);
+
+// --- resize.cc ------------------------------------------------------------------------------------------------------
+int register_resize_rings(Ring&, uint64_t params, unsigned);
+
+// --- regions.cc -----------------------------------------------------------------------------------------------------
+int register_mem_region(Ring&, uint64_t region, unsigned);
+void drop_region(const Ring& ring, Region& region);
+
+// --- zcrx.cc --------------------------------------------------------------------------------------------------------
+int register_zcrx_ifq(Ring&, uint64_t queue, unsigned);
+
+// --- query.cc and send_msg.cc: calls that need no ring --------------------------------------------------------------
+int register_query(Ring&, uint64_t questions, unsigned count);
+int query(uint64_t questions, unsigned count);
+int send_message_ring(uint64_t sqe, unsigned count);
 
 }  // namespace ringside::engine

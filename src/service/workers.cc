@@ -1,8 +1,10 @@
 #include "service/workers.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "path/path.h"
@@ -39,12 +41,26 @@ Pool bounded_pool, unbounded_pool;
 thread_local Worker* this_worker = nullptr;
 
 constexpr timespec idle_time = {5, 0};
-constexpr unsigned unbounded_limit = 4096;
+
+// IORING_REGISTER_IOWQ_AFF
+struct Affinity {
+    Lock lock;
+    bool set RINGSIDE_GUARDED_BY(lock) = false;
+    cpu_set_t processors RINGSIDE_GUARDED_BY(lock);
+};
+Affinity affinity;
 
 Pool& pool_of(const Request& request) { return request.has(request_bounded) ? bounded_pool : unbounded_pool; }
 
+// How many threads the user may have at all.
+unsigned most_threads() {
+    struct rlimit64 limit = {};
+    abi::syscall(__NR_prlimit64, 0, RLIMIT_NPROC, nullptr, &limit);
+    return limit.rlim_cur > INT_MAX ? INT_MAX : static_cast<unsigned>(limit.rlim_cur);
+}
+
 unsigned default_limit(const Pool& pool) {
-    if (&pool == &unbounded_pool) return unbounded_limit;
+    if (&pool == &unbounded_pool) return most_threads();
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     return static_cast<unsigned>(4 * (processors > 0 ? processors : 1));
 }
@@ -63,11 +79,25 @@ bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     return result != -ETIMEDOUT || !pool.queue.empty();
 }
 
+void follow_affinity() {
+    Guard guard(affinity.lock);
+    if (affinity.set) pthread_setaffinity_np(pthread_self(), sizeof(affinity.processors), &affinity.processors);
+}
+
+// Moves the workers that are there. One that is on its way looks for itself.
+void move_workers(Pool& pool, const cpu_set_t& processors) {
+    Guard guard(pool.lock);
+    for (Worker* at = pool.workers; at != nullptr; at = at->next) {
+        pthread_setaffinity_np(at->thread, sizeof(processors), &processors);
+    }
+}
+
 void* worker_body(void* argument) {
     auto& worker = *static_cast<Worker*>(argument);
     Pool& pool = *worker.pool;
     this_worker = &worker;
     begin_interruptible(worker.interruptible);
+    follow_affinity();
     pool.lock.acquire();
     for (;;) {
         Request* request = pool.queue.pop();
@@ -150,7 +180,8 @@ Withdrawal withdraw(Pool& pool, Request& request) {
 void exchange_limit(Pool& pool, unsigned& limit) {
     Guard guard(pool.lock);
     const unsigned former = pool.limit != 0 ? pool.limit : default_limit(pool);
-    if (limit != 0) pool.limit = limit;
+    const unsigned most = most_threads();
+    if (limit != 0) pool.limit = limit < most ? limit : most;
     limit = former;
 }
 
@@ -191,6 +222,22 @@ void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
     exchange_limit(unbounded_pool, unbounded);
 }
 
+void set_worker_affinity(const cpu_set_t* processors) {
+    cpu_set_t wanted;
+    if (processors != nullptr) {
+        wanted = *processors;
+    } else {
+        sched_getaffinity(0, sizeof(wanted), &wanted);
+    }
+    {
+        Guard guard(affinity.lock);
+        affinity.set = processors != nullptr;
+        affinity.processors = wanted;
+    }
+    move_workers(bounded_pool, wanted);
+    move_workers(unbounded_pool, wanted);
+}
+
 void end_workers() {
     end_pool(bounded_pool);
     end_pool(unbounded_pool);
@@ -201,9 +248,10 @@ void allow_workers() {
     revive_pool(unbounded_pool);
 }
 
-void forget_workers() {
+void forget_workers() RINGSIDE_UNCHECKED {
     forget(bounded_pool);
     forget(unbounded_pool);
+    affinity.lock.reset();
 }
 
 }  // namespace ringside::engine

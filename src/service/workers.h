@@ -6,6 +6,8 @@
 #pragma once
 
 #include "service/interrupt.h"
+#include <sched.h>
+
 #include "state/request.h"
 
 namespace ringside::engine {
@@ -28,6 +30,9 @@ Withdrawal withdraw_from_worker(Request& request);
 
 // The limits of the two classes (IORING_REGISTER_IOWQ_MAX_WORKERS): sets those that are not 0, returns the former.
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded);
+
+// The processors that workers run on; null for all that the process may use.
+void set_worker_affinity(const cpu_set_t* processors);
 
 // Ends all workers and waits until they are gone, and allows new ones again. Called when the last ring is closed and
 // when a first one is set up.

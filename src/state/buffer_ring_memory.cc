@@ -1,14 +1,9 @@
 #include "state/buffer_ring_memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "abi/syscall.h"
-#include "state/fds.h"
-#include "state/registry.h"
 #include "state/ring.h"
+#include "state/shared_memory.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -23,41 +18,8 @@ size_t size_for(const io_uring_buf_reg& wanted) {
     return (size + page - 1) / page * page;
 }
 
-void* mapping(long result) {
-    const bool failed = result < 0 && result >= -4095;
-    return failed ? nullptr : reinterpret_cast<void*>(result);
-}
-
-void* map_pages(size_t size, int flags, int fd, uint64_t offset) {
-    return mapping(abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, flags, fd, offset));
-}
-
-// A program that maps its rings itself does so through the ring's descriptor, a file that holds them at the offsets of
-// the ABI. It grows as far as is needed.
-void* map_into_file(const Ring& ring, uint64_t offset, size_t size) {
-    const int fd = duplicate_descriptor_of(ring);
-    if (fd < 0) return nullptr;
-    struct stat status;
-    long result = fstat(fd, &status);
-    const auto end = static_cast<off_t>(offset + size);
-    if (result == 0 && status.st_size < end) result = abi::syscall(__NR_ftruncate, fd, end);
-    void* address = result == 0 ? map_pages(size, MAP_SHARED | MAP_POPULATE, fd, offset) : nullptr;
-    close_fd(fd);
-    return address;
-}
-
-// The next buffer ring at this offset begins with empty pages.
-void release_file_pages(const Ring& ring, uint64_t offset, size_t size) {
-    const int fd = duplicate_descriptor_of(ring);
-    if (fd < 0) return;
-    abi::syscall(__NR_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
-    close_fd(fd);
-}
-
 int map_own(Ring& ring, const io_uring_buf_reg& wanted, BufferRingMemory& memory) {
-    void* address = ring.face == Face::mappable
-                        ? map_into_file(ring, offset_of(wanted.bgid), memory.size)
-                        : map_pages(memory.size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* address = make_shared_memory(ring, offset_of(wanted.bgid), memory.size);
     if (address == nullptr) return -ENOMEM;
     memory.shared = static_cast<io_uring_buf_ring*>(address);
     memory.owned = true;
@@ -81,10 +43,7 @@ int open_buffer_ring_memory(Ring& ring, const io_uring_buf_reg& wanted, BufferRi
 }
 
 void close_buffer_ring_memory(Ring& ring, unsigned id, BufferRingMemory& memory) {
-    if (memory.owned) {
-        abi::syscall(__NR_munmap, memory.shared, memory.size);
-        if (ring.face == Face::mappable && !ring.closing) release_file_pages(ring, offset_of(id), memory.size);
-    }
+    if (memory.owned) free_shared_memory(ring, offset_of(id), memory.shared, memory.size);
     memory = {};
 }
 

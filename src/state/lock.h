@@ -49,6 +49,15 @@ class RINGSIDE_CAPABILITY("mutex") Lock {
         return word_.compare_exchange_strong(free, locked, std::memory_order_acquire, std::memory_order_relaxed);
     }
 
+    // For who must not sleep for it: tries for a moment.
+    bool acquire_soon() RINGSIDE_TRY_ACQUIRES(true) RINGSIDE_UNCHECKED {
+        for (int tries = 0; tries < 1000; ++tries) {
+            if (try_acquire()) return true;
+            abi::relax();
+        }
+        return false;
+    }
+
     void release() RINGSIDE_RELEASES() {
         if (word_.exchange(unlocked, std::memory_order_release) == contended) futex_wake(word_, 1);
     }

@@ -10,6 +10,7 @@
 #include "service/stand_ins.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/registered_rings.h"
 
 namespace ringside::engine {
 namespace {
@@ -52,6 +53,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     forget_helper();
     forget_workers();
     forget_stand_ins();
+    forget_registered_rings();
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         Ring& ring = at->ring;
         ring.lock.reset();

@@ -18,6 +18,7 @@ struct Ring;
 struct FixedFile;
 struct ProvidedBuffer;
 struct RegisteredBuffer;
+struct Credentials;
 
 // What became of an attempt to do an operation.
 enum class Outcome : uint8_t {
@@ -109,6 +110,7 @@ struct Request {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;
     };
+    Credentials* credentials;  // of the personality that the SQE names
     void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end
     Request* timeout_link;     // the armed link timeout of this request, or the request of this link timeout
     alignas(8) unsigned char args[64];

@@ -12,15 +12,19 @@
 #include "entry/engine.h"
 #include "liburing/io_uring.h"
 #include "service/helper.h"
+#include "service/messages.h"
 #include "service/poller.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "state/fixed_files.h"
+#include "state/credentials.h"
 #include "state/list.h"
 #include "state/lock.h"
 #include "state/provided_buffers.h"
+#include "state/region.h"
 #include "state/request.h"
 #include "state/requests.h"
+#include "state/restrictions.h"
 #include "state/ring_memory.h"
 
 namespace ringside::engine {
@@ -72,15 +76,29 @@ struct Notification {
     bool readiness_borrowed = false;  // it is the ring's own file descriptor: not ours to close
 };
 
+// Busy polling of network devices, as it was asked for (register/napi.cc).
+enum NapiTracking : uint32_t { napi_tracking_dynamic = 0, napi_tracking_static = 1, napi_tracking_none = 255 };
+struct NapiId {
+    NapiId* next;
+    uint32_t id;
+};
+struct Napi {
+    uint32_t busy_poll_us = 0;
+    bool prefer_busy_poll = false;
+    uint32_t tracking = napi_tracking_none;
+    NapiId* ids = nullptr;  // queues to poll, with static tracking
+};
+
 struct Ring {
     Lock lock;
+    std::atomic<unsigned> generation{0};  // counts the rings that this memory has been
     bool open = false;
     uint32_t setup_flags = 0;
     uint32_t sq_entries = 0;
     uint32_t cq_entries = 0;
     uint8_t sqe_shift = 6;   // log2 of an SQE's size
     uint8_t cqe_shift = 4;   // log2 of a CQE's size
-    bool disabled = false;   // IORING_SETUP_R_DISABLED and not enabled yet
+    std::atomic<bool> disabled{false};  // IORING_SETUP_R_DISABLED and not enabled yet
     bool closing = false;
     Face face = Face::mappable;
     int descriptors = 0;     // open names of the ring
@@ -102,6 +120,12 @@ struct Ring {
     Notification notification;
     FixedFiles files;
     ProvidedBuffers provided;
+    Personalities personalities;
+    Restrictions restrictions;
+    Region region;
+    clockid_t wait_clock = CLOCK_MONOTONIC;  // which time-outs of waits go by
+    Napi napi;
+    Inbox inbox;
     Poller poller;
     Timers timers;
     Helped helped;

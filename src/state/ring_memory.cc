@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "abi/syscall.h"
@@ -13,6 +14,7 @@ namespace ringside::engine {
 namespace {
 
 constexpr size_t page = 4096;
+constexpr size_t most_sqes_size = size_t{32768} * 128;
 
 size_t round_up(size_t size, size_t step) { return (size + step - 1) / step * step; }
 
@@ -20,6 +22,36 @@ void* map_file(int fd, uint64_t offset, size_t size) {
     const long address = abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
                                       offset);
     return address < 0 && address >= -4095 ? nullptr : reinterpret_cast<void*>(address);
+}
+
+// A mapping of a file grows or shrinks where it stands in the file. Null when it cannot.
+void* remap(void* address, size_t old_size, size_t new_size) {
+    const long moved = abi::syscall(__NR_mremap, address, old_size, new_size, MREMAP_MAYMOVE);
+    return moved < 0 && moved >= -4095 ? nullptr : reinterpret_cast<void*>(moved);
+}
+
+struct Piece {
+    void* address;
+    size_t from, to;
+};
+
+// What grows first, since shrinking, and so going back, cannot fail.
+bool resize_all(Piece (&pieces)[3]) {
+    for (Piece& piece : pieces) {
+        if (piece.to <= piece.from) continue;
+        void* moved = remap(piece.address, piece.from, piece.to);
+        if (moved == nullptr) {
+            for (Piece* back = pieces; back != &piece; ++back) {
+                if (back->to > back->from) remap(back->address, back->to, back->from);
+            }
+            return false;
+        }
+        piece.address = moved;
+    }
+    for (const Piece& piece : pieces) {
+        if (piece.to < piece.from) remap(piece.address, piece.from, piece.to);
+    }
+    return true;
 }
 
 void unmap(void* address, size_t size) {
@@ -104,7 +136,8 @@ int create_memory(const io_uring_params& params, bool with_mirror, RingMemory& m
     const RingLayout layout = layout_of(params);
     const int fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd < 0) return fd;
-    long result = abi::syscall(__NR_ftruncate, fd, IORING_OFF_SQES + layout.sqes_size);
+    // Room for the most SQEs there can be: the file is sparse, and the rings may be resized when we have it no more.
+    long result = abi::syscall(__NR_ftruncate, fd, IORING_OFF_SQES + most_sqes_size);
     // A program that shrank the file would make us fault on our own mapping.
     if (result == 0) result = abi::syscall(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
     if (result == 0 && !map_regions(fd, layout, with_mirror, memory)) result = -ENOMEM;
@@ -136,6 +169,28 @@ int adopt_memory(const io_uring_params& params, RingMemory& memory) {
     memory.sqes = user_pointer<unsigned char>(sqes);
     memory.owned = false;
     point_into(memory, layout, params);
+    return 0;
+}
+
+int resize_memory(const io_uring_params& params, RingMemory& memory) {
+    const RingLayout layout = layout_of(params);
+    const size_t mirror_size = memory.mirror_mapping != nullptr ? memory.rings_size : 0;
+    Piece pieces[3] = {{memory.header, memory.rings_size, layout.rings_size},
+                       {memory.sqes, memory.sqes_size, layout.sqes_size},
+                       {memory.mirror_mapping, mirror_size, mirror_size != 0 ? layout.rings_size : 0}};
+    const bool resized = resize_all(pieces);
+    memory.header = static_cast<SharedHeader*>(pieces[0].address);
+    memory.sqes = static_cast<unsigned char*>(pieces[1].address);
+    memory.mirror_mapping = pieces[2].address;
+    if (!resized) return -ENOMEM;
+
+    // Whichever header the program used, it maps the rings anew, and may choose again.
+    memory.mirror = static_cast<SharedHeader*>(memory.mirror_mapping);
+    memset(pieces[0].address, 0, layout.rings_size);
+    memset(pieces[1].address, 0, layout.sqes_size);
+    if (memory.mirror != nullptr) memset(pieces[2].address, 0, layout.rings_size);
+    point_into(memory, layout, params);
+    if (memory.mirror != nullptr) write_constants(*memory.mirror, params);
     return 0;
 }
 

@@ -58,6 +58,10 @@ int create_memory(const io_uring_params& params, bool with_mirror, RingMemory& m
 // The same on memory that the program gave (IORING_SETUP_NO_MMAP). Returns 0 or -errno.
 int adopt_memory(const io_uring_params& params, RingMemory& memory);
 
+// Gives memory that create_memory() made the size for other parameters, which must differ in nothing but the entries. It
+// is all zero afterwards but for the constants. Returns 0 or -ENOMEM, and then nothing has changed.
+int resize_memory(const io_uring_params& params, RingMemory& memory);
+
 void destroy_memory(RingMemory& memory);
 
 }  // namespace ringside::engine

@@ -1,0 +1,142 @@
+#include "state/credentials.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "abi/syscall.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr unsigned highest_id = 65535;
+
+using CapabilitySets = __user_cap_data_struct[_LINUX_CAPABILITY_U32S_3];
+
+void read_capabilities(CapabilitySets& sets) {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    abi::syscall(__NR_capget, &header, sets);
+}
+
+// Of what is wanted a thread gets what it is permitted.
+void set_effective(const uint32_t* effective) {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    CapabilitySets sets;
+    read_capabilities(sets);
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) sets[i].effective = effective[i] & sets[i].permitted;
+    abi::syscall(__NR_capset, &header, sets);
+}
+
+void raise_all_permitted() {
+    const uint32_t all[_LINUX_CAPABILITY_U32S_3] = {~0u, ~0u};
+    set_effective(all);
+}
+
+// These two answer with the former id whether they changed it or not; asking for none changes nothing.
+uid_t current_fs_uid() { return static_cast<uid_t>(abi::syscall(__NR_setfsuid, -1)); }
+gid_t current_fs_gid() { return static_cast<gid_t>(abi::syscall(__NR_setfsgid, -1)); }
+
+// Null when memory is out.
+Credentials* read_credentials() {
+    const long count = abi::syscall(__NR_getgroups, 0, nullptr);
+    auto* read = static_cast<Credentials*>(malloc(sizeof(Credentials) + static_cast<size_t>(count) * sizeof(gid_t)));
+    if (read == nullptr) return nullptr;
+    read->holders = 1;
+    read->fs_uid = current_fs_uid();
+    read->fs_gid = current_fs_gid();
+    read->group_count = static_cast<int>(abi::syscall(__NR_getgroups, count, read->groups));
+    CapabilitySets sets;
+    read_capabilities(sets);
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) read->effective[i] = sets[i].effective;
+    return read;
+}
+
+bool same_groups(const Credentials& a, const Credentials& b) {
+    return a.group_count == b.group_count &&
+           memcmp(a.groups, b.groups, static_cast<size_t>(a.group_count) * sizeof(gid_t)) == 0;
+}
+
+// Makes this thread, whose credentials are `from`, have `to`. Returns 0, or -EPERM after which it has a mixture.
+int change(const Credentials& from, const Credentials& to) {
+    raise_all_permitted();
+    if (!same_groups(from, to) && abi::syscall(__NR_setgroups, to.group_count, to.groups) < 0) return -EPERM;
+    abi::syscall(__NR_setfsgid, to.fs_gid);
+    abi::syscall(__NR_setfsuid, to.fs_uid);
+    if (current_fs_gid() != to.fs_gid || current_fs_uid() != to.fs_uid) return -EPERM;
+    set_effective(to.effective);
+    CapabilitySets sets;
+    read_capabilities(sets);
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+        if (sets[i].effective != to.effective[i]) return -EPERM;
+    }
+    return 0;
+}
+
+bool make_room(Personalities& personalities, unsigned id) {
+    if (id < personalities.capacity) return true;
+    unsigned capacity = personalities.capacity == 0 ? 16 : personalities.capacity;
+    while (capacity <= id) capacity *= 2;
+    auto** entries = static_cast<Credentials**>(realloc(personalities.entries, capacity * sizeof(Credentials*)));
+    if (entries == nullptr) return false;
+    memset(entries + personalities.capacity, 0, (capacity - personalities.capacity) * sizeof(Credentials*));
+    personalities.entries = entries;
+    personalities.capacity = capacity;
+    return true;
+}
+
+// The next number that is free, 0 when none is.
+unsigned free_id(const Personalities& personalities) {
+    unsigned id = personalities.next;
+    for (unsigned tried = 0; tried < highest_id; ++tried) {
+        if (id > highest_id) id = 1;
+        if (personalities.find(id) == nullptr) return id;
+        ++id;
+    }
+    return 0;
+}
+
+}  // namespace
+
+int add_personality(Personalities& personalities) {
+    const unsigned id = free_id(personalities);
+    if (id == 0) return -EBUSY;
+    if (!make_room(personalities, id)) return -ENOMEM;
+    personalities.entries[id] = read_credentials();
+    if (personalities.entries[id] == nullptr) return -ENOMEM;
+    personalities.next = id + 1;
+    return static_cast<int>(id);
+}
+
+int remove_personality(Personalities& personalities, unsigned id) {
+    Credentials* credentials = personalities.find(id);
+    if (credentials == nullptr) return -EINVAL;
+    personalities.entries[id] = nullptr;
+    let_go(*credentials);
+    return 0;
+}
+
+void drop_personalities(Personalities& personalities) {
+    for (unsigned id = 1; id < personalities.capacity; ++id) remove_personality(personalities, id);
+    free(personalities.entries);
+    personalities = {};
+}
+
+void let_go(Credentials& credentials) {
+    if (--credentials.holders == 0) free(&credentials);
+}
+
+Outcome impersonate(Request& request, Outcome (*step)(Request&)) {
+    Credentials* own = read_credentials();
+    if (own == nullptr) return request.done(-ENOMEM);
+    // The kernel guards a process against its debuggers from the moment that one of its threads changes its identity.
+    const long dumpable = abi::syscall(__NR_prctl, PR_GET_DUMPABLE);
+    const int changed = change(*own, *request.credentials);
+    const Outcome outcome = changed < 0 ? request.done(changed) : step(request);
+    change(*request.credentials, *own);
+    if (dumpable == 1) abi::syscall(__NR_prctl, PR_SET_DUMPABLE, dumpable);
+    free(own);
+    return outcome;
+}
+
+}  // namespace ringside::engine

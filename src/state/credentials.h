@@ -1,0 +1,51 @@
+// Credentials: what the kernel asks for when a thread opens, binds or changes something. IORING_REGISTER_PERSONALITY
+// keeps those of the calling thread, and a request that names them is made with them.
+//
+// Linux keeps credentials for each thread, and the bare system calls change the calling thread's alone (it is libc that
+// carries a change to all threads). So a thread of ours, or the program's while it is inside the engine, can take others
+// on for the length of a call. It takes on the identity and groups for file access and the effective capabilities; what
+// it may always return from, since its real and saved ids and its permitted capabilities stay.
+#pragma once
+
+#include <linux/capability.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+struct Credentials {
+    unsigned holders;  // the table, and each request in flight that uses them; under the ring's lock
+    uid_t fs_uid;
+    gid_t fs_gid;
+    uint32_t effective[_LINUX_CAPABILITY_U32S_3];
+    int group_count;
+    gid_t groups[];
+};
+
+// Registered credentials by their number, which counts up to 65535 and then begins again at 1.
+struct Personalities {
+    Credentials** entries = nullptr;
+    unsigned capacity = 0;
+    unsigned next = 1;
+
+    Credentials* find(unsigned id) const { return id < capacity ? entries[id] : nullptr; }
+};
+
+// Keeps the calling thread's credentials. Returns their number, or -ENOMEM; -EBUSY when all numbers are taken.
+int add_personality(Personalities& personalities);
+
+// Returns 0, or -EINVAL when there are none with this number.
+int remove_personality(Personalities& personalities, unsigned id);
+
+void drop_personalities(Personalities& personalities);
+
+void let_go(Credentials& credentials);
+
+// Takes a step of a request as the personality that it names. Where this thread may not become that, the request fails
+// with -EPERM.
+Outcome impersonate(Request& request, Outcome (*step)(Request&));
+
+}  // namespace ringside::engine

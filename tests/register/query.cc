@@ -1,0 +1,140 @@
+// IORING_REGISTER_QUERY and IORING_REGISTER_PROBE: asking what there is.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <string.h>
+
+#include <vector>
+
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+int query(void* header, unsigned count = 0) {
+    return provider::register_call(provider_under_test(), ~0U, IORING_REGISTER_QUERY, header, count);
+}
+
+io_uring_query_hdr question(unsigned operation, void* data, unsigned size) {
+    io_uring_query_hdr header = {};
+    header.query_op = operation;
+    header.query_data = address_of(data);
+    header.size = size;
+    return header;
+}
+
+TEST(Query, tells_what_setup_grants) {
+    io_uring_query_opcode answer = {};
+    io_uring_query_hdr header = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    EXPECT_THAT(query(&header), Gives(0));
+    EXPECT_EQ(header.result, 0);
+    EXPECT_EQ(header.size, sizeof(answer));
+    EXPECT_EQ(answer.nr_request_opcodes, 63u);
+    EXPECT_EQ(answer.nr_register_opcodes, 36u);
+    EXPECT_EQ(answer.nr_query_opcodes, 1u);
+    const RawRing ring;
+    EXPECT_EQ(answer.feature_flags, ring.params().features);
+    EXPECT_EQ(answer.ring_setup_flags, (uint64_t{1} << 19) - 1);
+    EXPECT_EQ(answer.enter_flags, 0xffu);
+    EXPECT_EQ(answer.sqe_flags, 0x7fu);
+}
+
+TEST(Query, answers_by_a_ring_as_without_one) {
+    RawRing ring;
+    io_uring_query_opcode answer = {};
+    io_uring_query_hdr header = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_QUERY, &header, 0), Gives(0));
+    EXPECT_EQ(answer.nr_request_opcodes, 63u);
+}
+
+TEST(Query, fills_as_much_as_there_is_room_for) {
+    unsigned char room[200];
+    memset(room, 0xee, sizeof(room));
+    io_uring_query_hdr header = question(IO_URING_QUERY_OPCODES, room, 8);
+    EXPECT_THAT(query(&header), Gives(0));
+    EXPECT_EQ(header.size, 8u);
+    EXPECT_EQ(room[7], 0);
+    EXPECT_EQ(room[8], 0xee);
+    memset(room, 0xee, sizeof(room));
+    header = question(IO_URING_QUERY_OPCODES, room, 100);
+    EXPECT_THAT(query(&header), Gives(0));
+    EXPECT_EQ(header.size, sizeof(io_uring_query_opcode));
+    EXPECT_EQ(room[99], 0) << "the rest of the room is cleared";
+    EXPECT_EQ(room[100], 0xee);
+}
+
+TEST(Query, tells_of_each_question_what_is_wrong_with_it) {
+    io_uring_query_opcode answer = {};
+    io_uring_query_hdr unknown = question(100, &answer, sizeof(answer));
+    io_uring_query_hdr no_room = question(IO_URING_QUERY_OPCODES, &answer, 0);
+    io_uring_query_hdr answered = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    answered.result = 5;
+    io_uring_query_hdr reserved = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    reserved.__resv[1] = 1;
+    io_uring_query_hdr good = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    unknown.next_entry = address_of(&no_room);
+    no_room.next_entry = address_of(&answered);
+    answered.next_entry = address_of(&reserved);
+    reserved.next_entry = address_of(&good);
+    EXPECT_THAT(query(&unknown), Gives(0));
+    EXPECT_EQ(unknown.result, -EOPNOTSUPP);
+    EXPECT_EQ(unknown.size, 0u);
+    EXPECT_EQ(no_room.result, -EINVAL);
+    EXPECT_EQ(answered.result, -EINVAL);
+    EXPECT_EQ(reserved.result, -EINVAL);
+    EXPECT_EQ(reserved.size, 0u);
+    EXPECT_EQ(good.result, 0);
+}
+
+TEST(Query, ends_with_an_address_that_is_no_good) {
+    const ForbiddenPage page;
+    io_uring_query_opcode answer = {};
+    io_uring_query_hdr header = question(IO_URING_QUERY_OPCODES, page.address(), sizeof(answer));
+    EXPECT_THAT(query(&header), Gives(-EFAULT));
+    header = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    header.next_entry = address_of(page.address());
+    EXPECT_THAT(query(&header), Gives(-EFAULT));
+    EXPECT_THAT(query(page.address()), Gives(-EFAULT));
+    EXPECT_THAT(query(nullptr), Gives(0));
+    EXPECT_THAT(query(&header, 1), Gives(-EINVAL));
+    header = question(IO_URING_QUERY_OPCODES, &answer, sizeof(answer));
+    header.next_entry = address_of(&header);
+    EXPECT_LT(query(&header), 0) << "a chain that never ends is given up";
+}
+
+struct Probe {
+    alignas(io_uring_probe) unsigned char bytes[sizeof(io_uring_probe) + 256 * sizeof(io_uring_probe_op)] = {};
+    io_uring_probe& head() { return *reinterpret_cast<io_uring_probe*>(bytes); }
+};
+
+TEST(Probe, tells_the_highest_opcode_and_which_are_supported) {
+    RawRing ring;
+    Probe probe;
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, probe.bytes, 256), Gives(0));
+    EXPECT_EQ(probe.head().last_op, IORING_OP_PIPE);
+    EXPECT_EQ(probe.head().ops_len, IORING_OP_PIPE + 1);
+    for (unsigned opcode : {IORING_OP_NOP, IORING_OP_FILES_UPDATE, IORING_OP_MSG_RING, IORING_OP_FIXED_FD_INSTALL}) {
+        EXPECT_EQ(probe.head().ops[opcode].op, opcode);
+        EXPECT_EQ(probe.head().ops[opcode].flags, IO_URING_OP_SUPPORTED) << opcode;
+    }
+}
+
+TEST(Probe, fills_no_more_than_it_was_given) {
+    RawRing ring;
+    Probe probe;
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, probe.bytes, 3), Gives(0));
+    EXPECT_EQ(probe.head().last_op, IORING_OP_PIPE);
+    EXPECT_EQ(probe.head().ops_len, 3);
+    EXPECT_EQ(probe.head().ops[3].flags, 0);
+}
+
+TEST(Probe, wants_zeroed_memory_and_no_more_than_256_entries) {
+    RawRing ring;
+    Probe probe;
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, probe.bytes, 257), Gives(-EINVAL));
+    probe.bytes[sizeof(io_uring_probe) + 5] = 1;
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, probe.bytes, 1), Gives(-EINVAL));
+}
+
+}  // namespace
+}  // namespace ringside::test
