@@ -11,7 +11,8 @@
 namespace ringside::lab {
 namespace {
 
-// An address that is free in every build: the thread sanitizer's program memory begins low, the address sanitizer's high.
+// An address that is free in every build: the thread sanitizer's program memory begins low, the address sanitizer's
+// high.
 #if defined(__SANITIZE_THREAD__)
 constexpr uint64_t arena_start = 0x4000000000;
 #else

@@ -21,8 +21,10 @@ bool is_channel(ResourceKind kind) {
         case ResourceKind::seqpacket:
         case ResourceKind::eventfd:
         case ResourceKind::listener:
-        case ResourceKind::inet_listener: return true;
-        default: return false;
+        case ResourceKind::inet_listener:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -48,13 +50,17 @@ uint32_t Builder::add_new(ResourceKind kind) {
     const auto small_size = [&] { return random.one_of<uint64_t>({0, 1, 10, 100, 1000}); };
     switch (kind) {
         case ResourceKind::file:
-            return add_resource(kind, random.one_of<uint32_t>({O_RDWR, O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY,
-                                                               O_RDWR | O_APPEND, O_RDWR | O_NONBLOCK}),
+            return add_resource(kind,
+                                random.one_of<uint32_t>({O_RDWR, O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY,
+                                                         O_RDWR | O_APPEND, O_RDWR | O_NONBLOCK}),
                                 random.one_of<uint64_t>({0, 10, 512, 4096, 10000}));
-        case ResourceKind::memfd: return add_resource(kind, 0, random.one_of<uint64_t>({0, 10, 4096, 10000}));
-        case ResourceKind::path_only: return add_resource(kind, 0, 10);
+        case ResourceKind::memfd:
+            return add_resource(kind, 0, random.one_of<uint64_t>({0, 10, 4096, 10000}));
+        case ResourceKind::path_only:
+            return add_resource(kind, 0, 10);
         case ResourceKind::null:
-        case ResourceKind::zero: return add_resource(kind, O_RDWR);
+        case ResourceKind::zero:
+            return add_resource(kind, O_RDWR);
         case ResourceKind::eventfd:
             return add_resource(kind, random.percent(20) ? O_NONBLOCK : 0, random.one_of<uint64_t>({0, 0, 1, 7}));
         case ResourceKind::pipe:
@@ -62,7 +68,8 @@ uint32_t Builder::add_new(ResourceKind kind) {
         case ResourceKind::datagram:
         case ResourceKind::seqpacket:
             return add_resource(kind, random.percent(15) ? O_NONBLOCK : 0, random.percent(60) ? 0 : small_size());
-        default: return add_resource(kind);
+        default:
+            return add_resource(kind);
     }
 }
 
@@ -149,7 +156,8 @@ Value Builder::path(const std::string& text) {
 }
 
 Value Builder::timespec(int64_t seconds, int64_t nanoseconds) {
-    return cells("timespec", {{8, number(static_cast<uint64_t>(seconds))}, {8, number(static_cast<uint64_t>(nanoseconds))}});
+    return cells("timespec",
+                 {{8, number(static_cast<uint64_t>(seconds))}, {8, number(static_cast<uint64_t>(nanoseconds))}});
 }
 
 std::string Builder::name_text(Key key) const {

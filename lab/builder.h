@@ -31,6 +31,8 @@ enum class Access : uint8_t { shared, exclusive };
 using Key = uint64_t;
 inline constexpr Key name_key = 1000;
 inline constexpr Key memory_key = 2000;
+inline constexpr Key buffer_group_key = 3000;
+inline constexpr Key fixed_table_key = 4000;
 
 // Two ends through which data flows, or one (eventfd, listener): who waits at it decides what else may happen there.
 struct Channel {
@@ -40,7 +42,7 @@ struct Channel {
     uint32_t id = 0;
     ResourceKind kind = ResourceKind::pipe;
     int epoch_chain = no_chain;  // the chain that uses it in this epoch
-    int waiting[2] = {0, 0};  // how many requests may wait at each end
+    int waiting[2] = {0, 0};     // how many requests may wait at each end
 };
 
 // A descriptor that an earlier request gave, and the name it was opened by.
@@ -109,8 +111,9 @@ class Builder {
     uint32_t linger_us = 0;
 
     std::vector<Opened> opened;
-    std::vector<Key> created;  // names that requests may have made
+    std::vector<Key> created;          // names that requests may have made
     std::vector<int64_t> fixed_files;  // resource ids in the registered table, -1 for empty slots
+    std::set<uint64_t> buffer_groups;  // groups that buffers were provided for
     std::vector<Value> fixed_buffers;  // registered buffers
     std::vector<uint64_t> fixed_buffer_sizes;
 

@@ -46,10 +46,15 @@ std::optional<Difference> compare(const Program&, const Trace& first, const Trac
 }
 
 std::string signature(const Program& program, const Difference& difference) {
+    // A crash or a hang is the cause of every other difference.
+    for (const std::string& line : difference) {
+        if (line.starts_with("+ CRASH") || line.starts_with("+ HANG")) return line;
+    }
     // The first lines tell the cause; what follows is mostly its consequence.
     std::string text;
     for (const char side : {'-', '+'}) {
-        const auto line = std::find_if(difference.begin(), difference.end(), [&](const std::string& each) { return each[0] == side; });
+        const auto line = std::find_if(difference.begin(), difference.end(),
+                                       [&](const std::string& each) { return each[0] == side; });
         if (line == difference.end()) {
             text += std::string(1, side) + " nothing ";
             continue;

@@ -60,7 +60,8 @@ void Coverage::count(const Program& program, const Trace& trace) {
         const Enter* enter = std::get_if<Enter>(&step);
         if (enter != nullptr && enter_at < enters.size()) count_bits(enter_flags, 32, enter->flags, enters[enter_at++]);
         const Register* call = std::get_if<Register>(&step);
-        if (call != nullptr && call_at < calls.size() && call->opcode < 64) registers[call->opcode].add(calls[call_at++]);
+        if (call != nullptr && call_at < calls.size() && call->opcode < 64)
+            registers[call->opcode].add(calls[call_at++]);
     }
     for (const std::string& line : trace) {
         if (!line.starts_with("cqe ")) continue;

@@ -35,6 +35,7 @@ struct Board {
     std::atomic<uint64_t> programs;
     std::atomic<uint64_t> steady;    // differ whenever they are run again
     std::atomic<uint64_t> unsteady;  // differed once
+    std::atomic<uint64_t> known;     // like some that the job had already
     std::atomic<uint64_t> noisy;     // the first provider disagrees with itself: a fault of the lab
 };
 
@@ -78,12 +79,22 @@ std::optional<Difference> difference_of(Pair& pair, const Program& program) {
     return compare(program, traces.first, traces.second);
 }
 
-// A difference that comes up again in `times` runs of `times`, while the first provider agrees with itself.
-bool differs_every_time(Pair& pair, const Program& program, unsigned times) {
+// The same difference again, in each of `times` runs, while the first provider agrees with itself.
+bool differs_so(Pair& pair, const Program& program, const std::string& wanted, unsigned times) {
     for (unsigned i = 0; i < times; ++i) {
-        if (!difference_of(pair, program)) return false;
+        const auto difference = difference_of(pair, program);
+        if (!difference || signature(program, *difference) != wanted) return false;
     }
     return !compare(program, pair.run_first(program), pair.run_first(program));
+}
+
+// The smallest program that differs in the same way, as far as that can be had in a minute.
+Program smallest_of(Pair& pair, const Program& program, const Difference& difference) {
+    const std::string wanted = signature(program, difference);
+    const auto end = Clock::now() + std::chrono::minutes(1);
+    return shrink(program, [&](const Program& candidate) {
+        return Clock::now() < end && differs_so(pair, candidate, wanted, 2);
+    });
 }
 
 std::string joined(const std::vector<std::string>& lines, const char* indent = "  ") {
@@ -109,6 +120,11 @@ class Job {
 
   private:
     void examine(const Program& program, const Difference& difference) {
+        const std::string found = signature(program, difference);
+        if (++seen_[found] > most_of_a_kind) {
+            board_.known.fetch_add(1);
+            return;
+        }
         unsigned again = 0;
         unsigned noise = 0;
         // In new processes, since what earlier programs left behind may be the cause: then it counts as unsteady.
@@ -117,11 +133,16 @@ class Job {
             if (difference_of(pair_, program)) ++again;
             if (compare(program, pair_.run_first(program), pair_.run_first(program))) ++noise;
         }
-        const char* kind = noise > 0 ? "noisy" : again == confirmations ? "steady" : "unsteady";
-        (noise > 0 ? board_.noisy : again == confirmations ? board_.steady : board_.unsteady).fetch_add(1);
-        const std::string found = std::string(kind) + " " + signature(program, difference);
-        if (++seen_[found] > most_of_a_kind) return;
-        save(program, difference, kind, again);
+        if (noise > 0) {
+            board_.noisy.fetch_add(1);
+            save(program, difference, "noisy", again);
+        } else if (again == confirmations) {
+            board_.steady.fetch_add(1);
+            save(program, difference, "steady", again);
+        } else {
+            board_.unsteady.fetch_add(1);
+            save(program, difference, "unsteady", again);
+        }
     }
 
     void save(const Program& program, const Difference& difference, const std::string& kind, unsigned again) {
@@ -130,13 +151,14 @@ class Job {
         Program smallest = program;
         Difference shown = difference;
         if (kind == "steady") {
-            smallest = shrink(program, [&](const Program& candidate) { return differs_every_time(pair_, candidate, 1); });
+            smallest = smallest_of(pair_, program, difference);
             shown = difference_of(pair_, smallest).value_or(difference);
             std::ofstream(path + ".small.lab") << to_text(smallest);
             std::ofstream(path + ".cc") << print_test(smallest, pair_.run_first(smallest));
         }
-        const std::string text = fmt::format("{} seed {} (again {} of {}): {}\n{}{}\n", kind, program.seed, again,
-                                             confirmations, signature(smallest, shown), joined(shown), to_text(smallest));
+        const std::string text =
+            fmt::format("{} seed {} (again {} of {}): {}\n{}{}\n", kind, program.seed, again, confirmations,
+                        signature(smallest, shown), joined(shown), to_text(smallest));
         std::ofstream(path + ".txt") << text;
         fmt::print("{}", text);
         fflush(stdout);
@@ -201,9 +223,10 @@ int run_programs(const RunOptions& options) {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     bool complete = true;
     fmt::print("{}", coverage_table(board.coverage, offer, &complete));
-    fmt::print("{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy\n",
-               board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
-               board.unsteady.load(), board.noisy.load());
+    fmt::print(
+        "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these\n",
+        board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
+        board.unsteady.load(), board.noisy.load(), board.known.load());
     std::error_code ignored;
     std::filesystem::remove_all(options.scratch, ignored);
     const bool agree = board.steady + board.unsteady + board.noisy == 0;
@@ -228,7 +251,14 @@ int replay_program(const RunOptions& options, const Program& program, unsigned t
 Program shrink_program(const RunOptions& options, const Program& program) {
     signal(SIGPIPE, SIG_IGN);
     Pair pair(options, "shrink");
-    return shrink(program, [&](const Program& candidate) { return differs_every_time(pair, candidate, 2); });
+    const auto difference = difference_of(pair, program);
+    return difference ? smallest_of(pair, program, *difference) : program;
+}
+
+std::string show_program(const RunOptions& options, const Program& program) {
+    signal(SIGPIPE, SIG_IGN);
+    Pair pair(options, "show");
+    return print_test(program, pair.run_first(program));
 }
 
 }  // namespace ringside::lab

@@ -13,14 +13,14 @@ namespace ringside::lab {
 struct RunOptions {
     uint64_t programs = 10'000;
     uint64_t seed = 1;
-    double minutes = 0;        // 0: until the programs are done
+    double minutes = 0;  // 0: until the programs are done
     unsigned jobs = 4;
-    bool fresh = false;        // a process for each program
+    bool fresh = false;  // a process for each program
     provider::Kind first = provider::Kind::kernel;
     provider::Kind second = provider::Kind::engine;
-    std::string scratch;       // below it each job has its directories
-    std::string findings;      // where failing programs are saved
-    int limit_ms = 5000;       // a program that takes longer hangs
+    std::string scratch;   // below it each job has its directories
+    std::string findings;  // where failing programs are saved
+    int limit_ms = 3000;   // a program that takes longer hangs
     bool require_coverage = false;
 };
 
@@ -32,5 +32,8 @@ int replay_program(const RunOptions& options, const Program& program, unsigned t
 
 // The smallest program that still differs.
 Program shrink_program(const RunOptions& options, const Program& program);
+
+// The program as a C++ test that expects what the first provider does.
+std::string show_program(const RunOptions& options, const Program& program);
 
 }  // namespace ringside::lab

@@ -87,7 +87,7 @@ class Execution {
     std::vector<uint64_t> pushed_order_;
     std::vector<std::vector<uint64_t>> chains_{{}};
     size_t chains_submitted_ = 0;
-    std::vector<Completion> fresh_;         // since the last settle
+    std::vector<Completion> fresh_;          // since the last settle
     std::vector<uint64_t> completed_order_;  // user_data of requests that came to a good end, over the whole run
     size_t open_requests_ = 0;
     std::set<uint64_t> sure_requests_;  // those that are sure to complete, and have not
@@ -272,7 +272,8 @@ void Execution::print_order() {
         for (size_t i = 1; i < chain.size(); ++i) {
             const bool timer = pushed_[chain[i]]->opcode() == IORING_OP_LINK_TIMEOUT ||
                                pushed_[chain[i - 1]]->opcode() == IORING_OP_LINK_TIMEOUT;
-            if (!timer && !before(chain[i - 1], chain[i])) sink_(fmt::format("order {} before {}", chain[i], chain[i - 1]));
+            if (!timer && !before(chain[i - 1], chain[i]))
+                sink_(fmt::format("order {} before {}", chain[i], chain[i - 1]));
         }
     }
     for (size_t i = 0; i < pushed_order_.size(); ++i) {
@@ -299,9 +300,12 @@ bool gives_descriptor(const Sqe& sqe) {
         case IORING_OP_OPENAT:
         case IORING_OP_OPENAT2:
         case IORING_OP_ACCEPT:
-        case IORING_OP_SOCKET: return sqe[Field::file_index].is_zero();
-        case IORING_OP_FIXED_FD_INSTALL: return true;
-        default: return false;
+        case IORING_OP_SOCKET:
+            return sqe[Field::file_index].is_zero();
+        case IORING_OP_FIXED_FD_INSTALL:
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -71,7 +71,8 @@ void Generator::choose_setup() {
     if (random_.percent(3)) flags = (flags & IORING_SETUP_SUBMIT_ALL) | IORING_SETUP_SQPOLL;
     if (random_.percent(1)) flags = IORING_SETUP_IOPOLL;
     setup.flags = flags & builder_.offer.setup_flags;
-    if ((setup.flags & IORING_SETUP_CQSIZE) != 0) setup.cq_entries = setup.entries * random_.one_of<uint32_t>({1, 2, 8});
+    if ((setup.flags & IORING_SETUP_CQSIZE) != 0)
+        setup.cq_entries = setup.entries * random_.one_of<uint32_t>({1, 2, 8});
     if ((setup.flags & IORING_SETUP_CLAMP) != 0 && random_.percent(20)) setup.entries = 100'000;
     if ((setup.flags & IORING_SETUP_SQPOLL) != 0) {
         setup.sq_thread_idle = 1;
@@ -80,11 +81,21 @@ void Generator::choose_setup() {
     if (!random_.percent(3)) return;
     // A setup that may well be refused.
     switch (random_.below(5)) {
-        case 0: setup.flags ^= 1u << random_.below(32); break;
-        case 1: setup.entries = random_.one_of<uint32_t>({0, 32769, ~0u}); break;
-        case 2: setup.cq_entries = random_.one_of<uint32_t>({0, 3, ~0u}), setup.flags |= IORING_SETUP_CQSIZE; break;
-        case 3: setup.reserved = 1; break;
-        default: setup.flags ^= random_.one_of<uint32_t>({IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_DEFER_TASKRUN}); break;
+        case 0:
+            setup.flags ^= 1u << random_.below(32);
+            break;
+        case 1:
+            setup.entries = random_.one_of<uint32_t>({0, 32769, ~0u});
+            break;
+        case 2:
+            setup.cq_entries = random_.one_of<uint32_t>({0, 3, ~0u}), setup.flags |= IORING_SETUP_CQSIZE;
+            break;
+        case 3:
+            setup.reserved = 1;
+            break;
+        default:
+            setup.flags ^= random_.one_of<uint32_t>({IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_DEFER_TASKRUN});
+            break;
     }
     // Bits that one provider has and the other lacks are reported once, by the driver.
     setup.flags &= builder_.offer.setup_flags | 0xff000000;
@@ -152,16 +163,23 @@ const Operation& Generator::choose(bool solo) {
 // A value for a field that has no business there.
 uint64_t Generator::strange(Field field) {
     switch (field) {
-        case Field::opcode: return unknown_opcodes[random_.below(std::size(unknown_opcodes))];
-        case Field::flags: return random_.one_of<uint64_t>({0x80, IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE});
-        case Field::fd: return random_.one_of<uint64_t>({190, ~uint64_t{0}, 0x7fffffff, static_cast<uint64_t>(AT_FDCWD)});
+        case Field::opcode:
+            return unknown_opcodes[random_.below(std::size(unknown_opcodes))];
+        case Field::flags:
+            return random_.one_of<uint64_t>({0x80, IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE});
+        case Field::fd:
+            return random_.one_of<uint64_t>({190, ~uint64_t{0}, 0x7fffffff, static_cast<uint64_t>(AT_FDCWD)});
         case Field::addr:
             return random_.one_of<uint64_t>({0, 1, 8, 4096, 0x7ffffffff000, 0x8000000000000000, ~uint64_t{0}});
         case Field::op_flags:
-            return random_.percent(70) ? uint64_t{1} << random_.below(32) : random_.one_of<uint64_t>({0xffff, ~uint64_t{0}, 3});
-        case Field::len: return random_.one_of<uint64_t>({0, 1, 2, 1024, 1025, 100'000, 0x7fffffff, 0xffffffff});
-        case Field::off: return random_.one_of<uint64_t>({1, 4095, 1 << 25, 0x7fffffffffffffff, uint64_t{1} << 63, ~uint64_t{1}});
-        default: return random_.one_of<uint64_t>({1, 2, 8, 0x4000, 0xffff});
+            return random_.percent(70) ? uint64_t{1} << random_.below(32)
+                                       : random_.one_of<uint64_t>({0xffff, ~uint64_t{0}, 3});
+        case Field::len:
+            return random_.one_of<uint64_t>({0, 1, 2, 1024, 1025, 100'000, 0x7fffffff, 0xffffffff});
+        case Field::off:
+            return random_.one_of<uint64_t>({1, 4095, 1 << 25, 0x7fffffffffffffff, uint64_t{1} << 63, ~uint64_t{1}});
+        default:
+            return random_.one_of<uint64_t>({1, 2, 8, 0x4000, 0xffff});
     }
 }
 
@@ -190,6 +208,8 @@ void Generator::add_flags(Draft& draft, uint8_t link_flags) {
         if (draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
     }
     if (drains_ && random_.percent(20)) flags |= IOSQE_IO_DRAIN;
+    if (draft.selects_buffer) flags |= IOSQE_BUFFER_SELECT;
+    if (draft.always_fixed) flags |= IOSQE_FIXED_FILE;
     const auto& slots = builder_.fixed_files;
     for (size_t slot = 0; slot < slots.size(); ++slot) {
         if (draft.fd_resource == ~0u || slots[slot] != draft.fd_resource || !random_.percent(60)) continue;
@@ -239,7 +259,8 @@ void Generator::chain() {
         if (timed) {
             const Sqe& head = std::get<Push>(builder_.program.steps.back()).sqe;
             const Value& fd = head[Field::fd];
-            const bool silent = i == 1 && !mutated_ && (head.flags() & IOSQE_ASYNC) == 0 && (head.opcode() == IORING_OP_READ || head.opcode() == IORING_OP_READV) &&
+            const bool silent = i == 1 && !mutated_ && (head.flags() & IOSQE_ASYNC) == 0 &&
+                                (head.opcode() == IORING_OP_READ || head.opcode() == IORING_OP_READV) &&
                                 fd.kind == Value::Kind::fd && builder_.is_silent(static_cast<uint32_t>(fd.number));
             link_timeout(silent, i < length);
         }

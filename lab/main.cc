@@ -10,7 +10,6 @@
 #include "driver.h"
 #include "generate.h"
 #include "offer.h"
-#include "print_test.h"
 
 namespace {
 
@@ -30,7 +29,8 @@ const std::map<std::string, provider::Kind> kinds = {{"kernel", provider::Kind::
                                                      {"engine", provider::Kind::engine}};
 
 void add_providers(CLI::App* command, RunOptions& options) {
-    command->add_option("--first", options.first, "The provider that is right")->transform(CLI::CheckedTransformer(kinds));
+    command->add_option("--first", options.first, "The provider that is right")
+        ->transform(CLI::CheckedTransformer(kinds));
     command->add_option("--second", options.second, "The provider that is compared with it")
         ->transform(CLI::CheckedTransformer(kinds));
     command->add_option("--scratch", options.scratch, "Directory for the programs' files");
@@ -73,8 +73,9 @@ int main(int argc, char** argv) {
     shrink->callback([&] { fmt::print("{}", to_text(shrink_program(options, load(file)))); });
 
     CLI::App* show = app.add_subcommand("show", "Print a saved program as a C++ test");
+    add_providers(show, options);
     show->add_option("file", file)->required();
-    show->callback([&] { fmt::print("{}", print_test(load(file), {})); });
+    show->callback([&] { fmt::print("{}", show_program(options, load(file))); });
 
     CLI::App* generate_one = app.add_subcommand("generate", "Print the program of a seed");
     add_providers(generate_one, options);

@@ -205,10 +205,8 @@ std::span<const Name> resource_names() {
 
 std::span<const Name> event_names() {
     static const Name names[] = {
-        {uint64_t(EventKind::write), "write"},
-        {uint64_t(EventKind::read), "read"},
-        {uint64_t(EventKind::close), "close"},
-        {uint64_t(EventKind::shutdown), "shutdown"},
+        {uint64_t(EventKind::write), "write"},     {uint64_t(EventKind::read), "read"},
+        {uint64_t(EventKind::close), "close"},     {uint64_t(EventKind::shutdown), "shutdown"},
         {uint64_t(EventKind::connect), "connect"},
     };
     return names;
@@ -216,12 +214,9 @@ std::span<const Name> event_names() {
 
 std::span<const Name> word_names() {
     static const Name names[] = {
-        {uint64_t(Word::sq_tail), "sq_tail"},
-        {uint64_t(Word::sq_array), "sq_array"},
-        {uint64_t(Word::sq_head), "sq_head"},
-        {uint64_t(Word::sq_flags), "sq_flags"},
-        {uint64_t(Word::sq_dropped), "sq_dropped"},
-        {uint64_t(Word::cq_overflow), "cq_overflow"},
+        {uint64_t(Word::sq_tail), "sq_tail"},       {uint64_t(Word::sq_array), "sq_array"},
+        {uint64_t(Word::sq_head), "sq_head"},       {uint64_t(Word::sq_flags), "sq_flags"},
+        {uint64_t(Word::sq_dropped), "sq_dropped"}, {uint64_t(Word::cq_overflow), "cq_overflow"},
         {uint64_t(Word::cq_flags), "cq_flags"},
     };
     return names;

@@ -21,12 +21,18 @@ namespace {
 // Flags that are only valid in company.
 uint32_t company_of(uint32_t flag) {
     switch (flag) {
-        case IORING_SETUP_TASKRUN_FLAG: return IORING_SETUP_COOP_TASKRUN;
-        case IORING_SETUP_DEFER_TASKRUN: return IORING_SETUP_SINGLE_ISSUER;
-        case IORING_SETUP_SQ_AFF: return IORING_SETUP_SQPOLL;
-        case IORING_SETUP_HYBRID_IOPOLL: return IORING_SETUP_IOPOLL;
-        case IORING_SETUP_REGISTERED_FD_ONLY: return IORING_SETUP_NO_MMAP;
-        default: return 0;
+        case IORING_SETUP_TASKRUN_FLAG:
+            return IORING_SETUP_COOP_TASKRUN;
+        case IORING_SETUP_DEFER_TASKRUN:
+            return IORING_SETUP_SINGLE_ISSUER;
+        case IORING_SETUP_SQ_AFF:
+            return IORING_SETUP_SQPOLL;
+        case IORING_SETUP_HYBRID_IOPOLL:
+            return IORING_SETUP_IOPOLL;
+        case IORING_SETUP_REGISTERED_FD_ONLY:
+            return IORING_SETUP_NO_MMAP;
+        default:
+            return 0;
     }
 }
 

@@ -32,6 +32,16 @@ bool Draft::use_channel(std::initializer_list<ResourceKind> kinds, unsigned end,
     return true;
 }
 
+bool Draft::select_buffer() {
+    for (const uint64_t group : builder.buffer_groups) {
+        if (!builder.take(buffer_group_key + group, Access::exclusive)) continue;
+        set(Field::buf_index, group);
+        selects_buffer = true;
+        return true;
+    }
+    return false;
+}
+
 std::optional<Key> Draft::use_path(Access access, bool must_exist) {
     const auto name = builder.name(at_most(access), must_exist);
     if (!name) return std::nullopt;

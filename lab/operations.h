@@ -15,6 +15,8 @@ struct Draft {
     Random& random;
     Sqe sqe{};
     bool will_be_mutated = false;
+    bool selects_buffer = false;
+    bool always_fixed = false;
     uint32_t fd_resource = ~0u;  // id of the resource that `fd` names, for the fixed file table
 
     Value& operator[](Field field) { return sqe[field]; }
@@ -26,6 +28,8 @@ struct Draft {
     // A descriptor that a request opened.
     bool use_opened(Access access);
     bool use_channel(std::initializer_list<ResourceKind> kinds, unsigned end, bool waits);
+    // A group of provided buffers, which this chain then has for itself.
+    bool select_buffer();
     // A path relative to the scratch directory in `addr`, and the directory in `fd`.
     std::optional<Key> use_path(Access access, bool must_exist);
 };

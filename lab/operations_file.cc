@@ -41,9 +41,9 @@ bool fallocate(Draft& draft) {
     // The length goes in addr, the mode in len.
     draft.set(Field::off, draft.random.one_of<uint64_t>({0, 10, 4096, 8192}));
     draft.set(Field::addr, draft.random.one_of<uint64_t>({0, 1, 4096, 20000}));
-    draft.set(Field::len, draft.random.one_of<uint64_t>({0, 0, FALLOC_FL_KEEP_SIZE,
-                                                         FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                                         FALLOC_FL_ZERO_RANGE, FALLOC_FL_PUNCH_HOLE}));
+    draft.set(Field::len,
+              draft.random.one_of<uint64_t>({0, 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                             FALLOC_FL_ZERO_RANGE, FALLOC_FL_PUNCH_HOLE}));
     return draft.use_resource({file, file, memfd, directory, null}, Access::exclusive);
 }
 
@@ -65,8 +65,8 @@ bool madvise(Draft& draft) {
     page.fill = 3;
     draft[Field::addr] = draft.builder.memory(page).value_or(number(0));
     draft.set(Field::len, draft.random.one_of<uint64_t>({0, 100, 4096}));
-    draft.set(Field::op_flags, draft.random.one_of<uint64_t>({MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-                                                              MADV_DONTNEED, 77}));
+    draft.set(Field::op_flags, draft.random.one_of<uint64_t>(
+                                   {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED, 77}));
     return true;
 }
 
@@ -74,7 +74,9 @@ constexpr Operation table[] = {
     {.opcode = IORING_OP_FSYNC, .weight = 5, .fill = fsync},
     {.opcode = IORING_OP_CLOSE, .weight = 6, .fill = close},
     {.opcode = IORING_OP_SYNC_FILE_RANGE, .weight = 2, .fill = sync_file_range},
-    {.opcode = IORING_OP_FALLOCATE, .weight = 3, .fill = fallocate,
+    {.opcode = IORING_OP_FALLOCATE,
+     .weight = 3,
+     .fill = fallocate,
      .untouchable_fields = bit(Field::off) | bit(Field::addr) | bit(Field::len)},
     {.opcode = IORING_OP_FTRUNCATE, .weight = 3, .fill = ftruncate},
     {.opcode = IORING_OP_FADVISE, .weight = 2, .fill = fadvise},

@@ -37,7 +37,8 @@ bool openat2(Draft& draft) {
     if (!key) return false;
     const uint32_t flags = some_open_flags(draft.random);
     const uint64_t mode = (flags & O_CREAT) != 0 || draft.random.percent(5) ? 0644 : 0;
-    const uint64_t resolve = draft.random.one_of<uint64_t>({0, 0, 1, 2, 4, 8, 16});  // RESOLVE_NO_XDEV ... RESOLVE_IN_ROOT
+    const uint64_t resolve =
+        draft.random.one_of<uint64_t>({0, 0, 1, 2, 4, 8, 16});  // RESOLVE_NO_XDEV ... RESOLVE_IN_ROOT
     draft[Field::off] = draft.builder.cells("open_how", {{8, number(flags)}, {8, number(mode)}, {8, number(resolve)}});
     draft.set(Field::len, draft.random.percent(95) ? 24 : 8);
     remember(draft, *key);

@@ -19,12 +19,14 @@ bool poll_add(Draft& draft) {
     if (!draft.builder.may_wait) return false;
     draft.builder.chain_may_wait();
     draft.set(Field::op_flags, some_events(draft.random));
-    if (draft.random.percent(25)) return draft.use_resource({file, memfd, null, zero, directory, epoll}, Access::shared);
+    if (draft.random.percent(25))
+        return draft.use_resource({file, memfd, null, zero, directory, epoll}, Access::shared);
     const unsigned end = static_cast<unsigned>(draft.random.below(2));
     if (!draft.use_channel({pipe, stream, datagram, eventfd, listener}, end, true)) return false;
     // A multishot request that finds the CQ full ends, so there must be room for whatever comes first.
     if (draft.builder.program.setup.entries < 16 || !draft.random.percent(50)) return true;
-    draft.set(Field::len, draft.random.percent(80) ? IORING_POLL_ADD_MULTI : IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL);
+    draft.set(Field::len,
+              draft.random.percent(80) ? IORING_POLL_ADD_MULTI : IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL);
     // It waits again after each event, so the end is never free again.
     draft.builder.channel_of(static_cast<uint32_t>(draft[Field::fd].number))->waiting[0] += 1000;
     return true;

@@ -53,10 +53,12 @@ bool plain(Draft& draft, bool write) {
     if (!use_transfer_file(draft, write)) return false;
     const uint64_t length = some_length(draft.random);
     draft.set(Field::len, length);
+    if (!write && draft.random.percent(15) && draft.select_buffer()) return true;
     if (draft.random.percent(3)) {
         draft[Field::addr] = memory_at(first_read_only_memory);  // reading into it is a fault
     } else {
-        draft[Field::addr] = draft.builder.bytes(length, write ? static_cast<uint8_t>(draft.random.between(1, 200)) : 0);
+        draft[Field::addr] =
+            draft.builder.bytes(length, write ? static_cast<uint8_t>(draft.random.between(1, 200)) : 0);
     }
     set_rw_flags(draft, write);
     return true;
@@ -95,7 +97,8 @@ bool fixed(Draft& draft, bool write) {
     }
     const uint64_t index = draft.random.below(buffers.size());
     const Value& buffer = buffers[index];
-    if (buffer.kind == Value::Kind::memory && !draft.builder.take(memory_key + buffer.number, Access::exclusive)) return false;
+    if (buffer.kind == Value::Kind::memory && !draft.builder.take(memory_key + buffer.number, Access::exclusive))
+        return false;
     draft.set(Field::buf_index, index);
     draft[Field::addr] = buffer;
     if (draft.random.percent(30)) draft[Field::addr].offset += 8;

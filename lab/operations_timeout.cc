@@ -64,7 +64,10 @@ bool nop(Draft& draft) {
 
 constexpr Operation table[] = {
     {.opcode = IORING_OP_NOP, .weight = 14, .fill = nop},
-    {.opcode = IORING_OP_TIMEOUT, .weight = 6, .fill = timeout, .solo = true,
+    {.opcode = IORING_OP_TIMEOUT,
+     .weight = 6,
+     .fill = timeout,
+     .solo = true,
      .untouchable_flags = IORING_TIMEOUT_MULTISHOT},
     {.opcode = IORING_OP_TIMEOUT_REMOVE, .weight = 4, .fill = timeout_remove, .solo = true},
     {.opcode = IORING_OP_LINK_TIMEOUT, .weight = 1, .fill = link_timeout},

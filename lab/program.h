@@ -78,20 +78,20 @@ struct Setup {
 };
 
 enum class ResourceKind : uint8_t {
-    file,        // regular file "f<id>" of `size` patterned bytes, opened with `flags`
-    directory,   // directory "d<id>"
-    scratch,     // the scratch directory itself
-    path_only,   // regular file "f<id>", opened with O_PATH
-    pipe,        // id reads, id + 1 writes; `size` bytes lie in it
-    stream,      // socketpair; `size` bytes lie ready for id
-    datagram,    // the same, one datagram
-    seqpacket,   // the same, one packet
-    eventfd,     // with count `size`
-    null,        // /dev/null
-    zero,        // /dev/zero
-    epoll,       // an empty epoll instance
-    memfd,       // anonymous file of `size` patterned bytes
-    listener,    // unix stream listener, bound to the file "s<id>"
+    file,           // regular file "f<id>" of `size` patterned bytes, opened with `flags`
+    directory,      // directory "d<id>"
+    scratch,        // the scratch directory itself
+    path_only,      // regular file "f<id>", opened with O_PATH
+    pipe,           // id reads, id + 1 writes; `size` bytes lie in it
+    stream,         // socketpair; `size` bytes lie ready for id
+    datagram,       // the same, one datagram
+    seqpacket,      // the same, one packet
+    eventfd,        // with count `size`
+    null,           // /dev/null
+    zero,           // /dev/zero
+    epoll,          // an empty epoll instance
+    memfd,          // anonymous file of `size` patterned bytes
+    listener,       // unix stream listener, bound to the file "s<id>"
     inet_listener,  // TCP listener on loopback
     unix_socket,    // unconnected unix stream socket
     inet_socket,    // unconnected TCP socket
@@ -123,7 +123,7 @@ struct Memory {
     uint32_t id = 0;
     std::string label = "bytes";  // what it is: shown, and tells how its contents are compared
     uint64_t size = 0;
-    uint8_t fill = 0;             // pattern; 0 for zeros
+    uint8_t fill = 0;  // pattern; 0 for zeros
     std::string text;
     std::vector<Cell> cells;
     bool operator==(const Memory&) const = default;

@@ -1,4 +1,5 @@
-// A small generator of random numbers that gives the same sequence everywhere (splitmix64), so that a seed is a program.
+// A small generator of random numbers that gives the same sequence everywhere (splitmix64), so that a seed is a
+// program.
 #pragma once
 
 #include <cstdint>

@@ -63,13 +63,27 @@ std::atomic_ref<uint32_t> RingMemory::word_at(Word word, uint32_t index) const {
     const io_cqring_offsets& cq = params_.cq_off;
     uint32_t offset = 0;
     switch (word) {
-        case Word::sq_tail: offset = sq.tail; break;
-        case Word::sq_head: offset = sq.head; break;
-        case Word::sq_flags: offset = sq.flags; break;
-        case Word::sq_dropped: offset = sq.dropped; break;
-        case Word::cq_overflow: offset = cq.overflow; break;
-        case Word::cq_flags: offset = cq.flags; break;
-        default: offset = sq.array + (index & (params_.sq_entries - 1)) * 4; break;
+        case Word::sq_tail:
+            offset = sq.tail;
+            break;
+        case Word::sq_head:
+            offset = sq.head;
+            break;
+        case Word::sq_flags:
+            offset = sq.flags;
+            break;
+        case Word::sq_dropped:
+            offset = sq.dropped;
+            break;
+        case Word::cq_overflow:
+            offset = cq.overflow;
+            break;
+        case Word::cq_flags:
+            offset = cq.flags;
+            break;
+        default:
+            offset = sq.array + (index & (params_.sq_entries - 1)) * 4;
+            break;
     }
     return std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t*>(rings_ + offset));
 }

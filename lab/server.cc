@@ -45,10 +45,11 @@ int move_up(int fd) {
     return moved;
 }
 
-// A program may ask for a file of any size: no more of it than this, or the machine runs out of memory. And should it
+// A program may ask for a file of any size: no more of it than this, or the machine runs out of memory (but the
+// sparse file that an engine ring may live in must fit). And should it
 // come to that all the same, this process goes first.
 void limit_damage() {
-    constexpr rlim_t largest_file = 64 << 20;
+    constexpr rlim_t largest_file = rlim_t{4} << 30;
     const rlimit limit = {largest_file, largest_file};
     setrlimit(RLIMIT_FSIZE, &limit);
     const rlimit no_core = {0, 0};

@@ -17,14 +17,15 @@ bool try_it(Program& program, const Program& candidate, const Fails& fails) {
 
 // Delta debugging: drops halves, then quarters, and so on down to single elements.
 template <typename T>
-bool drop_elements(Program& program, std::vector<T> Program::*list, const Fails& fails) {
+bool drop_elements(Program& program, std::vector<T> Program::* list, const Fails& fails) {
     bool smaller = false;
     for (size_t chunk = std::max<size_t>((program.*list).size() / 2, 1);; chunk /= 2) {
         for (size_t at = 0; at < (program.*list).size();) {
             Program candidate = program;
             std::vector<T>& elements = candidate.*list;
             const size_t end = std::min(at + chunk, elements.size());
-            elements.erase(elements.begin() + static_cast<std::ptrdiff_t>(at), elements.begin() + static_cast<std::ptrdiff_t>(end));
+            elements.erase(elements.begin() + static_cast<std::ptrdiff_t>(at),
+                           elements.begin() + static_cast<std::ptrdiff_t>(end));
             if (try_it(program, candidate, fails)) smaller = true;
             else at += chunk;
         }

@@ -10,8 +10,8 @@ namespace ringside::lab {
 namespace {
 
 constexpr std::array<const char*, field_count> field_names = {
-    "op",        "flags",     "ioprio",      "fd",         "off",   "addr", "len", "op_flags",
-    "user_data", "buf_index", "personality", "file_index", "addr3", "pad2",
+    "op",       "flags",     "ioprio",    "fd",          "off",        "addr",  "len",
+    "op_flags", "user_data", "buf_index", "personality", "file_index", "addr3", "pad2",
 };
 
 std::string number_text(uint64_t value) {
@@ -42,12 +42,12 @@ std::string step_text(const Settle& settle) {
     return fmt::format("settle linger_us={} reap={}", settle.linger_us, settle.reap ? 1 : 0);
 }
 std::string step_text(const Event& event) {
-    return fmt::format("event what={} fd={} amount={}", name_of(event_names(), uint64_t(event.kind)),
-                       to_text(event.fd), event.amount);
+    return fmt::format("event what={} fd={} amount={}", name_of(event_names(), uint64_t(event.kind)), to_text(event.fd),
+                       event.amount);
 }
 std::string step_text(const Register& call) {
-    return fmt::format("register what={} arg={} nr_args={}", name_of(register_names(), call.opcode),
-                       to_text(call.arg), call.nr_args);
+    return fmt::format("register what={} arg={} nr_args={}", name_of(register_names(), call.opcode), to_text(call.arg),
+                       call.nr_args);
 }
 std::string step_text(const Poke& poke) {
     return fmt::format("poke word={} index={} add={}", name_of(word_names(), uint64_t(poke.word)), poke.index,
@@ -167,12 +167,10 @@ bool add_line(Program& program, std::string_view text) {
     if (head == "seed") {
         program.seed = line.plain("value");
     } else if (head == "setup") {
-        program.setup = {line.plain<uint32_t>("entries"),
-                         static_cast<uint32_t>(line.bits("flags", setup_flag_names())),
-                         line.plain<uint32_t>("cq_entries"),
-                         line.plain<uint32_t>("sq_thread_idle"),
-                         line.plain<uint32_t>("wq_fd"),
-                         line.plain<uint32_t>("reserved")};
+        program.setup = {
+            line.plain<uint32_t>("entries"),    static_cast<uint32_t>(line.bits("flags", setup_flag_names())),
+            line.plain<uint32_t>("cq_entries"), line.plain<uint32_t>("sq_thread_idle"),
+            line.plain<uint32_t>("wq_fd"),      line.plain<uint32_t>("reserved")};
     } else if (head == "resource") {
         program.resources.push_back({line.plain<uint32_t>("id"),
                                      static_cast<ResourceKind>(line.named("kind", resource_names())),
@@ -183,19 +181,19 @@ bool add_line(Program& program, std::string_view text) {
         program.steps.push_back(Push{sqe_from(line), line.plain("sure") != 0});
     } else if (head == "enter") {
         program.steps.push_back(Enter{line.plain<uint32_t>("to_submit"), line.plain<uint32_t>("min_complete"),
-                                      static_cast<uint32_t>(line.bits("flags", enter_flag_names())),
-                                      line.value("arg"), line.plain("arg_size")});
+                                      static_cast<uint32_t>(line.bits("flags", enter_flag_names())), line.value("arg"),
+                                      line.plain("arg_size")});
     } else if (head == "settle") {
         program.steps.push_back(Settle{line.plain<uint32_t>("linger_us"), line.plain("reap") != 0});
     } else if (head == "event") {
-        program.steps.push_back(Event{static_cast<EventKind>(line.named("what", event_names())), line.value("fd"),
-                                      line.plain("amount")});
+        program.steps.push_back(
+            Event{static_cast<EventKind>(line.named("what", event_names())), line.value("fd"), line.plain("amount")});
     } else if (head == "register") {
-        program.steps.push_back(Register{static_cast<uint32_t>(line.named("what", register_names())),
-                                         line.value("arg"), line.plain<uint32_t>("nr_args")});
+        program.steps.push_back(Register{static_cast<uint32_t>(line.named("what", register_names())), line.value("arg"),
+                                         line.plain<uint32_t>("nr_args")});
     } else if (head == "poke") {
-        program.steps.push_back(Poke{static_cast<Word>(line.named("word", word_names())),
-                                     line.plain<uint32_t>("index"), line.plain<uint32_t>("add")});
+        program.steps.push_back(Poke{static_cast<Word>(line.named("word", word_names())), line.plain<uint32_t>("index"),
+                                     line.plain<uint32_t>("add")});
     } else {
         return false;
     }
@@ -209,25 +207,32 @@ unsigned descriptors_of(ResourceKind kind) {
         case ResourceKind::pipe:
         case ResourceKind::stream:
         case ResourceKind::datagram:
-        case ResourceKind::seqpacket: return 2;
-        default: return 1;
+        case ResourceKind::seqpacket:
+            return 2;
+        default:
+            return 1;
     }
 }
 
 std::string to_text(const Value& value) {
     switch (value.kind) {
-        case Value::Kind::number: return number_text(value.number);
-        case Value::Kind::fd: return fmt::format("fd{}", value.number);
-        case Value::Kind::result: return fmt::format("result{}", value.number);
-        case Value::Kind::ring: return "ring";
-        case Value::Kind::memory: break;
+        case Value::Kind::number:
+            return number_text(value.number);
+        case Value::Kind::fd:
+            return fmt::format("fd{}", value.number);
+        case Value::Kind::result:
+            return fmt::format("result{}", value.number);
+        case Value::Kind::ring:
+            return "ring";
+        case Value::Kind::memory:
+            break;
     }
     return value.offset == 0 ? fmt::format("m{}", value.number) : fmt::format("m{}+{}", value.number, value.offset);
 }
 
 std::string to_text(const Sqe& sqe) {
-    std::string text = fmt::format("op={} flags={}", name_of(opcode_names(), sqe.opcode()),
-                                   bits_of(sqe_flag_names(), sqe.flags()));
+    std::string text =
+        fmt::format("op={} flags={}", name_of(opcode_names(), sqe.opcode()), bits_of(sqe_flag_names(), sqe.flags()));
     for (size_t i = 2; i < field_count; ++i) {
         if (!sqe.fields[i].is_zero()) text += fmt::format(" {}={}", field_names[i], to_text(sqe.fields[i]));
     }
@@ -242,8 +247,8 @@ std::string to_text(const Program& program) {
     const Setup& setup = program.setup;
     std::string text = fmt::format("seed value={}\n", program.seed);
     text += fmt::format("setup entries={} flags={} cq_entries={} sq_thread_idle={} wq_fd={} reserved={}\n",
-                        setup.entries, bits_of(setup_flag_names(), setup.flags), setup.cq_entries,
-                        setup.sq_thread_idle, setup.wq_fd, setup.reserved);
+                        setup.entries, bits_of(setup_flag_names(), setup.flags), setup.cq_entries, setup.sq_thread_idle,
+                        setup.wq_fd, setup.reserved);
     for (const Resource& resource : program.resources) {
         text += fmt::format("resource id={} kind={} flags={:#x} size={}\n", resource.id,
                             name_of(resource_names(), uint64_t(resource.kind)), resource.flags, resource.size);

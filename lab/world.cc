@@ -89,40 +89,59 @@ int open_inet_listener() {
 int open_single(provider::Kind kind, const Resource& resource) {
     const int flags = static_cast<int>(resource.flags);
     switch (resource.kind) {
-        case ResourceKind::file: return open_file(fmt::format("f{}", resource.id), resource, flags);
-        case ResourceKind::path_only: return open_file(fmt::format("f{}", resource.id), resource, O_PATH);
+        case ResourceKind::file:
+            return open_file(fmt::format("f{}", resource.id), resource, flags);
+        case ResourceKind::path_only:
+            return open_file(fmt::format("f{}", resource.id), resource, O_PATH);
         case ResourceKind::directory: {
             const std::string name = fmt::format("d{}", resource.id);
             mkdir(name.c_str(), 0755);
             return ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         }
-        case ResourceKind::scratch: return ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        case ResourceKind::eventfd: return eventfd(static_cast<unsigned>(resource.size), flags | EFD_CLOEXEC);
-        case ResourceKind::null: return ::open("/dev/null", flags | O_CLOEXEC);
-        case ResourceKind::zero: return ::open("/dev/zero", flags | O_CLOEXEC);
-        case ResourceKind::epoll: return epoll_create1(EPOLL_CLOEXEC);
-        case ResourceKind::memfd: return open_memfd(resource);
-        case ResourceKind::listener: return open_unix_listener(resource);
-        case ResourceKind::inet_listener: return open_inet_listener();
-        case ResourceKind::unix_socket: return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        case ResourceKind::inet_socket: return open_loopback(SOCK_STREAM, false);
-        case ResourceKind::udp_socket: return open_loopback(SOCK_DGRAM, true);
+        case ResourceKind::scratch:
+            return ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        case ResourceKind::eventfd:
+            return eventfd(static_cast<unsigned>(resource.size), flags | EFD_CLOEXEC);
+        case ResourceKind::null:
+            return ::open("/dev/null", flags | O_CLOEXEC);
+        case ResourceKind::zero:
+            return ::open("/dev/zero", flags | O_CLOEXEC);
+        case ResourceKind::epoll:
+            return epoll_create1(EPOLL_CLOEXEC);
+        case ResourceKind::memfd:
+            return open_memfd(resource);
+        case ResourceKind::listener:
+            return open_unix_listener(resource);
+        case ResourceKind::inet_listener:
+            return open_inet_listener();
+        case ResourceKind::unix_socket:
+            return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        case ResourceKind::inet_socket:
+            return open_loopback(SOCK_STREAM, false);
+        case ResourceKind::udp_socket:
+            return open_loopback(SOCK_DGRAM, true);
         case ResourceKind::ring: {
             io_uring_params params = {};
             return provider::setup(kind, 8, &params, engine::Face::mappable);
         }
-        default: return -1;
+        default:
+            return -1;
     }
 }
 
 bool open_pair(const Resource& resource, int fds[2]) {
     const int flags = static_cast<int>(resource.flags);
     switch (resource.kind) {
-        case ResourceKind::pipe: return pipe2(fds, flags | O_CLOEXEC) == 0;
-        case ResourceKind::stream: return socketpair(AF_UNIX, SOCK_STREAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        case ResourceKind::datagram: return socketpair(AF_UNIX, SOCK_DGRAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        case ResourceKind::seqpacket: return socketpair(AF_UNIX, SOCK_SEQPACKET | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        default: return false;
+        case ResourceKind::pipe:
+            return pipe2(fds, flags | O_CLOEXEC) == 0;
+        case ResourceKind::stream:
+            return socketpair(AF_UNIX, SOCK_STREAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
+        case ResourceKind::datagram:
+            return socketpair(AF_UNIX, SOCK_DGRAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
+        case ResourceKind::seqpacket:
+            return socketpair(AF_UNIX, SOCK_SEQPACKET | flags | SOCK_CLOEXEC, 0, fds) == 0;
+        default:
+            return false;
     }
 }
 
@@ -132,8 +151,8 @@ std::string descriptor_text(int fd) {
     if (flags < 0) return "closed";
     struct stat status = {};
     fstat(fd, &status);
-    std::string text = fmt::format("type={:o} flags={:#x} fd_flags={}", status.st_mode & S_IFMT, flags,
-                                   fcntl(fd, F_GETFD));
+    std::string text =
+        fmt::format("type={:o} flags={:#x} fd_flags={}", status.st_mode & S_IFMT, flags, fcntl(fd, F_GETFD));
     if (S_ISREG(status.st_mode)) text += fmt::format(" position={}", lseek(fd, 0, SEEK_CUR));
     return text;
 }
@@ -269,14 +288,18 @@ void World::write_cells(const Program& program) {
 
 uint64_t World::resolve(const Value& value) const {
     switch (value.kind) {
-        case Value::Kind::number: return value.number;
-        case Value::Kind::memory: return arena_.address(value.number, value.offset);
-        case Value::Kind::ring: return static_cast<uint64_t>(ring_fd_);
+        case Value::Kind::number:
+            return value.number;
+        case Value::Kind::memory:
+            return arena_.address(value.number, value.offset);
+        case Value::Kind::ring:
+            return static_cast<uint64_t>(ring_fd_);
         case Value::Kind::result: {
             const auto found = results_.find(value.number);
             return static_cast<uint64_t>(found == results_.end() ? -1 : found->second);
         }
-        case Value::Kind::fd: break;
+        case Value::Kind::fd:
+            break;
     }
     const auto found = resources_.find(static_cast<uint32_t>(value.number));
     if (found == resources_.end()) return never_open;
@@ -288,7 +311,8 @@ void World::add_result(uint64_t user_data, int fd) {
     // It moves to a number of its own at once: when the program closes it, nothing else can take that number, so that
     // closing it again in clear() hits nobody. Standard streams are not the program's, whatever a provider says.
     const int duplicate = fcntl(fd, F_GETFD) == 0 ? F_DUPFD : F_DUPFD_CLOEXEC;
-    const int moved = fd <= STDERR_FILENO ? -1 : fcntl(fd, duplicate, first_result_fd + static_cast<int>(results_.size()));
+    const int moved =
+        fd <= STDERR_FILENO ? -1 : fcntl(fd, duplicate, first_result_fd + static_cast<int>(results_.size()));
     if (moved >= 0) ::close(fd);
     results_[user_data] = moved;
 }
@@ -296,11 +320,16 @@ void World::add_result(uint64_t user_data, int fd) {
 std::string World::run(const Event& event) {
     const int fd = static_cast<int>(resolve(event.fd));
     switch (event.kind) {
-        case EventKind::write: return write_event(fd, event.amount);
-        case EventKind::read: return read_event(fd, event.amount);
-        case EventKind::close: return ::close(fd) == 0 ? "closed" : errno_text();
-        case EventKind::shutdown: return ::shutdown(fd, static_cast<int>(event.amount)) == 0 ? "shut" : errno_text();
-        default: break;
+        case EventKind::write:
+            return write_event(fd, event.amount);
+        case EventKind::read:
+            return read_event(fd, event.amount);
+        case EventKind::close:
+            return ::close(fd) == 0 ? "closed" : errno_text();
+        case EventKind::shutdown:
+            return ::shutdown(fd, static_cast<int>(event.amount)) == 0 ? "shut" : errno_text();
+        default:
+            break;
     }
     const int client = connect_to(fd);
     if (client < 0) return errno_text();

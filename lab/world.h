@@ -59,7 +59,7 @@ class World {
     int ring_fd_ = -1;
     std::map<uint32_t, ResourceKind> resources_;  // by descriptor id
     std::map<uint64_t, int> results_;
-    std::vector<int> clients_;    // sockets that events connected
+    std::vector<int> clients_;  // sockets that events connected
     std::vector<int> other_rings_;
     std::map<uint32_t, uint64_t> before_;  // hash of each object at the start
 };
