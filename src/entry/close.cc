@@ -65,6 +65,7 @@ void destroy_ring(Ring& ring) {
     ++ring.generation;
     drop_messages(ring);
     drop_table(ring);
+    drop_buffers(ring);
     drop_groups(ring);
     drop_personalities(ring.personalities);
     drop_region(ring, ring.region);

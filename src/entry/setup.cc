@@ -68,7 +68,7 @@ int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
     if (params.flags & IORING_SETUP_NO_MMAP) {
         const int result = adopt_memory(params, ring.memory);
         if (result < 0) return result;
-        fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC));
+        fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     } else {
         fd = create_memory(params, face == Face::mappable, ring.memory);
     }

@@ -16,9 +16,13 @@ int readv_prep(Request&, const io_uring_sqe&);
 int writev_prep(Request&, const io_uring_sqe&);
 Outcome rw_issue(Request&);
 Outcome rw_work(Request&);
+int read_fixed_prep(Request&, const io_uring_sqe&);
+int write_fixed_prep(Request&, const io_uring_sqe&);
+int readv_fixed_prep(Request&, const io_uring_sqe&);
+int writev_fixed_prep(Request&, const io_uring_sqe&);
+Outcome rw_fixed_issue(Request&);
 int read_multishot_prep(Request&, const io_uring_sqe&);
 Outcome read_multishot_issue(Request&);
-Outcome read_multishot_work(Request&);
 
 // --- stat_sync.cc ---------------------------------------------------------------------------------------------------
 int fsync_prep(Request&, const io_uring_sqe&);

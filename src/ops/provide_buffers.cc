@@ -27,7 +27,7 @@ int provide_all(Ring& ring, BufferGroup& group, const Provide& provide) {
     for (uint32_t i = 0; i < provide.count; ++i) {
         const auto id = static_cast<uint16_t>(provide.first_id + i);
         const int result = provide_buffer(ring, group, provide.address + uint64_t{i} * provide.length, provide.length, id);
-        if (result < 0) return i == 0 || result == -EOVERFLOW ? result : 0;
+        if (result < 0) return i == 0 ? result : 0;
     }
     return 0;
 }

@@ -1,10 +1,8 @@
-// IORING_OP_READ, WRITE, READV, WRITEV, READ_MULTISHOT
+// IORING_OP_READ, WRITE, READV, WRITEV
 //
 // Inline it is one preadv2 or pwritev2 with RWF_NOWAIT. What that answers decides: a file on disk whose data is not in
 // memory goes to a worker, as does one that cannot tell (most file systems' buffered writes); a pipe, a socket or a
 // terminal that is not ready waits for readiness.
-//
-// A read with IOSQE_BUFFER_SELECT takes a provided buffer (state/provided_buffers.h) for the attempt.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -16,11 +14,11 @@
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
+#include "ops/rw.h"
 #include "ops/user_data.h"
 #include "ops/vectors.h"
 #include "path/path.h"
 #include "service/workers.h"
-#include "state/provided_buffers.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -31,35 +29,7 @@ constexpr int64_t current_position = -1;
 // Classes of ioprio_set(2), in the upper three bits of the value.
 constexpr unsigned ioprio_none = 0, ioprio_realtime = 1, ioprio_best_effort = 2, ioprio_idle = 3;
 
-struct Transfer {
-    uint64_t address;    // the buffer, or the array of iovecs
-    int64_t offset;      // or current_position
-    uint32_t length;     // of the buffer, or number of iovecs
-    uint32_t done;       // bytes transferred by earlier attempts
-    int32_t flags;       // RWF_*
-    bool vectored;
-    bool writes;
-    bool kept;           // the iovecs are our copy, in the request's memory
-};
-
 // --- Preparation ----------------------------------------------------------------------------------------------------
-
-int keep_iovecs(Request& request) {
-    auto& transfer = request.as<Transfer>();
-    if (!transfer.vectored || transfer.kept) return 0;
-    const size_t size = transfer.length * sizeof(iovec);
-    void* copy = malloc(size + 1);
-    if (copy == nullptr) return -ENOMEM;
-    const int result = copy_iovecs(static_cast<iovec*>(copy), transfer.address, transfer.length);
-    if (result < 0) {
-        free(copy);
-        return result;
-    }
-    request.keep(copy);
-    transfer.kept = true;
-    transfer.address = reinterpret_cast<uintptr_t>(copy);
-    return 0;
-}
 
 int check_ioprio(uint16_t ioprio) {
     if (ioprio == 0) return 0;
@@ -73,33 +43,19 @@ int check_ioprio(uint16_t ioprio) {
     }
 }
 
-// Of the array that comes with a selection, only the length of its one element counts.
-int prepare_selection(Request& request) {
-    auto& transfer = request.as<Transfer>();
-    request.set(request_takes_buffer);
-    if (!transfer.vectored) return 0;
-    if (transfer.length != 1) return -EINVAL;
-    iovec only;
-    if (read_user(only, transfer.address) < 0) return -EFAULT;
-    transfer.vectored = false;
-    transfer.length = static_cast<uint32_t>(only.iov_len);
-    return 0;
+// Protection information is the one attribute there is. The kernel looks at it before it finds that a file has none.
+int check_attribute(const io_uring_sqe& sqe) {
+    if (sqe.attr_type_mask != IORING_RW_ATTR_FLAG_PI) return -EINVAL;
+    io_uring_attr_pi information;
+    if (read_user(information, sqe.attr_ptr) < 0) return -EFAULT;
+    if (information.rsvd != 0) return -EINVAL;
+    return is_user_range(information.addr, information.len) ? 0 : -EFAULT;
 }
 
+// Memory that the program names in the entry itself.
 int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
-    if (sqe.attr_type_mask != 0) return -EINVAL;
-    const int ioprio = check_ioprio(sqe.ioprio);
-    if (ioprio < 0) return ioprio;
-    auto& transfer = request.as<Transfer>();
-    transfer.address = sqe.addr;
-    transfer.offset = static_cast<int64_t>(sqe.off);
-    transfer.length = sqe.len;
-    transfer.done = 0;
-    transfer.flags = sqe.rw_flags;
-    transfer.vectored = vectored;
-    transfer.writes = writes;
-    transfer.kept = false;
-    if (sqe.rw_flags & RWF_NOWAIT) request.set(request_nowait);
+    const int result = prepare_transfer(request, sqe, vectored, writes);
+    if (result < 0) return result;
     if (request.has(IOSQE_BUFFER_SELECT)) return prepare_selection(request);
     if (!vectored) return is_user_range(sqe.addr, sqe.len) ? 0 : -EFAULT;
     if (sqe.len > most_iovecs) return -EINVAL;
@@ -132,23 +88,6 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     return has_no_positions(request.fd, offset) ? make(current_position) : result;
 }
 
-// Transfers what is left, in one call. Returns what the call returned.
-long transfer_rest(Request& request, int extra_flags, bool may_block) {
-    auto& transfer = request.as<Transfer>();
-    const int flags = transfer.flags | extra_flags;
-    if (!transfer.vectored) {
-        const iovec rest = {user_pointer(transfer.address + transfer.done), transfer.length - transfer.done};
-        return transfer_once(request, transfer, &rest, 1, flags, may_block);
-    }
-    if (transfer.done == 0) {
-        return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags, may_block);
-    }
-    // Only a request that holds its own copy of the iovecs gets this far, so the first may be shortened in place.
-    const RestOfVectors rest(user_pointer<iovec>(transfer.address), transfer.length, transfer.done);
-    if (rest.count() == 0) return 0;
-    return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
-}
-
 uint64_t wanted_bytes(const Transfer& transfer) {
     if (!transfer.vectored) return transfer.length;
     return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
@@ -165,11 +104,6 @@ Outcome complete(Request& request, long last) {
 }
 
 // --- Attempts -------------------------------------------------------------------------------------------------------
-
-bool is_on_disk(int fd) {
-    const mode_t kind = kind_of(fd);
-    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
-}
 
 uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
 
@@ -199,21 +133,6 @@ Outcome put_off(Request& request, long reason) {
     }
     return reason == -EOPNOTSUPP ? attempt_without_nowait(request)
                                  : request.wait(wanted_readiness(request.as<Transfer>()));
-}
-
-// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was to
-// use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before all
-// others and ends the batch. Then comes a file that is none, and then what the call complained about.
-long blame(Request& request, long error) {
-    auto& transfer = request.as<Transfer>();
-    if (transfer.vectored && !transfer.kept) {
-        const int kept = keep_iovecs(request);
-        if (kept < 0) {
-            request.ring->batch_failed = true;
-            return kept;
-        }
-    }
-    return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
 }
 
 bool wants_nothing(Request& request) {
@@ -251,6 +170,14 @@ bool refused_by_iopoll(const Request& request) {
     return !(abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_DIRECT) || !is_on_disk(request.fd);
 }
 
+// Polling for completions is for rings that do nothing else. No file of ours has protection information.
+int check_ring_and_file(Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    const bool polls = request.ring->setup_flags & IORING_SETUP_IOPOLL;
+    if (__builtin_expect(polls, 0) && refused_by_iopoll(request)) return -EOPNOTSUPP;
+    return ((transfer.flags & RWF_HIPRI) && !polls) || transfer.has_attribute ? -EINVAL : 0;
+}
+
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
 // rest is not in memory.
 bool may_have_more(Request& request, long got) {
@@ -261,9 +188,82 @@ bool may_have_more(Request& request, long got) {
            static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
 }
 
-// Tries it on the buffer that the request has. What completes inline does so here.
+}  // namespace
+
+int keep_iovecs(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    if (!transfer.vectored || transfer.kept) return 0;
+    const size_t size = transfer.length * sizeof(iovec);
+    void* copy = malloc(size + 1);
+    if (copy == nullptr) return -ENOMEM;
+    const int result = copy_iovecs(static_cast<iovec*>(copy), transfer.address, transfer.length);
+    if (result < 0) {
+        free(copy);
+        return result;
+    }
+    request.keep(copy);
+    transfer.kept = true;
+    transfer.address = reinterpret_cast<uintptr_t>(copy);
+    return 0;
+}
+
+int prepare_transfer(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
+    const int ioprio = check_ioprio(sqe.ioprio);
+    if (ioprio < 0) return ioprio;
+    auto& transfer = request.as<Transfer>();
+    transfer.address = sqe.addr;
+    transfer.offset = static_cast<int64_t>(sqe.off);
+    transfer.length = sqe.len;
+    transfer.done = 0;
+    transfer.flags = sqe.rw_flags;
+    transfer.vectored = vectored;
+    transfer.writes = writes;
+    transfer.kept = false;
+    transfer.has_attribute = sqe.attr_type_mask != 0;
+    if (sqe.rw_flags & RWF_NOWAIT) request.set(request_nowait);
+    return __builtin_expect(transfer.has_attribute, 0) ? check_attribute(sqe) : 0;
+}
+
+long transfer_rest(Request& request, int extra_flags, bool may_block) {
+    auto& transfer = request.as<Transfer>();
+    const int flags = transfer.flags | extra_flags;
+    if (!transfer.vectored) {
+        const iovec rest = {user_pointer(transfer.address + transfer.done), transfer.length - transfer.done};
+        return transfer_once(request, transfer, &rest, 1, flags, may_block);
+    }
+    if (transfer.done == 0) {
+        return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags, may_block);
+    }
+    // Only a request that holds its own copy of the iovecs gets this far, so the first may be shortened in place.
+    const RestOfVectors rest(user_pointer<iovec>(transfer.address), transfer.length, transfer.done);
+    if (rest.count() == 0) return 0;
+    return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
+}
+
+bool is_on_disk(int fd) {
+    const mode_t kind = kind_of(fd);
+    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
+}
+
+// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was to
+// use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before all
+// others and ends the batch. Then comes a file that is none, and then what the call complained about.
+long blame(Request& request, long error) {
+    auto& transfer = request.as<Transfer>();
+    if (transfer.vectored && !transfer.kept) {
+        const int kept = keep_iovecs(request);
+        if (kept < 0) {
+            request.ring->batch_failed = true;
+            return kept;
+        }
+    }
+    return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
+}
+
 Outcome attempt(Request& request) {
     auto& transfer = request.as<Transfer>();
+    const int refused = check_ring_and_file(request);
+    if (__builtin_expect(refused < 0, 0)) return request.done(blame(request, refused));
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
@@ -278,59 +278,20 @@ Outcome attempt(Request& request) {
     }
 }
 
-// --- Selected buffers -----------------------------------------------------------------------------------------------
-
-int take_buffer(Request& request) {
-    if (request.has(request_holds_buffer)) return 0;
-    auto& transfer = request.as<Transfer>();
-    iovec buffer;
-    const int selected = select_buffer(request, transfer.length, buffer);
-    if (selected < 0) return selected;
-    transfer.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
-    transfer.length = static_cast<uint32_t>(buffer.iov_len);
-    return 0;
-}
-
-// Who waits for readiness holds no buffer meanwhile; who goes to a worker takes it along. A file on disk uses its buffer
-// up, however much of it was filled.
-Outcome attempt_on_selected(Request& request) {
-    const bool to_worker = request.has(IOSQE_ASYNC);
-    request.clear(IOSQE_ASYNC);
-    const int taken = take_buffer(request);
-    if (taken < 0) return request.done(taken);
-    const uint32_t length = request.as<Transfer>().length;
-    if (to_worker && is_on_disk(request.fd)) {
-        request.set(request_bounded);
-        commit_buffer(request, length);
-        return Outcome::punt;
-    }
-    const Outcome outcome = attempt(request);
-    if (outcome == Outcome::wait || (outcome == Outcome::done && request.res < 0)) {
-        recycle_buffer(request);
-    } else if (outcome == Outcome::punt || (static_cast<uint32_t>(request.res) < length && is_on_disk(request.fd))) {
-        commit_buffer(request, length);
-    }
-    return outcome;
-}
-
-}  // namespace
-
 int read_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, false, false); }
 int write_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, false, true); }
 int readv_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, false); }
 int writev_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, true); }
 
 Outcome rw_issue(Request& request) {
-    auto& transfer = request.as<Transfer>();
-    const bool polls = request.ring->setup_flags & IORING_SETUP_IOPOLL;
-    if (__builtin_expect((transfer.flags & RWF_HIPRI) && !polls, 0)) return request.done(blame(request, -EINVAL));
-    if (__builtin_expect(polls, 0) && refused_by_iopoll(request)) return request.done(blame(request, -EOPNOTSUPP));
     return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);
 }
 
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
 // cannot be polled: it waits for readiness rather than in a thread, where it can.
 Outcome rw_work(Request& request) {
+    const int refused = check_ring_and_file(request);
+    if (refused < 0) return request.done(blame(request, refused));
     if (wants_nothing(request)) return transfer_nothing(request, true);
     if (!request.has(request_bounded) && !is_on_disk(request.fd)) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
@@ -342,39 +303,5 @@ Outcome rw_work(Request& request) {
     }
     return complete(request, transfer_rest(request, 0, true));
 }
-
-int read_multishot_prep(Request& request, const io_uring_sqe& sqe) {
-    if (!request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
-    const int result = prepare(request, sqe, false, false);
-    if (result < 0) return result;
-    if (sqe.addr != 0 || sqe.len != 0) return -EINVAL;
-    // It waits before its first attempt too, which tells whether its file can be waited for.
-    request.wait_events = POLLIN;
-    request.set(request_multishot | request_poll_first);
-    return 0;
-}
-
-Outcome read_multishot_issue(Request& request) {
-    request.clear(IOSQE_ASYNC);
-    if (request.has(request_poll_first)) return request.wait(POLLIN);
-    auto& transfer = request.as<Transfer>();
-    for (;;) {
-        transfer.length = 0;
-        const int taken = take_buffer(request);
-        if (taken < 0) return request.done(taken);
-        const long got = transfer_rest(request, RWF_NOWAIT, false);
-        if (got <= 0) recycle_buffer(request);
-        if (got == -EINTR) continue;
-        if (got == -EAGAIN) return request.wait(POLLIN);
-        if (got <= 0) return request.done(got);
-        const uint32_t flags = consume_buffer(request, got);
-        if (post_more(request, static_cast<int32_t>(got), flags)) continue;
-        request.cqe_flags = flags;
-        return request.done(got);
-    }
-}
-
-// Only what cannot be waited for comes here.
-Outcome read_multishot_work(Request& request) { return request.done(-EBADFD); }
 
 }  // namespace ringside::engine

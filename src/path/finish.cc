@@ -18,6 +18,7 @@ void release_held(Request& request) {
     if (request.has(request_pinned)) close_fd(request.fd);
     if (request.has(request_pinned_too)) close_fd(request.second_fd);
     let_go(request);
+    let_go_of_buffer(request);
     if (request.has(request_impersonates)) let_go(*request.credentials);
     if (request.has(request_has_memory)) free(request.memory);
 }

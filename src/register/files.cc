@@ -113,19 +113,14 @@ int register_files_update(Ring& ring, uint64_t address, unsigned count) {
 
 int register_files2(Ring& ring, uint64_t address, unsigned size) {
     io_uring_rsrc_register wanted;
-    if (size != sizeof(wanted)) return -EINVAL;
-    if (read_user(wanted, address) < 0) return -EFAULT;
-    if (wanted.nr == 0 || wanted.resv2 != 0 || (wanted.flags & ~IORING_RSRC_REGISTER_SPARSE)) return -EINVAL;
-    if ((wanted.flags & IORING_RSRC_REGISTER_SPARSE) && wanted.data != 0) return -EINVAL;
-    return register_table(ring, wanted.data, wanted.tags, wanted.nr);
+    const int result = read_table(wanted, address, size);
+    return result < 0 ? result : register_table(ring, wanted.data, wanted.tags, wanted.nr);
 }
 
 int register_files_update2(Ring& ring, uint64_t address, unsigned size) {
     io_uring_rsrc_update2 update;
-    if (size != sizeof(update)) return -EINVAL;
-    if (read_user(update, address) < 0) return -EFAULT;
-    if (update.nr == 0 || update.resv != 0 || update.resv2 != 0) return -EINVAL;
-    return update_files(ring, update.offset, update.data, update.tags, update.nr);
+    const int result = read_table_update(update, address, size);
+    return result < 0 ? result : update_files(ring, update.offset, update.data, update.tags, update.nr);
 }
 
 int register_file_alloc_range(Ring& ring, uint64_t address, unsigned) {

@@ -26,6 +26,22 @@ int register_file_alloc_range(Ring&, uint64_t range, unsigned);
 // address is 0. Returns how many slots were dealt with, or -errno if that is none.
 int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count);
 
+// --- buffers.cc -----------------------------------------------------------------------------------------------------
+int register_buffers(Ring&, uint64_t ranges, unsigned count);
+int unregister_buffers(Ring&, uint64_t, unsigned);
+int register_buffers2(Ring&, uint64_t description, unsigned size);
+int register_buffers_update(Ring&, uint64_t update, unsigned size);
+
+// --- clone_buffers.cc -----------------------------------------------------------------------------------------------
+int register_clone_buffers(Ring&, uint64_t description, unsigned);
+
+// --- resources.cc ---------------------------------------------------------------------------------------------------
+
+// Reads the description of a table or of an update to one, and checks what is alike for files and buffers. Returns 0,
+// -EINVAL or -EFAULT.
+int read_table(io_uring_rsrc_register& wanted, uint64_t address, unsigned size);
+int read_table_update(io_uring_rsrc_update2& update, uint64_t address, unsigned size);
+
 // --- provided.cc ----------------------------------------------------------------------------------------------------
 int register_pbuf_ring(Ring&, uint64_t description, unsigned);
 int unregister_pbuf_ring(Ring&, uint64_t description, unsigned);

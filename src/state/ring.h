@@ -21,6 +21,7 @@
 #include "state/list.h"
 #include "state/lock.h"
 #include "state/provided_buffers.h"
+#include "state/registered_buffers.h"
 #include "state/region.h"
 #include "state/request.h"
 #include "state/requests.h"
@@ -119,6 +120,7 @@ struct Ring {
     Completion completion;
     Notification notification;
     FixedFiles files;
+    RegisteredBuffers buffers;
     ProvidedBuffers provided;
     Personalities personalities;
     Restrictions restrictions;

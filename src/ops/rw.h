@@ -1,0 +1,50 @@
+// What the operations share that read and write: rw.cc on memory that the program names, rw_buffers.cc on buffers that it
+// has registered or provided.
+#pragma once
+
+#include <stdint.h>
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+struct Transfer {
+    uint64_t address;    // the buffer, or the array of iovecs
+    int64_t offset;      // or -1 for the current position
+    uint32_t length;     // of the buffer, or number of iovecs
+    uint32_t done;       // bytes transferred by earlier attempts
+    int32_t flags;       // RWF_*
+    bool vectored;
+    bool writes;
+    bool kept;           // the iovecs are our copy, in the request's memory
+    bool has_attribute;  // comes with protection information
+};
+
+// --- rw.cc ----------------------------------------------------------------------------------------------------------
+
+// Checks and keeps all fields but the memory.
+int prepare_transfer(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes);
+
+// Has the request keep its own copy of its iovecs, if it has any. Returns 0 or -errno.
+int keep_iovecs(Request& request);
+
+// Tries it on the memory that the request has. What completes inline does so here.
+Outcome attempt(Request& request);
+
+// Transfers what is left, in one call. Returns what the call returned.
+long transfer_rest(Request& request, int extra_flags, bool may_block);
+
+// Which of several faults the program is told of, beside this one.
+long blame(Request& request, long error);
+
+// A file, a directory or a disk: one that is never waited for by polling.
+bool is_on_disk(int fd);
+
+// --- rw_buffers.cc --------------------------------------------------------------------------------------------------
+
+// The memory of a request with IOSQE_BUFFER_SELECT, at its preparation.
+int prepare_selection(Request& request);
+
+Outcome attempt_on_selected(Request& request);
+
+}  // namespace ringside::engine

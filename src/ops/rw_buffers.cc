@@ -1,0 +1,172 @@
+// Reads and writes on buffers that the program named beforehand: registered ones (IORING_OP_READ_FIXED, WRITE_FIXED,
+// READV_FIXED, WRITEV_FIXED; state/registered_buffers.h) and provided ones (IOSQE_BUFFER_SELECT and
+// IORING_OP_READ_MULTISHOT; state/provided_buffers.h).
+//
+// Once it has its buffer such a request is like any other (rw.cc). Which buffer that is can only be found out under the
+// ring's lock, so the issue of a request with IOSQE_ASYNC finds it, and then hands over to a worker.
+#include <errno.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#include "ops/ops.h"
+#include "ops/rw.h"
+#include "ops/vectors.h"
+#include "path/path.h"
+#include "service/epoll.h"
+#include "state/fds.h"
+#include "state/provided_buffers.h"
+#include "state/registered_buffers.h"
+#include "state/ring.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+// A file that can be waited for needs no worker, even if the program wished for one.
+bool takes_worker(Request& request) {
+    const bool wished = request.has(IOSQE_ASYNC);
+    request.clear(IOSQE_ASYNC);
+    if (!wished || !is_on_disk(request.fd)) return false;
+    request.set(request_bounded);
+    return true;
+}
+
+// --- Registered buffers ---------------------------------------------------------------------------------------------
+
+int prepare_fixed(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
+    const int result = prepare_transfer(request, sqe, vectored, writes);
+    if (result < 0) return result;
+    request.set(request_takes_buffer);
+    if (!vectored) return 0;
+    if (sqe.len > most_iovecs) return -EINVAL;
+    // They are looked at here, so they may not change until the system call reads them.
+    return keep_iovecs(request);
+}
+
+int import(Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    if (request.has(request_holds_buffer)) return 0;
+    if (!transfer.vectored) return import_buffer(request, transfer.address, transfer.length);
+    return import_vectors(request, user_pointer<iovec>(transfer.address), transfer.length);
+}
+
+// --- Provided buffers -----------------------------------------------------------------------------------------------
+
+int select(Request& request) {
+    if (request.has(request_holds_buffer)) return 0;
+    auto& transfer = request.as<Transfer>();
+    iovec buffer;
+    const int selected = select_buffer(request, transfer.length, buffer);
+    if (selected < 0) return selected;
+    transfer.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
+    transfer.length = static_cast<uint32_t>(buffer.iov_len);
+    return 0;
+}
+
+bool has_peeked(const Request& request) {
+    return request.has(request_holds_buffer) && request.buffer_use == BufferUse::peeked;
+}
+
+// What a buffer ring has still, once the attempt is over. Whoever waits for readiness leaves it to others meanwhile, and so
+// does who failed for want of it; whoever goes to a worker takes it along. A file on disk uses its buffer up, however much
+// of it was filled.
+void settle_selection(Request& request, Outcome outcome, uint32_t length) {
+    const bool in_full = outcome == Outcome::done && request.res >= 0 && static_cast<uint32_t>(request.res) == length;
+    if (!has_peeked(request) || in_full) return;
+    if (outcome == Outcome::wait || (outcome == Outcome::done && !is_on_disk(request.fd) && request.res < 0)) {
+        recycle_buffer(request);
+    } else if (outcome == Outcome::punt || is_on_disk(request.fd)) {
+        commit_buffer(request, length);
+    }
+}
+
+// Whether poll and epoll know this file. -EBADF is for the read to find out.
+bool can_be_polled(int fd) {
+    if (is_on_disk(fd)) return false;
+    const int set = new_epoll_set();
+    if (set < 0) return true;
+    const int result = epoll_control(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
+    close_fd(set);
+    return result != -EPERM;
+}
+
+bool is_readable(int fd) {
+    pollfd set = {fd, POLLIN, 0};
+    const timespec at_once = {0, 0};
+    return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
+}
+
+}  // namespace
+
+int read_fixed_prep(Request& request, const io_uring_sqe& sqe) { return prepare_fixed(request, sqe, false, false); }
+int write_fixed_prep(Request& request, const io_uring_sqe& sqe) { return prepare_fixed(request, sqe, false, true); }
+int readv_fixed_prep(Request& request, const io_uring_sqe& sqe) { return prepare_fixed(request, sqe, true, false); }
+int writev_fixed_prep(Request& request, const io_uring_sqe& sqe) { return prepare_fixed(request, sqe, true, true); }
+
+Outcome rw_fixed_issue(Request& request) {
+    const int imported = import(request);
+    if (__builtin_expect(imported < 0, 0)) return request.done(blame(request, imported));
+    const Outcome outcome = takes_worker(request) ? Outcome::punt : attempt(request);
+    if (outcome != Outcome::done) hold_buffer(request);
+    return outcome;
+}
+
+// Of the array that comes with a selection, only the length of its one element counts.
+int prepare_selection(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    request.set(request_takes_buffer);
+    if (!transfer.vectored) return 0;
+    if (transfer.length != 1) return -EINVAL;
+    iovec only;
+    if (read_user(only, transfer.address) < 0) return -EFAULT;
+    transfer.vectored = false;
+    transfer.length = static_cast<uint32_t>(only.iov_len);
+    return 0;
+}
+
+Outcome attempt_on_selected(Request& request) {
+    const bool asynchronous = request.has(IOSQE_ASYNC);
+    const int selected = select(request);
+    if (selected < 0) return request.done(blame(request, selected));
+    const uint32_t length = request.as<Transfer>().length;
+    if (asynchronous) commit_buffer(request, length);
+    const Outcome outcome = takes_worker(request) ? Outcome::punt : attempt(request);
+    settle_selection(request, outcome, length);
+    return outcome;
+}
+
+int read_multishot_prep(Request& request, const io_uring_sqe& sqe) {
+    if (!request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
+    const int result = prepare_transfer(request, sqe, false, false);
+    if (result < 0) return result;
+    if (sqe.addr != 0 || sqe.len != 0) return -EINVAL;
+    request.set(request_multishot | request_takes_buffer | request_poll_first);
+    return 0;
+}
+
+// Reads as long as there is something to be read. That nothing is left to read into ends it only when something comes.
+Outcome read_multishot_issue(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    const bool first = request.has(request_poll_first);
+    request.clear(IOSQE_ASYNC | request_poll_first);
+    if (first && !can_be_polled(request.fd)) return request.done(-EBADFD);
+    for (bool selected_before = !first;;) {
+        transfer.length = 0;
+        const int selected = select(request);
+        if (selected < 0 && selected_before && !is_readable(request.fd)) return request.wait(POLLIN);
+        if (selected < 0) return request.done(blame(request, selected));
+        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (got <= 0) recycle_buffer(request);
+        if (got == -EINTR) continue;
+        if (got == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
+        if (got <= 0) return request.done(got);
+        const uint32_t flags = consume_buffer(request, got);
+        selected_before = true;
+        if (post_more(request, static_cast<int32_t>(got), flags)) continue;
+        request.cqe_flags = flags;
+        return request.done(got);
+    }
+}
+
+}  // namespace ringside::engine
