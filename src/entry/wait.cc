@@ -86,6 +86,27 @@ int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t*
     }
 }
 
+// With IORING_SETUP_IOPOLL it is the caller who polls, and not for so many completions: any that lie there will do, and
+// where nothing is in flight there is nothing to poll.
+bool polls_for_completions(const Ring& ring) {
+    return (ring.setup_flags & (IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL)) == IORING_SETUP_IOPOLL;
+}
+
+int poll_for_completions(Ring& ring) {
+    constexpr int64_t between_looks_ns = 1'000'000;
+    Waiter waiter;
+    waiter.target_tail = ring.completion.published + 1;
+    waiter.timeouts_seen = ring.completion.timeouts_fired;
+    enter_wait(ring, waiter);
+    int result = 0;
+    while (result == 0 && ring.requests.in_use() != 0 && !wait_is_over(ring, waiter)) {
+        result = sleep_for_events(ring, waiter, between_looks_ns, nullptr);
+        catch_up(ring);
+    }
+    leave_wait(ring, waiter);
+    return result;
+}
+
 }  // namespace
 
 int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_t arg_size, WaitArguments& wait) {
@@ -107,6 +128,7 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     catch_up(ring);
     const unsigned ready = completions_ready(ring);
     if (ready >= min_complete) return 0;
+    if (polls_for_completions(ring)) return ready != 0 ? 0 : poll_for_completions(ring);
 
     sigset_t mask = {};
     if (wait.mask_address != 0) {

@@ -68,10 +68,13 @@ void* sqpoll_body(void* argument) {
     return nullptr;
 }
 
-bool processor_allowed(unsigned processor) {
-    cpu_set_t allowed;
-    if (processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return false;
-    return CPU_ISSET(processor, &allowed);
+// Binds the thread to one processor: one that the process may use, whatever the calling thread is bound to.
+int bind_to(pthread_t thread, unsigned processor) {
+    if (processor >= CPU_SETSIZE) return -EINVAL;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(processor, &only);
+    return -pthread_setaffinity_np(thread, sizeof(only), &only);
 }
 
 }  // namespace
@@ -79,18 +82,12 @@ bool processor_allowed(unsigned processor) {
 int start_sqpoll(Ring& ring, const io_uring_params& params) {
     SqPoll& sqpoll = ring.sqpoll;
     if (!(params.flags & IORING_SETUP_SQPOLL)) return params.flags & IORING_SETUP_SQ_AFF ? -EINVAL : 0;
-    if ((params.flags & IORING_SETUP_SQ_AFF) && !processor_allowed(params.sq_thread_cpu)) return -EINVAL;
     const int64_t idle_ms = params.sq_thread_idle != 0 ? params.sq_thread_idle : default_idle_ms;
     sqpoll.idle_ns = idle_ms * ns_per_ms;
     const int result = start_thread(sqpoll.thread, "ringside-sqpoll", sqpoll_body, &ring);
     sqpoll.running = result == 0;
-    if (result == 0 && (params.flags & IORING_SETUP_SQ_AFF)) {
-        cpu_set_t only;
-        CPU_ZERO(&only);
-        CPU_SET(params.sq_thread_cpu, &only);
-        pthread_setaffinity_np(sqpoll.thread, sizeof(only), &only);
-    }
-    return result;
+    if (result < 0 || !(params.flags & IORING_SETUP_SQ_AFF)) return result;
+    return bind_to(sqpoll.thread, params.sq_thread_cpu);
 }
 
 void wake_sqpoll(Ring& ring) {
