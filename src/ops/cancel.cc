@@ -49,14 +49,17 @@ long cancel_matches(Ring& ring, Cancel cancel) {
     const bool all = cancel.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
     const uint32_t sequence = ++ring.cancel_sequence;
     long count = 0;
+    bool any_child = false, any_futex = false;
     while (Request* target = find_match(ring, cancel, sequence)) {
         target->cancel_sequence = sequence;
         const int result = cancel_request(*target);
         if (!all) return result;
         // As in the kernel, one that is inside a worker is told to stop and not counted.
         if (result == 0) ++count;
+        // Also as there, all waits for children go at a stroke and count as one, and so do all for futexes.
+        if (result > 0) (target->opcode == IORING_OP_WAITID ? any_child : any_futex) = true;
     }
-    return all ? count : -ENOENT;
+    return all ? count + any_child + any_futex : -ENOENT;
 }
 
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {

@@ -7,8 +7,9 @@
 namespace ringside::engine {
 namespace {
 
-int refuse_prep(Request&, const io_uring_sqe&) { return -EINVAL; }
-Outcome never_issued(Request& request) { return request.done(-EINVAL); }
+// Of NOT_YET rows, which there may be none of.
+[[maybe_unused]] int refuse_prep(Request&, const io_uring_sqe&) { return -EINVAL; }
+[[maybe_unused]] Outcome never_issued(Request& request) { return request.done(-EINVAL); }
 
 }  // namespace
 

@@ -25,6 +25,7 @@ enum OperationFlag : uint32_t {
     op_poll_in = 1u << 5,        // waits for POLLIN
     op_poll_out = 1u << 6,       // waits for POLLOUT
     op_unsupported = 1u << 7,    // known by number, refused
+    op_cancel_counts = 1u << 8,  // who cancels one is told how many there were: 1
 };
 
 // Fields that a row can refuse: a value other than zero is -EINVAL.
@@ -40,8 +41,8 @@ enum SqeField : uint32_t {
     field_pad2 = 1u << 8,
 };
 
-// Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled. Returns what
-// the canceller reports: a value >= 0, or -ENOENT when what it waited for has just happened and it will end by itself.
+// Takes a waiting request out of a list of the operation's own (Place::parked), since it is to be cancelled. Returns 0,
+// or -ENOENT when what it waited for has just happened and it will end by itself.
 using Unpark = int (*)(Request&);
 
 // A row fills a cache line, so that finding it is a shift.

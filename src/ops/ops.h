@@ -38,7 +38,7 @@ int openat2_prep(Request&, const io_uring_sqe&);
 int close_prep(Request&, const io_uring_sqe&);
 Outcome close_issue(Request&);
 
-// --- fs.cc -----------------------------------------------------------------------------------------------------------
+// --- fs.cc ----------------------------------------------------------------------------------------------------------
 int renameat_prep(Request&, const io_uring_sqe&);
 Outcome renameat_work(Request&);
 int unlinkat_prep(Request&, const io_uring_sqe&);
@@ -50,7 +50,7 @@ Outcome symlinkat_work(Request&);
 int linkat_prep(Request&, const io_uring_sqe&);
 Outcome linkat_work(Request&);
 
-// --- space.cc --------------------------------------------------------------------------------------------------------
+// --- space.cc -------------------------------------------------------------------------------------------------------
 int sync_file_range_prep(Request&, const io_uring_sqe&);
 Outcome sync_file_range_work(Request&);
 int fallocate_prep(Request&, const io_uring_sqe&);
@@ -63,7 +63,7 @@ Outcome fadvise_work(Request&);
 int madvise_prep(Request&, const io_uring_sqe&);
 Outcome madvise_work(Request&);
 
-// --- xattr.cc --------------------------------------------------------------------------------------------------------
+// --- xattr.cc -------------------------------------------------------------------------------------------------------
 int fsetxattr_prep(Request&, const io_uring_sqe&);
 Outcome fsetxattr_work(Request&);
 int setxattr_prep(Request&, const io_uring_sqe&);
@@ -73,16 +73,32 @@ Outcome fgetxattr_work(Request&);
 int getxattr_prep(Request&, const io_uring_sqe&);
 Outcome getxattr_work(Request&);
 
-// --- splice.cc -------------------------------------------------------------------------------------------------------
+// --- splice.cc ------------------------------------------------------------------------------------------------------
 int splice_prep(Request&, const io_uring_sqe&);
 Outcome splice_issue(Request&);
 Outcome splice_work(Request&);
 int tee_prep(Request&, const io_uring_sqe&);
 Outcome tee_work(Request&);
 
-// --- pipe.cc ---------------------------------------------------------------------------------------------------------
+// --- pipe.cc --------------------------------------------------------------------------------------------------------
 int pipe_prep(Request&, const io_uring_sqe&);
 Outcome pipe_issue(Request&);
+
+// --- futex_wait.cc --------------------------------------------------------------------------------------------------
+int futex_wait_prep(Request&, const io_uring_sqe&);
+Outcome futex_wait_issue(Request&);
+int futex_waitv_prep(Request&, const io_uring_sqe&);
+Outcome futex_waitv_issue(Request&);
+int futex_unpark(Request&);
+
+// --- futex_wake.cc --------------------------------------------------------------------------------------------------
+int futex_wake_prep(Request&, const io_uring_sqe&);
+Outcome futex_wake_issue(Request&);
+
+// --- waitid.cc ------------------------------------------------------------------------------------------------------
+int waitid_prep(Request&, const io_uring_sqe&);
+Outcome waitid_issue(Request&);
+int waitid_unpark(Request&);
 
 // --- files_update.cc ------------------------------------------------------------------------------------------------
 int files_update_prep(Request&, const io_uring_sqe&);

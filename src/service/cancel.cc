@@ -9,7 +9,7 @@
 namespace ringside::engine {
 namespace {
 
-// Takes a request out of the place where it waits. Returns as cancel_request() does; it is out when that is not negative.
+// Takes a request out of the place where it waits. Returns as cancel_request() does; it is out when that is 0.
 int take_out(Request& request) {
     switch (request.place) {
         case Place::armed: disarm_poll(request); return 0;
@@ -49,19 +49,18 @@ void end_silently(Request& request) {
 
 int cancel_request(Request& request) {
     const int result = take_out(request);
-    if (result >= 0) {
-        request.set(request_cancelled);
-        request.ring->requests.table.remove(request);
-        request.has(request_ends_itself) ? queue_issue(request) : queue_result(request, -ECANCELED);
-    }
-    return result;
+    if (result < 0) return result;
+    request.set(request_cancelled);
+    request.ring->requests.table.remove(request);
+    request.has(request_ends_itself) ? queue_issue(request) : queue_result(request, -ECANCELED);
+    return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }
 
 void cancel_all(Ring& ring) {
     while (Request* request = take_drained(ring)) end_silently(*request);
     const auto takeable = [](Request& request) {
         // Being told twice to stop does no harm: the first time may have been a moment too early.
-        return take_out(request) >= 0;
+        return take_out(request) == 0;
     };
     while (Request* request = ring.requests.table.find_any(takeable)) end_silently(*request);
     // Last, since the end of a request puts its link timeout in line.

@@ -1,0 +1,104 @@
+// IORING_OP_WAITID: waiting for a child process to change.
+//
+// The end of one particular child makes its pidfd readable, which the poller waits for with no thread. Any child, or a
+// child that stops or goes on, has no file: a stand-in waits.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/wait.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "service/interrupt.h"
+#include "service/stand_ins.h"
+#include "state/fds.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr int own_children_only = 0x20000000;  // __WNOTHREAD: of this thread, not of all the process's
+
+struct Waitid {
+    int32_t which;
+    int32_t id;
+    int32_t options;
+    uint64_t info;  // siginfo_t of the program's, or null
+    StandIn* stand_in;
+};
+
+// Fills the fields of siginfo_t that tell of a child, and no other byte of it. Returns 0 or -EFAULT.
+int tell_program(const Waitid& wait, const siginfo_t& info) {
+    if (wait.info == 0) return 0;
+    constexpr size_t head = offsetof(siginfo_t, si_code) + sizeof(info.si_code);
+    constexpr size_t child = offsetof(siginfo_t, si_pid);
+    constexpr size_t child_end = offsetof(siginfo_t, si_status) + sizeof(info.si_status);
+    if (write_user(wait.info, &info, head) < 0) return -EFAULT;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&info);
+    return write_user(wait.info + child, bytes + child, child_end - child);
+}
+
+long tell(const Waitid& wait, const siginfo_t& info, long result) {
+    return tell_program(wait, info) < 0 ? -EFAULT : result;
+}
+
+bool never_waits(const Waitid& wait) {
+    if (wait.options & WNOHANG) return true;
+    return wait.which == P_PIDFD && (abi::syscall(__NR_fcntl, wait.id, F_GETFL) & O_NONBLOCK);
+}
+
+// Has the request hold the pidfd that it waits by: ours, so that the program may close its own.
+void hold_pidfd(Request& request) {
+    auto& wait = request.as<Waitid>();
+    int fd = -1;
+    if (wait.which == P_PIDFD) fd = duplicate_high(wait.id);
+    if (wait.which == P_PID) fd = move_high(static_cast<int>(abi::syscall(__NR_pidfd_open, wait.id, 0)));
+    if (fd < 0) return;
+    if (wait.which == P_PIDFD) wait.id = fd;
+    request.fd = fd;
+    request.set(request_pinned);
+}
+
+// In the stand-in's thread.
+long stand_for_children(Request& request) {
+    const auto& wait = request.as<Waitid>();
+    siginfo_t info = {};
+    const long result = blocking_syscall(__NR_waitid, wait.which, wait.id, reinterpret_cast<long>(&info), wait.options);
+    return result == -EINTR ? result : tell(wait, info, result);
+}
+
+Outcome begin_to_wait(Request& request) {
+    auto& wait = request.as<Waitid>();
+    // A wait that is cancelled leaves zeroes, as one does that finds nothing.
+    tell_program(wait, siginfo_t{});
+    // The first attempt was the submitter's, who has such a child. Who makes the next is another thread.
+    wait.options &= ~own_children_only;
+    hold_pidfd(request);
+    if (request.has(request_pinned) && !(wait.options & (WSTOPPED | WCONTINUED))) return request.wait(POLLIN);
+    wait.stand_in = send_stand_in(request, stand_for_children);
+    return wait.stand_in == nullptr ? request.done(-ENOMEM) : Outcome::queued;
+}
+
+}  // namespace
+
+int waitid_prep(Request& request, const io_uring_sqe& sqe) {
+    auto& wait = request.as<Waitid>();
+    wait = {static_cast<int32_t>(sqe.len), sqe.fd, static_cast<int32_t>(sqe.file_index), sqe.addr2, nullptr};
+    return 0;
+}
+
+Outcome waitid_issue(Request& request) {
+    const auto& wait = request.as<Waitid>();
+    siginfo_t info = {};
+    const long result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
+    // What makes no sense is told without a word into the program's memory.
+    if (result == -EINVAL || result == -EBADF) return request.done(result);
+    if (result < 0 || info.si_pid != 0 || never_waits(wait)) return request.done(tell(wait, info, result));
+    return request.has(request_pinned) ? request.wait(POLLIN) : begin_to_wait(request);
+}
+
+int waitid_unpark(Request& request) { return call_back(*request.as<Waitid>().stand_in) ? 0 : -ENOENT; }
+
+}  // namespace ringside::engine
