@@ -50,6 +50,8 @@ void reset(Ring& ring) {
 }  // namespace
 
 void destroy_ring(Ring& ring) {
+    // A parent's ring: its threads and its requests are not here, and its private descriptors are closed already.
+    if (ring.inherited) return;
     ring.lock.acquire();
     ring.closing = true;
     cancel_all(ring);

@@ -45,17 +45,31 @@ std::atomic<Ring*>* entry_of(int fd) {
     return page == nullptr ? nullptr : &(*page)[number % numbers_per_page];
 }
 
+// The descriptors by which requests hold their files. A thread that is not here any more may have been in the middle of
+// changing the ring; then they stay open, which is the lesser evil.
+void close_inherited_pins(Ring& ring) RINGSIDE_UNCHECKED {
+    if (!ring.lock.try_acquire()) return;
+    ring.requests.table.find_any([](Request& request) {
+        if (request.has(request_pinned)) close_fd(request.fd);
+        if (request.has(request_pinned_too)) close_fd(request.second_fd);
+        request.clear(request_pinned | request_pinned_too);
+        return false;
+    });
+}
+
 // A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are gone:
 // a request of the parent is not for the child to complete. What it inherited of private descriptors is closed, so that
 // it keeps no file of the parent's open.
 void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
+    registry.open = 0;
     forget_helper();
     forget_workers();
     forget_stand_ins();
     forget_registered_rings();
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         Ring& ring = at->ring;
+        if (ring.open) close_inherited_pins(ring);
         ring.lock.reset();
         if (!ring.open) continue;
         ring.inherited = true;

@@ -163,7 +163,8 @@ int adopt_memory(const io_uring_params& params, RingMemory& memory) {
     }
     unsigned char probe;
     for (size_t at = 0; at < layout.sqes_size; at += page) {
-        if (read_user(probe, sqes + at) < 0) return -EFAULT;
+        // The program may have prepared entries already, so what is there stays.
+        if (read_user(probe, sqes + at) < 0 || write_user(sqes + at, probe) < 0) return -EFAULT;
     }
     memory.header = user_pointer<SharedHeader>(rings);
     memory.sqes = user_pointer<unsigned char>(sqes);
