@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "liburing/io_uring.h"
 #include "names.h"
 
 namespace ringside::lab {
@@ -22,14 +23,45 @@ uint8_t operation_of(const Program& program, const std::vector<std::string>& wor
     return sqe == nullptr ? 255 : sqe->opcode();
 }
 
+// A rule. Whether a waiting request sits in a worker or at a poller is the provider's affair, and the kernel's own
+// choice varies with the state of its workers. One that is cancelled in a worker says -EINTR (the kernel even lets its
+// inner ERESTARTSYS, 512, through) and not -ECANCELED, and who cancels many may not have it in the count.
+bool is_interruption(const std::string& result) { return result == "-EINTR" || result == "-512"; }
+
+bool interrupted(const Trace& trace) {
+    return std::any_of(trace.begin(), trace.end(), [](const std::string& line) {
+        const std::vector<std::string> words = words_of(line);
+        return words.size() > 2 && words[0] == "cqe" && is_interruption(words[2]);
+    });
+}
+
+void forget_interruptions(const Program& program, Trace& trace) {
+    for (std::string& line : trace) {
+        std::vector<std::string> words = words_of(line);
+        if (words.size() < 3) continue;
+        const bool cancels = words[0] == "cqe" ? operation_of(program, words) == IORING_OP_ASYNC_CANCEL
+                                               : words[1] == "REGISTER_SYNC_CANCEL";
+        if (cancels) words[2] = "cancelled";
+        else if (words[0] == "cqe" && is_interruption(words[2])) words[2] = "-ECANCELED";
+        else continue;
+        line.clear();
+        for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+    }
+}
+
 }  // namespace
 
-std::optional<Difference> compare(const Program&, const Trace& first, const Trace& second) {
+std::optional<Difference> compare(const Program& program, Trace first, Trace second) {
     if (first == second) return std::nullopt;
+    if (interrupted(first) || interrupted(second)) {
+        forget_interruptions(program, first);
+        forget_interruptions(program, second);
+        if (first == second) return std::nullopt;
+    }
     // The longest common beginning and end are of no interest; between them, lines that the other side lacks.
     Difference difference;
-    std::vector<std::string> left = first;
-    std::vector<std::string> right = second;
+    std::vector<std::string>& left = first;
+    std::vector<std::string>& right = second;
     const auto skip = [](const std::vector<std::string>& a, const std::vector<std::string>& b) {
         return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
     };

@@ -14,7 +14,7 @@ namespace ringside::lab {
 using Difference = std::vector<std::string>;
 
 // Nothing where the traces agree, after the rules in compare.cc have removed what timing alone decides.
-std::optional<Difference> compare(const Program& program, const Trace& first, const Trace& second);
+std::optional<Difference> compare(const Program& program, Trace first, Trace second);
 
 // A name for the kind of difference, the same for programs that differ in the same way: which operations, which
 // results, no numbers that are the program's own.

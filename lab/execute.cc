@@ -89,7 +89,7 @@ class Execution {
     size_t chains_submitted_ = 0;
     std::vector<Completion> fresh_;          // since the last settle
     std::vector<uint64_t> completed_order_;  // user_data of requests that came to a good end, over the whole run
-    size_t open_requests_ = 0;
+    std::set<uint64_t> open_requests_;
     std::set<uint64_t> sure_requests_;  // those that are sure to complete, and have not
 };
 
@@ -121,7 +121,7 @@ void Execution::step(const Push& push) {
     pushed_order_.push_back(push.sqe.user_data());
     chains_.back().push_back(push.sqe.user_data());
     if ((push.sqe.flags() & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) == 0) chains_.emplace_back();
-    ++open_requests_;
+    open_requests_.insert(push.sqe.user_data());
 }
 
 void Execution::step(const Enter& enter) {
@@ -210,7 +210,7 @@ void Execution::wait_until_quiet(const Settle& settle) {
         const bool moved = take(settle.reap);
         const bool behind = sq_thread_behind();
         const bool overflown = (ring_.load(Word::sq_flags) & IORING_SQ_CQ_OVERFLOW) != 0;
-        if (open_requests_ <= ring_.queued() && !behind && !overflown) return;
+        if (open_requests_.size() <= ring_.queued() && !behind && !overflown) return;
         calm = !moved && !behind && other_threads_sleep() ? calm + 1 : 0;
         const int64_t now = now_ns();
         if (moved) last_move = now;
@@ -220,6 +220,7 @@ void Execution::wait_until_quiet(const Settle& settle) {
         const int64_t silence = hopeful ? hope_ns : hidden ? hidden_ns : settle.linger_us * int64_t{1000};
         if (calm >= calm_rounds && now - last_move >= silence) {
             if (hopeful) sink_(fmt::format("waited for {} in vain", *sure_requests_.begin()));
+            if (hopeful) sure_requests_.clear();  // once is enough
             return;
         }
         if (now - start > patience_ns) {
@@ -234,8 +235,10 @@ void Execution::note(const Completion& completion) {
     fresh_.push_back(completion);
     if ((completion.flags & IORING_CQE_F_MORE) != 0 || !pushed_.contains(completion.user_data)) return;
     sure_requests_.erase(completion.user_data);
-    if (open_requests_ > 0) --open_requests_;
-    if (completion.res >= 0) completed_order_.push_back(completion.user_data);
+    open_requests_.erase(completion.user_data);
+    // The notification of a zero-copy send comes whenever the buffer is free, and means no order.
+    if (completion.res >= 0 && (completion.flags & IORING_CQE_F_NOTIF) == 0)
+        completed_order_.push_back(completion.user_data);
 }
 
 // Requests complete in any order, so completions are shown by request; several of one request stay in their order.

@@ -194,6 +194,8 @@ void Generator::mutate(Draft& draft, const Operation& operation) {
         draft.use_resource({ResourceKind::directory, ResourceKind::epoll, ResourceKind::path_only, ResourceKind::null,
                             ResourceKind::zero, ResourceKind::file},
                            Access::exclusive);
+        // Nothing ever makes an epoll instance writable, say.
+        builder_.chain_may_wait();
         return;
     }
     draft.set(field, value);
@@ -201,7 +203,8 @@ void Generator::mutate(Draft& draft, const Operation& operation) {
 
 void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     uint8_t flags = link_flags;
-    if (random_.percent(10)) flags |= IOSQE_ASYNC;
+    const bool acts_on_others = find_operation(draft.sqe.opcode())->solo;
+    if (random_.percent(10) && !draft.never_async && !acts_on_others) flags |= IOSQE_ASYNC;
     if (random_.percent(6)) {
         flags |= IOSQE_CQE_SKIP_SUCCESS;
         // Nobody knows whether a timer that completes in silence is over.
@@ -260,6 +263,7 @@ void Generator::chain() {
             const Sqe& head = std::get<Push>(builder_.program.steps.back()).sqe;
             const Value& fd = head[Field::fd];
             const bool silent = i == 1 && !mutated_ && (head.flags() & IOSQE_ASYNC) == 0 &&
+                                head[Field::op_flags].is_zero() &&
                                 (head.opcode() == IORING_OP_READ || head.opcode() == IORING_OP_READV) &&
                                 fd.kind == Value::Kind::fd && builder_.is_silent(static_cast<uint32_t>(fd.number));
             link_timeout(silent, i < length);

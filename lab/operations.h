@@ -17,6 +17,7 @@ struct Draft {
     bool will_be_mutated = false;
     bool selects_buffer = false;
     bool always_fixed = false;
+    bool never_async = false;    // a multishot request in a worker may end early
     uint32_t fd_resource = ~0u;  // id of the resource that `fd` names, for the fixed file table
 
     Value& operator[](Field field) { return sqe[field]; }

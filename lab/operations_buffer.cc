@@ -33,6 +33,7 @@ bool remove(Draft& draft) {
 bool read_multishot(Draft& draft) {
     if (draft.builder.program.setup.entries < 16 || !draft.select_buffer()) return false;
     if (!draft.use_channel({pipe, stream}, 0, true)) return false;
+    draft.never_async = true;
     draft.set(Field::off, file_position);
     draft.builder.channel_of(static_cast<uint32_t>(draft[Field::fd].number))->waiting[0] += 1000;
     return true;

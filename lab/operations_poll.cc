@@ -25,6 +25,7 @@ bool poll_add(Draft& draft) {
     if (!draft.use_channel({pipe, stream, datagram, eventfd, listener}, end, true)) return false;
     // A multishot request that finds the CQ full ends, so there must be room for whatever comes first.
     if (draft.builder.program.setup.entries < 16 || !draft.random.percent(50)) return true;
+    draft.never_async = true;
     draft.set(Field::len,
               draft.random.percent(80) ? IORING_POLL_ADD_MULTI : IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL);
     // It waits again after each event, so the end is never free again.
