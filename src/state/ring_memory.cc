@@ -90,6 +90,19 @@ bool map_regions(int fd, const RingLayout& layout, bool with_mirror, RingMemory&
     return memory.header != nullptr && memory.sqes != nullptr && (memory.mirror != nullptr || !with_mirror);
 }
 
+// Which of the two CQ rings the program uses, as far as it is known (path/post.cc).
+enum class MirrorUse : uint8_t { unknown, used, unused };
+
+void renew_mirror(RingMemory& memory, const RingLayout& layout, const io_uring_params& params, MirrorUse use) {
+    memset(memory.mirror_mapping, 0, layout.rings_size);
+    auto* mirror = static_cast<SharedHeader*>(memory.mirror_mapping);
+    write_constants(*mirror, params);
+    memory.mirror = use == MirrorUse::unknown ? mirror : nullptr;
+    if (use != MirrorUse::used) return;
+    memory.cq = mirror;
+    memory.cqes = reinterpret_cast<unsigned char*>(mirror) + cqes_offset;
+}
+
 }  // namespace
 
 RingLayout layout_of(const io_uring_params& params) {
@@ -179,19 +192,19 @@ int resize_memory(const io_uring_params& params, RingMemory& memory) {
     Piece pieces[3] = {{memory.header, memory.rings_size, layout.rings_size},
                        {memory.sqes, memory.sqes_size, layout.sqes_size},
                        {memory.mirror_mapping, mirror_size, mirror_size != 0 ? layout.rings_size : 0}};
+    const MirrorUse use = memory.mirror != nullptr          ? MirrorUse::unknown
+                          : memory.cq != memory.header ? MirrorUse::used
+                                                       : MirrorUse::unused;
     const bool resized = resize_all(pieces);
     memory.header = static_cast<SharedHeader*>(pieces[0].address);
     memory.sqes = static_cast<unsigned char*>(pieces[1].address);
     memory.mirror_mapping = pieces[2].address;
     if (!resized) return -ENOMEM;
 
-    // Whichever header the program used, it maps the rings anew, and may choose again.
-    memory.mirror = static_cast<SharedHeader*>(memory.mirror_mapping);
     memset(pieces[0].address, 0, layout.rings_size);
     memset(pieces[1].address, 0, layout.sqes_size);
-    if (memory.mirror != nullptr) memset(pieces[2].address, 0, layout.rings_size);
     point_into(memory, layout, params);
-    if (memory.mirror != nullptr) write_constants(*memory.mirror, params);
+    if (memory.mirror_mapping != nullptr) renew_mirror(memory, layout, params, use);
     return 0;
 }
 

@@ -81,6 +81,15 @@ void RawRing::map() {
     }
 }
 
+void RawRing::map_anew(const io_uring_params& resized) {
+    params_.sq_entries = resized.sq_entries;
+    params_.cq_entries = resized.cq_entries;
+    params_.sq_off = resized.sq_off;
+    params_.cq_off = resized.cq_off;
+    unmap();
+    map();
+}
+
 void RawRing::unmap() {
     rings_ = Mapping();
     sqes_ = Mapping();

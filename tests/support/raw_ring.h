@@ -116,6 +116,9 @@ class RawRing {
     // Closes the ring before its time; returns what close(2) did.
     int close();
 
+    // Maps the rings once more, after a resize that answered with these sizes and offsets.
+    void map_anew(const io_uring_params& resized);
+
     // Unmaps the rings, so that nothing but the file descriptor holds the ring.
     void unmap();
 

@@ -1,0 +1,151 @@
+// IORING_REGISTER_RESIZE_RINGS: a ring in use gets other sizes, and loses nothing.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+
+// The kernel resizes no others; and it answers with no place for the SQ array, so that rings without one are usual.
+constexpr unsigned resizable = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_NO_SQARRAY;
+
+io_uring_params sizes(unsigned sq_entries, unsigned cq_entries = 0, unsigned more_flags = 0) {
+    io_uring_params params = params_with(more_flags | (cq_entries != 0 ? IORING_SETUP_CQSIZE : 0));
+    params.sq_entries = sq_entries;
+    params.cq_entries = cq_entries;
+    return params;
+}
+
+int resize(RawRing& ring, io_uring_params& params) { return ring.register_call(IORING_REGISTER_RESIZE_RINGS, &params, 1); }
+
+// Resizes and maps the rings anew, as a program has to.
+void resize_to(RawRing& ring, unsigned sq_entries, unsigned cq_entries = 0) {
+    io_uring_params params = sizes(sq_entries, cq_entries);
+    ASSERT_THAT(resize(ring, params), Gives(0));
+    EXPECT_EQ(params.sq_entries, sq_entries);
+    EXPECT_EQ(params.cq_entries, cq_entries != 0 ? cq_entries : 2 * sq_entries);
+    ring.map_anew(params);
+    EXPECT_EQ(ring.sq_entries().load(), sq_entries);
+    EXPECT_EQ(ring.sq_mask().load(), sq_entries - 1);
+    EXPECT_EQ(ring.cq_entries().load(), params.cq_entries);
+    EXPECT_EQ(ring.cq_mask().load(), params.cq_entries - 1);
+}
+
+TEST(Resize, grows_and_shrinks_an_idle_ring) {
+    RawRing ring(8, resizable);
+    uint64_t number = 0;
+    for (const unsigned entries : {64U, 8U, 4U, 512U, 1U, 32U}) {
+        resize_to(ring, entries);
+        for (unsigned round = 0; round < 3; ++round) {
+            for (unsigned i = 0; i < entries; ++i) ring.push(sqe::nop().data(number + i));
+            EXPECT_THAT(ring.submit_pushed(entries), Gives(entries));
+            const std::vector<Cqe> completions = ring.wait(entries);
+            ASSERT_EQ(completions.size(), entries);
+            for (unsigned i = 0; i < entries; ++i) EXPECT_EQ(completions[i], (Cqe{number + i, 0, 0}));
+            number += entries;
+        }
+    }
+}
+
+TEST(Resize, moves_what_lies_in_the_queues) {
+    for (const unsigned more_flags : {0U, unsigned{IORING_SETUP_SQE128}, unsigned{IORING_SETUP_CQE32}}) {
+        RawRing ring(8, resizable | more_flags);
+        // Not at the beginning of the queues, so that other masks put everything elsewhere.
+        for (int count = 0; count < 5; ++count) EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+        for (uint64_t number = 0; number < 6; ++number) ring.push(sqe::nop().data(number));
+        EXPECT_THAT(ring.submit_pushed(6), Gives(6));
+        for (uint64_t number = 6; number < 12; ++number) ring.push(sqe::nop().data(number));
+
+        resize_to(ring, 32);
+        EXPECT_EQ(ring.ready(), 6u);
+        EXPECT_THAT(ring.submit_pushed(6), Gives(6));
+        std::vector<Cqe> completions = ring.wait(12);
+        ASSERT_EQ(completions.size(), 12u);
+        for (uint64_t number = 0; number < 12; ++number) EXPECT_EQ(completions[number], (Cqe{number, 0, 0}));
+
+        for (uint64_t number = 0; number < 4; ++number) ring.push(sqe::nop().data(number));
+        EXPECT_THAT(ring.submit_pushed(4), Gives(4));
+        for (uint64_t number = 4; number < 8; ++number) ring.push(sqe::nop().data(number));
+        resize_to(ring, 4);
+        EXPECT_THAT(ring.submit_pushed(4), Gives(4));
+        completions = ring.wait(8);
+        ASSERT_EQ(completions.size(), 8u);
+        for (uint64_t number = 0; number < 8; ++number) EXPECT_EQ(completions[number], (Cqe{number, 0, 0}));
+    }
+}
+
+TEST(Resize, makes_room_for_what_had_overflowed) {
+    RawRing ring(2, resizable);
+    for (uint64_t number = 0; number < 8; number += 2) {
+        EXPECT_THAT(ring.submit(sqe::nop().data(number), sqe::nop().data(number + 1)), Gives(2));
+    }
+    EXPECT_EQ(ring.ready(), 4u);
+    EXPECT_EQ(ring.sq_flags().load() & IORING_SQ_CQ_OVERFLOW, IORING_SQ_CQ_OVERFLOW);
+    resize_to(ring, 16);
+    const std::vector<Cqe> completions = ring.wait(8);
+    ASSERT_EQ(completions.size(), 8u);
+    for (uint64_t number = 0; number < 8; ++number) EXPECT_EQ(completions[number].user_data, number);
+}
+
+TEST(Resize, leaves_requests_in_flight_alone) {
+    RawRing ring(8, resizable);
+    const Pipe pipe;
+    char byte = 0;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    resize_to(ring, 64);
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+    EXPECT_EQ(byte, 'x');
+}
+
+TEST(Resize, refuses_sizes_too_small_for_what_lies_there) {
+    RawRing ring(8, resizable);
+    for (int count = 0; count < 6; ++count) ring.push(sqe::nop().data(1));
+    io_uring_params params = sizes(4);
+    EXPECT_THAT(resize(ring, params), Gives(-EOVERFLOW));
+    EXPECT_THAT(ring.submit_pushed(6), Gives(6));
+    params = sizes(2, 4);
+    EXPECT_THAT(resize(ring, params), Gives(-EOVERFLOW));
+    EXPECT_EQ(ring.wait(6).size(), 6u);
+    resize_to(ring, 2, 4);
+    EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+}
+
+TEST(Resize, tells_each_error) {
+    RawRing ring(8, resizable);
+    const auto answer = [&](io_uring_params params) { return resize(ring, params); };
+    EXPECT_THAT(answer(sizes(0)), Gives(-EINVAL));
+    EXPECT_THAT(answer(sizes(100'000)), Gives(-EINVAL));
+    EXPECT_THAT(answer(sizes(16, 4)), Gives(-EINVAL));
+    EXPECT_THAT(answer(sizes(16, 0, IORING_SETUP_CQSIZE)), Gives(-EINVAL));
+    EXPECT_THAT(answer(sizes(16, 0, IORING_SETUP_SQPOLL)), Gives(-EINVAL));
+    EXPECT_THAT(answer(sizes(16, 0, IORING_SETUP_DEFER_TASKRUN)), Gives(-EINVAL));
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_RESIZE_RINGS, ForbiddenPage().address(), 1), Gives(-EFAULT));
+    EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+    io_uring_params params = sizes(16);
+    RawRing plain;
+    EXPECT_THAT(resize(plain, params), Gives(-EINVAL));
+    RawRing single(8, IORING_SETUP_SINGLE_ISSUER);
+    EXPECT_THAT(resize(single, params), Gives(-EINVAL));
+}
+
+TEST(Resize, clamps_when_told_to) {
+    RawRing ring(8, resizable);
+    io_uring_params params = sizes(100'000, 0, IORING_SETUP_CLAMP);
+    EXPECT_THAT(resize(ring, params), Gives(0));
+    EXPECT_EQ(params.sq_entries, 32768u);
+    EXPECT_EQ(params.cq_entries, 65536u);
+    EXPECT_EQ(params.flags, IORING_SETUP_CLAMP | IORING_SETUP_NO_SQARRAY);
+    ring.map_anew(params);
+    EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+}
+
+}  // namespace
+}  // namespace ringside::test
