@@ -1,17 +1,23 @@
 // Most operations on files are one system call that a worker makes.
 #pragma once
 
+#include <errno.h>
+
 #include "abi/syscall.h"
 #include "ops/operation.h"
 #include "service/workers.h"
 
 namespace ringside::engine {
 
+// A descriptor opened with O_PATH is none as far as io_uring is concerned; system calls say so late.
+bool is_path_only(int fd);
+
 // Makes the call, which may block, and takes what it returns for the request's result. As in the kernel, the failure of
 // such a call severs no chain.
 template <typename... Arguments>
 Outcome one_call(Request& request, long number, Arguments... arguments) {
-    return request.ended(blocking_syscall(number, abi::syscall_argument(arguments)...));
+    const long result = blocking_syscall(number, abi::syscall_argument(arguments)...);
+    return result == -EBADF && is_path_only(request.fd) ? request.done(result) : request.ended(result);
 }
 
 // The same for the calls whose failure does.

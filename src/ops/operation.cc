@@ -1,7 +1,9 @@
 #include "ops/operation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
+#include "ops/one_call.h"
 #include "ops/ops.h"
 
 namespace ringside::engine {
@@ -41,6 +43,11 @@ static_assert(row_count == operation_count);
 #undef OP
 
 }  // namespace
+
+bool is_path_only(int fd) {
+    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
+    return flags >= 0 && (flags & O_PATH);
+}
 
 bool has_refused_field(const io_uring_sqe& sqe, uint32_t refuses) {
     return ((refuses & field_fd) && sqe.fd != 0) || ((refuses & field_off) && sqe.off != 0) ||

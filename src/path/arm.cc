@@ -14,7 +14,10 @@ void arm(Request& request) {
     // program's descriptor anew for another request brings.
     const int tried = request.fd;
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
-    if (!arm_poll(request, request.has(request_multishot) ? request.fd : tried)) return punt(request);
+    const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);
+    // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
+    if (armed < 0 && operation_of(request).work != nullptr) return punt(request);
+    if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
     start_link_timeout(request);

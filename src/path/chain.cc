@@ -74,6 +74,8 @@ void cancel_rest(Request& request) {
     while (rest != nullptr) {
         Request* next = rest->link;
         rest->link = nullptr;
+        // Its link timeout, if it has one, ends here by itself.
+        rest->clear(request_arms_timeout);
         if (silent) {
             rest->set(request_no_cqe);
         } else {

@@ -56,7 +56,7 @@ FdSlot* slot_for(Poller& poller, unsigned number) {
 // Registers a number for at least `events`, or again if it is registered: the kernel then looks at the file afresh, so
 // readiness that came between the attempt and now is not missed. A number that stands for another file than the last
 // time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
-bool register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
+int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
     uint32_t wanted = events;
     for (Request* at = slot.waiting.first(); at != nullptr; at = slot.waiting.after(*at)) wanted |= at->wait_events;
     const uint32_t mask = wanted | EPOLLET;
@@ -70,7 +70,7 @@ bool register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) 
         if (result == -EEXIST) result = epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
     }
     slot.registered = result == 0 ? wanted : 0;
-    return result == 0;
+    return result;
 }
 
 // --- Waiting --------------------------------------------------------------------------------------------------------
@@ -147,16 +147,19 @@ int open_poller(Ring& ring) {
     return 0;
 }
 
-bool arm_poll(Request& request, int number) {
+int arm_poll(Request& request, int number) {
     Ring& ring = *request.ring;
     Poller& poller = ring.poller;
-    if (open_poller(ring) < 0) return false;
+    const int opened = open_poller(ring);
+    if (opened < 0) return opened;
     FdSlot* slot = slot_for(poller, static_cast<unsigned>(number));
-    if (slot == nullptr || !register_number(poller, *slot, number, request.wait_events)) return false;
+    if (slot == nullptr) return -ENOMEM;
+    const int registered = register_number(poller, *slot, number, request.wait_events);
+    if (registered < 0) return registered;
     request.poll_number = number;
     slot->waiting.push_back(request);
     ++poller.armed;
-    return true;
+    return 0;
 }
 
 void disarm_poll(Request& request) {

@@ -53,8 +53,8 @@ int open_poller(Ring& ring);
 
 // Puts a request to wait for `wait_events` of its file, which the poller knows by `number`: the program's descriptor,
 // while that is sure to be the file still (registering it again is cheaper than a new one), else Request::fd. Returns
-// false when the file cannot be waited for (a regular file), or when there is no set to wait in.
-bool arm_poll(Request& request, int number);
+// 0, -EPERM when the file cannot be waited for (a regular file), or another error when there is no set to wait in.
+int arm_poll(Request& request, int number);
 
 // Takes it out again.
 void disarm_poll(Request& request);
