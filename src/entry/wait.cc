@@ -144,10 +144,9 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     int result;
     if (wait.min_wait_ns != 0) {
         const int64_t first_deadline_ns = now_ns(ring.wait_clock) + wait.min_wait_ns;
-        result = sleep_until(ring, waiter, first_deadline_ns < deadline_ns ? first_deadline_ns : deadline_ns,
-                             mask_in_use);
-        if (result == -ETIME && first_deadline_ns < deadline_ns) {
-            // From now on anything will do.
+        result = sleep_until(ring, waiter, first_deadline_ns, mask_in_use);
+        if (result == -ETIME) {
+            // From now on anything will do, and only now the time limit counts, which may be over already.
             waiter.target_tail = ring.completion.published - completions_ready(ring) + 1;
             result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
         }
