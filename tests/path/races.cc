@@ -1,0 +1,299 @@
+// Two things that happen at the same moment, again and again: whichever comes first, every request ends with exactly one
+// completion and so does every canceller.
+//
+// RINGSIDE_RACES sets how often: 20,000 by default, 1,000,000 for a night. Each race takes so many turns divided by what a
+// turn costs.
+#include <errno.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::AnyOf;
+using testing::Eq;
+
+constexpr unsigned link = IOSQE_IO_LINK;
+
+// How often a race is run of which a turn costs so much.
+unsigned turns(unsigned cost) {
+    const char* wanted = getenv("RINGSIDE_RACES");
+    const unsigned long total = wanted != nullptr ? strtoul(wanted, nullptr, 10) : 20'000;
+    return static_cast<unsigned>(total / cost) + 1;
+}
+
+// Takes about as many nanoseconds.
+void dawdle(unsigned rounds) {
+    for (; rounds > 0; --rounds) asm volatile("" ::: "memory");
+}
+
+// A thread that does something once a turn, at about the moment at which the turn begins. The delay wanders, so that
+// sooner or later the two meet at each point of their ways.
+class Rival {
+  public:
+    template <typename Act>
+    explicit Rival(Act act)
+        : thread_([this, act] {
+              for (unsigned seen = 0;;) {
+                  unsigned now;
+                  while ((now = turn_.load(std::memory_order_acquire)) == seen) std::this_thread::yield();
+                  if (now == ended) return;
+                  seen = now;
+                  dawdle(now * 7 % 2000);
+                  act();
+                  done_.store(now, std::memory_order_release);
+              }
+          }) {}
+    ~Rival() {
+        turn_.store(ended, std::memory_order_release);
+        thread_.join();
+    }
+
+    void begin() { turn_.store(turn_.load() + 1, std::memory_order_release); }
+    void await() const {
+        while (done_.load(std::memory_order_acquire) != turn_.load()) std::this_thread::yield();
+    }
+
+  private:
+    static constexpr unsigned ended = ~0U;
+    std::atomic<unsigned> turn_ = 0;
+    std::atomic<unsigned> done_ = 0;
+    std::thread thread_;
+};
+
+const Cqe* completion_of(const std::vector<Cqe>& completions, uint64_t data) {
+    const Cqe* found = nullptr;
+    for (const Cqe& cqe : completions) {
+        if (cqe.user_data != data) continue;
+        EXPECT_EQ(found, nullptr) << "a second completion: " << cqe;
+        found = &cqe;
+    }
+    EXPECT_NE(found, nullptr) << "no completion of " << data;
+    static constexpr Cqe none = {~0ULL, INT32_MIN, 0};
+    return found != nullptr ? found : &none;
+}
+
+// The canceller's answer goes with what became of its target: 0 means that it was cancelled, -ENOENT that it was past
+// that, -EALREADY either.
+void expect_consistent(int cancelled, int target, int undisturbed) {
+    if (cancelled == 0) {
+        EXPECT_EQ(target, -ECANCELED);
+    } else if (cancelled == -ENOENT) {
+        EXPECT_EQ(target, undisturbed);
+    } else {
+        EXPECT_EQ(cancelled, -EALREADY);
+        EXPECT_THAT(target, AnyOf(Eq(-ECANCELED), Eq(-EINTR), Eq(undisturbed)));
+    }
+}
+
+class Race : public testing::TestWithParam<unsigned> {
+  protected:
+    RawRing ring{64, GetParam()};
+    const Pipe pipe;
+    char byte = 0;
+
+    void expect_nothing_more() {
+        ring.enter(0, 0, IORING_ENTER_GETEVENTS);
+        EXPECT_EQ(ring.ready(), 0u);
+    }
+    void race_cancel_against_data(unsigned read_flags, unsigned count) {
+        Rival writer([&] { EXPECT_EQ(write(pipe.write_end, "x", 1), 1); });
+        for (; count > 0 && !HasFailure(); --count) {
+            ASSERT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1).flag(read_flags)), Gives(1));
+            writer.begin();
+            ASSERT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+            const std::vector<Cqe> completions = ring.wait(2);
+            writer.await();
+            ASSERT_EQ(completions.size(), 2u);
+            const int read_result = completion_of(completions, 1)->res;
+            expect_consistent(completion_of(completions, 2)->res, read_result, 1);
+            // The byte is either in the program's hands or in the pipe, never lost.
+            ASSERT_EQ(pipe.drain(), read_result == 1 ? 0u : 1u);
+        }
+        expect_nothing_more();
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, Race, testing::Values(0U, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+                         [](const testing::TestParamInfo<unsigned>& mode) {
+                             return std::string(mode.param == 0 ? "plain" : "deferred");
+                         });
+
+TEST_P(Race, cancellation_of_a_poll_against_its_readiness) {
+    Rival writer([&] { EXPECT_EQ(write(pipe.write_end, "x", 1), 1); });
+    for (unsigned turn = turns(7); turn > 0 && !HasFailure(); --turn) {
+        ASSERT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1)), Gives(1));
+        writer.begin();
+        ASSERT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+        const std::vector<Cqe> completions = ring.wait(2);
+        writer.await();
+        ASSERT_EQ(completions.size(), 2u);
+        expect_consistent(completion_of(completions, 2)->res, completion_of(completions, 1)->res, POLLIN);
+        pipe.drain();
+    }
+    expect_nothing_more();
+}
+
+TEST_P(Race, cancellation_of_a_read_against_its_data) { race_cancel_against_data(0, turns(7)); }
+
+TEST_P(Race, cancellation_of_a_workers_read_against_its_data) { race_cancel_against_data(IOSQE_ASYNC, turns(16)); }
+
+TEST_P(Race, cancellation_of_a_timeout_against_its_time) {
+    for (unsigned turn = turns(8); turn > 0 && !HasFailure(); --turn) {
+        const __kernel_timespec time = {0, turn % 64 * 1000};
+        ASSERT_THAT(ring.submit(sqe::timeout(&time).data(1)), Gives(1));
+        dawdle(turn * 13 % 3000);
+        ASSERT_THAT(ring.submit(sqe::timeout_remove(1).data(2)), Gives(1));
+        const std::vector<Cqe> completions = ring.wait(2);
+        ASSERT_EQ(completions.size(), 2u);
+        expect_consistent(completion_of(completions, 2)->res, completion_of(completions, 1)->res, -ETIME);
+    }
+    expect_nothing_more();
+}
+
+TEST_P(Race, counting_timeout_against_the_completion_it_counts) {
+    for (unsigned turn = turns(8); turn > 0 && !HasFailure(); --turn) {
+        const __kernel_timespec time = {0, turn % 64 * 500};
+        ASSERT_THAT(ring.submit(sqe::timeout(&time, 1).data(1)), Gives(1));
+        dawdle(turn * 13 % 1500);
+        ASSERT_THAT(ring.submit(sqe::nop().data(2)), Gives(1));
+        const std::vector<Cqe> completions = ring.wait(2);
+        ASSERT_EQ(completions.size(), 2u);
+        EXPECT_THAT(completion_of(completions, 1)->res, AnyOf(Eq(-ETIME), Eq(0)));
+        EXPECT_EQ(completion_of(completions, 2)->res, 0);
+    }
+    expect_nothing_more();
+}
+
+TEST_P(Race, link_timeout_against_the_data_of_its_read) {
+    Rival writer([&] { EXPECT_EQ(write(pipe.write_end, "x", 1), 1); });
+    for (unsigned turn = turns(8); turn > 0 && !HasFailure(); --turn) {
+        const __kernel_timespec time = {0, 20'000 + turn % 64 * 1000};
+        ring.push(sqe::read(pipe.read_end, &byte, 1).data(1).flag(link));
+        ring.push(sqe::timeout(&time).set(&Sqe::opcode, IORING_OP_LINK_TIMEOUT).data(2).flag(link));
+        ring.push(sqe::nop().data(3));
+        ASSERT_THAT(ring.enter(3), Gives(3));
+        writer.begin();
+        const std::vector<Cqe> completions = ring.wait(3);
+        writer.await();
+        ASSERT_EQ(completions.size(), 3u);
+        const int read_result = completion_of(completions, 1)->res;
+        const int timeout_result = completion_of(completions, 2)->res;
+        // One that expires while the data comes may be too late in several ways.
+        if (read_result == 1) {
+            EXPECT_THAT(timeout_result, AnyOf(Eq(-ECANCELED), Eq(-ETIME), Eq(-ENOENT), Eq(-EALREADY)));
+        } else {
+            EXPECT_EQ(read_result, -ECANCELED);
+            EXPECT_THAT(timeout_result, AnyOf(Eq(-ETIME), Eq(-EALREADY)));
+        }
+        EXPECT_EQ(completion_of(completions, 3)->res, read_result == 1 ? 0 : -ECANCELED);
+        ASSERT_EQ(pipe.drain(), read_result == 1 ? 0u : 1u);
+    }
+    expect_nothing_more();
+}
+
+TEST_P(Race, close_of_a_descriptor_against_data_for_a_read_on_it) {
+    // The read goes on without the descriptor; the number means another file at once.
+    for (unsigned turn = turns(16); turn > 0 && !HasFailure(); --turn) {
+        Pipe victim;
+        ASSERT_THAT(ring.submit(sqe::read(victim.read_end, &byte, 1).data(1)), Gives(1));
+        ASSERT_EQ(write(victim.write_end, "y", 1), 1);
+        const int number = victim.read_end;
+        victim.read_end.reset();
+        const Fd other(dup(pipe.read_end));
+        ASSERT_EQ(other, number);
+        const std::vector<Cqe> completions = ring.wait(1);
+        ASSERT_EQ(completions.size(), 1u);
+        EXPECT_THAT(completions[0], Completes(1, 1));
+        EXPECT_EQ(byte, 'y');
+    }
+    expect_nothing_more();
+}
+
+TEST(RaceOfRings, close_of_a_ring_against_data_for_its_reads) {
+    const Pipe pipe;
+    Rival writer([&] { EXPECT_EQ(write(pipe.write_end, "xx", 2), 2); });
+    char bytes[2];
+    for (unsigned turn = turns(64); turn > 0 && !testing::Test::HasFailure(); --turn) {
+        const unsigned flags = turn % 2 == 0 ? 0 : IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+        RawRing ring(8, flags);
+        const __kernel_timespec time = {0, turn % 64 * 1000};
+        ASSERT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[0], 1).data(1),
+                                sqe::read(pipe.read_end, &bytes[1], 1).data(2).flag(turn % 4 < 2 ? IOSQE_ASYNC : 0),
+                                sqe::timeout(&time).data(3)),
+                    Gives(3));
+        writer.begin();
+        ASSERT_EQ(ring.close(), 0);
+        writer.await();
+        pipe.drain();
+    }
+}
+
+TEST(RaceOfThreads, several_submit_while_one_reaps) {
+    RawRing ring(64);
+    const unsigned each = turns(4);
+    constexpr unsigned threads = 3;
+    std::mutex lock;
+    const auto submit = [&](uint64_t base) {
+        for (unsigned number = 0; number < each; ++number) {
+            const std::lock_guard guard(lock);
+            // The reaping thread is waited for when the queue of completions is nearly full.
+            while (ring.ready() > 96) std::this_thread::yield();
+            ASSERT_THAT(ring.submit(sqe::nop().data(base + number).flag(number % 64 == 0 ? IOSQE_ASYNC : 0)), Gives(1));
+        }
+    };
+    std::vector<std::thread> submitters;
+    for (uint64_t thread = 0; thread < threads; ++thread) submitters.emplace_back(submit, thread * each);
+    std::vector<unsigned> seen(threads * each);
+    for (unsigned count = 0; count < threads * each;) {
+        const std::vector<Cqe> completions = ring.wait(1);
+        if (completions.empty()) break;
+        for (const Cqe& cqe : completions) ++seen[cqe.user_data];
+        count += static_cast<unsigned>(completions.size());
+    }
+    for (std::thread& submitter : submitters) submitter.join();
+    EXPECT_EQ(seen, std::vector<unsigned>(threads * each, 1));
+    EXPECT_EQ(ring.ready(), 0u);
+}
+
+TEST(RaceOfThreads, one_cancels_what_another_thread_waits_for) {
+    RawRing ring(64);
+    const Pipe pipe;
+    char byte;
+    std::mutex lock;
+    std::atomic<unsigned> turn_submitted = 0;
+    const unsigned count = turns(16);
+    std::thread canceller([&] {
+        for (unsigned turn = 1; turn <= count; ++turn) {
+            while (turn_submitted.load() < turn) std::this_thread::yield();
+            const std::lock_guard guard(lock);
+            ASSERT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+        }
+    });
+    for (unsigned turn = 1; turn <= count; ++turn) {
+        {
+            const std::lock_guard guard(lock);
+            ASSERT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+        }
+        turn_submitted = turn;
+        const std::vector<Cqe> completions = ring.wait(2);
+        ASSERT_EQ(completions.size(), 2u);
+        EXPECT_EQ(completion_of(completions, 1)->res, -ECANCELED);
+        EXPECT_EQ(completion_of(completions, 2)->res, 0);
+    }
+    canceller.join();
+    EXPECT_EQ(ring.ready(), 0u);
+}
+
+}  // namespace
+}  // namespace ringside::test
