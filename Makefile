@@ -5,7 +5,7 @@
 #   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
 #   make bench   the engine against the kernel's io_uring
 #   make check   the tests again under sanitizers and clang, and the formatting
-#   make lab     the differential tests, for LAB_SECONDS seconds
+#   make lab     the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
 
 JOBS ?= $(shell nproc)
 LAB_MINUTES ?= 1
@@ -22,7 +22,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo test bench check asan tsan clang format format-check lab clean
+.PHONY: all demo test bench check asan tsan clang format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -60,10 +60,12 @@ format-check:
 	@scripts/setup check
 	@$(sources) | xargs clang-format-19 --dry-run --Werror && echo "formatting: as .clang-format says"
 
-lab:
+lab: LAB_TIME = --minutes $(LAB_MINUTES)
+lab-long: LAB_TIME = --minutes 60
+lab lab-long:
 	@scripts/setup build test
-	@$(call build,release)
-	@build/release/bin/ringside-lab run --minutes $(LAB_MINUTES) --programs 1000000000 --findings build/lab-findings
+	@$(call build,lab)
+	@build/lab/bin/ringside-lab run $(LAB_TIME) --programs 1000000000 --jobs $(JOBS) --findings build/lab-findings
 
 clean:
 	rm -rf build

@@ -221,6 +221,7 @@ bool Builder::take(Key key, Access access) {
 
 int Builder::begin_chain() {
     ++chain_;
+    chain_begun_ = false;
     if (stuck_) chain_may_wait();
     return chain_;
 }
@@ -238,6 +239,7 @@ void Builder::push(const Sqe& sqe) {
     if ((sqe.flags() & IOSQE_CQE_SKIP_SUCCESS) != 0) silent_chains_.insert(chain_);
     program.steps.push_back(Push{sqe, !chain_waits() && !stuck_ && !silent_chains_.contains(chain_)});
     ++queued;
+    chain_begun_ = true;
 }
 
 std::vector<uint64_t> Builder::settled_requests() const {

@@ -92,6 +92,8 @@ class Builder {
     int begin_chain();
     void chain_may_wait() { waiting_chains_.insert(chain_); }
     bool chain_waits() const { return waiting_chains_.contains(chain_); }
+    // Whether the current chain has requests already: the next may then run in a worker.
+    bool chain_begun() const { return chain_begun_; }
     bool anyone_waits() const { return !waiting_chains_.empty(); }
     // From here on nothing is sure to complete: a drain stands behind something that may wait.
     void everything_waits() { stuck_ = true; }
@@ -134,6 +136,7 @@ class Builder {
     std::set<int> silent_chains_;  // chains in which a success posts nothing
     int chain_ = 0;
     bool stuck_ = false;
+    bool chain_begun_ = false;
     uint64_t last_user_data_ = 0;
     uint64_t settled_up_to_ = 0;
     uint32_t next_resource_ = 0;

@@ -235,7 +235,10 @@ void Execution::note(const Completion& completion) {
     fresh_.push_back(completion);
     if ((completion.flags & IORING_CQE_F_MORE) != 0 || !pushed_.contains(completion.user_data)) return;
     sure_requests_.erase(completion.user_data);
-    open_requests_.erase(completion.user_data);
+    // A zero-copy send may or may not be followed by its notification, whatever the first completion says.
+    const uint8_t opcode = pushed_[completion.user_data]->opcode();
+    const bool zero_copy = opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC;
+    if (!zero_copy || (completion.flags & IORING_CQE_F_NOTIF) != 0) open_requests_.erase(completion.user_data);
     // The notification of a zero-copy send comes whenever the buffer is free, and means no order.
     if (completion.res >= 0 && (completion.flags & IORING_CQE_F_NOTIF) == 0)
         completed_order_.push_back(completion.user_data);

@@ -207,9 +207,10 @@ void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     if (random_.percent(10) && !draft.never_async && !acts_on_others) flags |= IOSQE_ASYNC;
     if (random_.percent(6)) {
         flags |= IOSQE_CQE_SKIP_SUCCESS;
-        // Nobody knows whether a timer that completes in silence is over.
-        if (draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
     }
+    // Nobody knows whether a timer that completes in silence, or stands behind what waits, is over.
+    const bool unsure = (flags & IOSQE_CQE_SKIP_SUCCESS) != 0 || builder_.chain_waits();
+    if (unsure && draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
     if (drains_ && random_.percent(20)) flags |= IOSQE_IO_DRAIN;
     if (draft.selects_buffer) flags |= IOSQE_BUFFER_SELECT;
     if (draft.always_fixed) flags |= IOSQE_FIXED_FILE;
@@ -259,6 +260,11 @@ void Generator::chain() {
         const bool linked = i < length || timed || random_.percent(2);
         const uint8_t link_flags = !linked ? 0 : random_.percent(70) ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
         if (!request(choose(false), link_flags)) return;
+        // A chain that is never closed runs in a worker, where what would wait may give up.
+        Sqe& last = std::get<Push>(builder_.program.steps.back()).sqe;
+        if (i == length && !timed && (builder_.chain_waits() || !last[Field::ioprio].is_zero())) {
+            last[Field::flags].number &= ~uint64_t{IOSQE_IO_LINK | IOSQE_IO_HARDLINK};
+        }
         if (timed) {
             const Sqe& head = std::get<Push>(builder_.program.steps.back()).sqe;
             const Value& fd = head[Field::fd];

@@ -82,13 +82,12 @@ bool unregister_buffers(Builder& builder) {
 }
 
 bool register_eventfd(Builder& builder) {
-    const auto id = builder.channel({eventfd}, 0, false);
-    if (!id) return false;
+    const uint32_t id = builder.add_resource(eventfd);
     const uint32_t opcode = builder.random.percent(70) ? IORING_REGISTER_EVENTFD : IORING_REGISTER_EVENTFD_ASYNC;
     // From now on completions count in it, so that nobody else may.
-    builder.channel_of(*id)->waiting[0] += 1000;
+    builder.channel_of(id)->waiting[0] += 1000;
     call(builder, builder.offer.registers.test(opcode) ? opcode : uint32_t{IORING_REGISTER_EVENTFD},
-         builder.cells("fds", {{4, fd_of(*id)}}), 1);
+         builder.cells("fds", {{4, fd_of(id)}}), 1);
     return true;
 }
 

@@ -159,6 +159,11 @@ Trace Server::finish(int limit_ms) {
     }
     Trace trace = lines_of({shared_->trace, shared_->trace_length.load()});
     if (!outcome.empty()) trace.push_back(outcome);
+    // Requests that ought to have completed may still do so, in the middle of the next program.
+    const bool unfinished = std::any_of(trace.begin(), trace.end(), [](const std::string& line) {
+        return line.starts_with("waited for ") || line == "restless";
+    });
+    if (unfinished) retire();
     return trace;
 }
 
