@@ -1,6 +1,7 @@
 #include "state/fds.h"
 
 #include <atomic>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,22 +15,26 @@ namespace {
 // grows to the highest number in use, becomes large for our sake.
 constexpr int highest_floor = 10000;
 
-int number_floor() {
-    static std::atomic<int> known{0};
-    int floor = known.load(std::memory_order_relaxed);
-    if (floor != 0) return floor;
+std::atomic<int> number_floor{0};  // 0: not looked up yet
+
+int look_up_floor() {
     struct rlimit64 limit = {};
     abi::syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
     const auto half = limit.rlim_cur / 2;
-    floor = half > highest_floor ? highest_floor : static_cast<int>(half);
-    known.store(floor, std::memory_order_relaxed);
+    const int floor = half > highest_floor ? highest_floor : static_cast<int>(half);
+    number_floor.store(floor, std::memory_order_relaxed);
     return floor;
 }
 
 }  // namespace
 
 int duplicate_high(int fd) {
-    return static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, number_floor()));
+    int floor = number_floor.load(std::memory_order_relaxed);
+    if (floor == 0) floor = look_up_floor();
+    int high = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, floor));
+    // The program has lowered its limit since.
+    if (high == -EINVAL) high = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, look_up_floor()));
+    return high;
 }
 
 int move_high(int fd) {

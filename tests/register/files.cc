@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include <thread>
@@ -104,6 +105,37 @@ TEST(Files, are_at_most_as_many_as_descriptors_are_allowed) {
     EXPECT_THAT(unregister_files(ring), Gives(0));
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_THAT(register_sparse(ring, (1U << 20) + 1), Gives(-EMFILE));
+}
+
+TEST(Files, of_the_engine_count_as_descriptors) {
+    // The kernel's are no descriptors, so they can be registered when there are none left.
+    RawRing ring;
+    const Fd file = file_with("a");
+    EXPECT_THAT(register_sparse(ring, 1), Gives(0));
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit exhausted = before;
+    exhausted.rlim_cur = static_cast<rlim_t>(Fd(dup(0)).get());
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &exhausted), 0);
+    const bool by_kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_THAT(update_files(ring, 0, {file}), Gives(by_kernel ? 1 : -EMFILE));
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_THAT(update_files(ring, 0, {file}), Gives(1));
+    EXPECT_EQ(first_byte(ring, 0), 'a');
+}
+
+TEST(Files, are_held_though_the_limit_of_descriptors_was_lowered) {
+    RawRing ring;
+    const Fd file = file_with("a");
+    EXPECT_THAT(register_files(ring, {file}), Gives(0));
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit lower = before;
+    lower.rlim_cur = 256;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lower), 0);
+    EXPECT_THAT(update_files(ring, 0, {file}), Gives(1));
+    EXPECT_EQ(first_byte(ring, 0), 'a');
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(Files, vanish_with_their_table) {

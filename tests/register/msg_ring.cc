@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -196,6 +198,21 @@ TEST(MsgRing, from_both_sides_at_once_loses_and_reorders_nothing) {
     std::thread other([&] { run(1); });
     run(0);
     other.join();
+}
+
+TEST(Child, of_the_engine_cannot_reach_its_parents_ring) {
+    RawRing parents;
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        RawRing own;
+        _exit(-own.run(message(parents.fd(), 77, 5)).res);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    const bool by_kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_EQ(WEXITSTATUS(status), by_kernel ? 0 : EBADFD);
+    EXPECT_EQ(parents.ready(), by_kernel ? 1u : 0u);
 }
 
 TEST(MsgRingFd, hands_a_file_over) {

@@ -158,6 +158,25 @@ TEST(PersonalityOfSomebodyElse, owns_what_it_makes) {
     }));
 }
 
+TEST(PersonalityOfRoot, is_out_of_reach_for_a_thread_that_gave_up_root_for_good) {
+    // The kernel has kept the credentials themselves; the engine can only take on what the thread may still become.
+    SKIP_UNLESS_ROOT();
+    const Secrets secrets;
+    EXPECT_TRUE(holds_in_child([&] {
+        RawRing ring;
+        EXPECT_THAT(register_personality(ring), Gives(1));
+        EXPECT_EQ(setresgid(somebody, somebody, somebody), 0);
+        EXPECT_EQ(setresuid(somebody, somebody, somebody), 0);
+        EXPECT_THAT(ring.run(sqe::openat(AT_FDCWD, secrets.secret.c_str(), O_RDONLY)), Gives(-EACCES));
+        const Fd file(ring.run(open_as(1, secrets.secret, O_RDONLY)).res);
+        if (provider_under_test() == provider::Kind::kernel) {
+            EXPECT_GE(file.get(), 0);
+        } else {
+            EXPECT_EQ(file.get(), -EPERM);
+        }
+    }));
+}
+
 TEST(PersonalityOfSomebodyElse, has_its_groups) {
     SKIP_UNLESS_ROOT();
     const Secrets secrets;
