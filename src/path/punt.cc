@@ -71,7 +71,9 @@ void punt(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
-    if (queue_for_worker(request)) return start_link_timeout(request);
+    // Before a worker has it, which may write its flags without the lock.
+    start_link_timeout(request);
+    if (queue_for_worker(request)) return;
     // No thread to be had: better late than never.
     const Outcome outcome = work(request);
     take_from_worker(request, outcome);
