@@ -1,0 +1,77 @@
+// Where buffers differ between the providers, and cannot but differ: each test states both. See docs/differences.md.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <thread>
+
+#include "register/buffers.h"
+
+namespace ringside::test {
+namespace {
+
+bool on_kernel() { return provider_under_test() == provider::Kind::kernel; }
+
+// Gives up the right of this thread to lock memory without limit.
+void drop_right_to_lock_memory() {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
+    data[0].effective &= ~(1U << CAP_IPC_LOCK);
+    ASSERT_EQ(syscall(SYS_capset, &header, data), 0);
+}
+
+TEST(BufferDifferences, registered_memory_is_pinned_by_the_kernel_alone) {
+    RawRing ring;
+    const Fd file = file_with("hello world");
+    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_THAT(register_buffers(ring, {{page, 4096}}), Gives(0));
+    EXPECT_EQ(munmap(page, 4096), 0);
+    EXPECT_THAT(ring.run(sqe::read_fixed(file, 0, page, 5)), Gives(on_kernel() ? 5 : -EFAULT));
+}
+
+TEST(BufferDifferences, registered_memory_counts_as_locked_on_the_kernel_alone) {
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+    const rlimit low = {65536, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+    // Capabilities are a thread's own.
+    std::thread([] {
+        drop_right_to_lock_memory();
+        RawRing ring;
+        AlignedBuffer large(size_t{1} << 20);
+        EXPECT_THAT(register_buffers(ring, {vector_of(large)}), Gives(on_kernel() ? -ENOMEM : 0));
+    }).join();
+    ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+}
+
+TEST(BufferDifferences, a_shared_mapping_of_a_file_on_disk_can_be_registered_with_the_engine_alone) {
+    RawRing ring;
+    const Fd file = file_with(std::string(4096, 'x'));
+    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    EXPECT_THAT(register_buffers(ring, {{page, 4096}}), Gives(on_kernel() ? -EFAULT : 0));
+    EXPECT_EQ(munmap(page, 4096), 0);
+}
+
+TEST(BufferDifferences, only_the_kernel_refuses_to_map_a_buffer_ring_that_is_none) {
+    RawRing ring;
+    EXPECT_THAT(register_ring(ring, description_of_ring(nullptr, 4, 2, IOU_PBUF_RING_MMAP)), Gives(0));
+    const Mapping mapping(ring.fd(), IORING_OFF_PBUF_RING | 1 << IORING_OFF_PBUF_SHIFT, 4096);
+    EXPECT_EQ(mapping.error(), on_kernel() ? ENOMEM : 0);
+}
+
+TEST(BufferDifferences, a_mapped_buffer_ring_keeps_its_content_when_it_is_gone_on_the_kernel_alone) {
+    RawRing ring;
+    EXPECT_THAT(register_ring(ring, description_of_ring(nullptr, 4, 2, IOU_PBUF_RING_MMAP)), Gives(0));
+    Mapping mapping(ring.fd(), IORING_OFF_PBUF_RING | 2 << IORING_OFF_PBUF_SHIFT, 4096);
+    ASSERT_TRUE(mapping);
+    auto* const shared = reinterpret_cast<io_uring_buf_ring*>(mapping.at(0));
+    shared->bufs[0].len = 7;
+    EXPECT_THAT(unregister_ring(ring, 2), Gives(0));
+    EXPECT_EQ(shared->bufs[0].len, on_kernel() ? 7U : 0U);
+}
+
+}  // namespace
+}  // namespace ringside::test
