@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "abi/syscall.h"
 #include "ops/socket.h"
@@ -11,15 +12,15 @@
 namespace ringside::engine {
 namespace {
 
-// A message with room for `vectors` iovecs, in the request's memory; null when memory is out.
+// A message with room for `vectors` iovecs (one at least, for a provided buffer), in the request's memory; null when
+// memory is out.
 Message* allocate(Request& request, unsigned vectors) {
-    auto* message = static_cast<Message*>(calloc(1, sizeof(Message) + vectors * sizeof(iovec)));
+    auto* message = static_cast<Message*>(calloc(1, sizeof(Message) + (vectors + 1) * sizeof(iovec)));
     if (message != nullptr) request.keep(message);
     return message;
 }
 
 int set_name(Message& message, uint64_t name, int32_t length) {
-    if (name == 0 || length == 0) return 0;
     const int result = copy_address(&message.name, name, length);
     if (result < 0) return result;
     message.header.msg_name = &message.name;
@@ -36,18 +37,29 @@ int set_vectors(Message& message, uint64_t vectors, unsigned count) {
     return 0;
 }
 
+int set_length(Message& message, uint64_t vectors, size_t count) {
+    if (count > 1) return -EINVAL;
+    if (count != 0 && read_user(*message.vectors(), vectors) < 0) return -EFAULT;
+    message.header.msg_iov = message.vectors();
+    message.header.msg_iovlen = 1;
+    message.length = message.vectors()->iov_len;
+    return static_cast<ssize_t>(message.length) < 0 ? -EINVAL : 0;
+}
+
 int fill(Message& message, const msghdr& theirs, Direction direction) {
     message.header.msg_control = theirs.msg_control;
     message.header.msg_controllen = theirs.msg_controllen;
-    if (direction == Direction::in) {
+    if (direction != Direction::out) {
         message.header.msg_name = theirs.msg_name;
         message.header.msg_namelen = theirs.msg_namelen;
-    } else {
-        const int result = set_name(message, reinterpret_cast<uintptr_t>(theirs.msg_name),
-                                    static_cast<int32_t>(theirs.msg_namelen));
+    } else if (theirs.msg_name != nullptr && theirs.msg_namelen != 0) {
+        const int result =
+            set_name(message, reinterpret_cast<uintptr_t>(theirs.msg_name), static_cast<int32_t>(theirs.msg_namelen));
         if (result < 0) return result;
     }
-    return set_vectors(message, reinterpret_cast<uintptr_t>(theirs.msg_iov), static_cast<unsigned>(theirs.msg_iovlen));
+    const auto vectors = reinterpret_cast<uintptr_t>(theirs.msg_iov);
+    if (direction == Direction::in_selected) return set_length(message, vectors, theirs.msg_iovlen);
+    return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen));
 }
 
 // A name's length is no error as long as it is not negative: what is too long for any address is cut off.
@@ -59,8 +71,7 @@ int check_header(msghdr& header) {
 }
 
 int give_up(Request& request, int error) {
-    free(request.memory);
-    request.clear(request_has_memory);
+    drop_message(request);
     return error;
 }
 
@@ -83,11 +94,13 @@ int write_back(uint64_t program, const msghdr& header) {
 int keep_message(Request& request, uint64_t address, Direction direction) {
     msghdr theirs;
     if (read_user(theirs, address) < 0) return -EFAULT;
+    const socklen_t name_room = theirs.msg_namelen;
     int result = check_header(theirs);
     if (result < 0) return result;
     Message* message = allocate(request, static_cast<unsigned>(theirs.msg_iovlen));
     if (message == nullptr) return -ENOMEM;
-    message->program = direction == Direction::in ? address : 0;
+    message->program = direction == Direction::out ? 0 : address;
+    message->name_room = name_room;
     result = fill(*message, theirs, direction);
     return result < 0 ? give_up(request, result) : 0;
 }
@@ -96,7 +109,7 @@ int keep_parts(Request& request, const Parts& parts) {
     const unsigned count = parts.vectored ? parts.length : 1;
     Message* message = allocate(request, count);
     if (message == nullptr) return -ENOMEM;
-    int result = set_name(*message, parts.name, parts.name_length);
+    int result = parts.name != 0 ? set_name(*message, parts.name, parts.name_length) : 0;
     if (result < 0) return give_up(request, result);
     if (parts.vectored) {
         result = set_vectors(*message, parts.address, count);
@@ -107,6 +120,21 @@ int keep_parts(Request& request, const Parts& parts) {
         message->length = parts.length;
     }
     return result < 0 ? give_up(request, result) : 0;
+}
+
+int keep_vectors(Request& request, const iovec* vectors, unsigned count) {
+    Message* message = allocate(request, count);
+    if (message == nullptr) return -ENOMEM;
+    memcpy(message->vectors(), vectors, count * sizeof(iovec));
+    message->header.msg_iov = message->vectors();
+    message->header.msg_iovlen = count;
+    message->length = total_length(vectors, count);
+    return 0;
+}
+
+void drop_message(Request& request) {
+    free(request.memory);
+    request.clear(request_has_memory);
 }
 
 long send_message(const Request& request, uint64_t done, int flags) {

@@ -1,5 +1,6 @@
 // A msghdr of the program's, copied together with what may not change any more once the request is submitted: the
-// iovecs, and for a message to be sent the address of its destination. Buffers and control messages stay where they are.
+// iovecs, and for a message to be sent the address of its destination. Buffers and control messages stay where they
+// are.
 #pragma once
 
 #include <stdint.h>
@@ -16,12 +17,17 @@ struct Message {
     msghdr header;          // its pointers lead to the copies
     uint64_t length;        // bytes of all iovecs
     uint64_t program;       // address of the program's msghdr, to which a received one is written back; 0 for none
+    uint32_t name_room;     // its msg_namelen as it stood there
     sockaddr_storage name;  // of a message to be sent
 
     iovec* vectors() { return reinterpret_cast<iovec*>(this + 1); }
 };
 
-enum class Direction : uint8_t { out, in };
+enum class Direction : uint8_t {
+    out,
+    in,
+    in_selected,  // into a provided buffer: of the iovecs, of which there may be one, only the length counts
+};
 
 inline Message& message_of(const Request& request) { return *static_cast<Message*>(request.memory); }
 
@@ -38,6 +44,12 @@ struct Parts {
     int32_t name_length;
 };
 int keep_parts(Request& request, const Parts& parts);
+
+// The same of iovecs of our own.
+int keep_vectors(Request& request, const iovec* vectors, unsigned count);
+
+// Forgets the message before the request ends.
+void drop_message(Request& request);
 
 // sendmsg(2) and recvmsg(2) of what is left of a kept message behind its first `done` bytes. `received_flags` is the
 // msg_flags of the answer.

@@ -1,8 +1,8 @@
 // IORING_OP_ACCEPT
 //
-// accept4(2) has no flag that keeps it from waiting. On a listener that is non-blocking by itself it is called at once. On
-// one that is not, a connection that poll(2) has seen may be taken by somebody else before the call is made, which would
-// then block: so a worker makes it, where that does no harm.
+// accept4(2) has no flag that keeps it from waiting. On a listener that is non-blocking by itself it is called at once.
+// On one that is not, a connection that poll(2) has seen may be taken by somebody else before the call is made, which
+// would then block: so a worker makes it, where that does no harm.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,10 +21,10 @@ namespace {
 struct Accept {
     uint64_t address;
     uint64_t address_length;
-    int32_t flags;     // SOCK_*
-    uint32_t slot;     // of a multishot request: IORING_FILE_INDEX_ALLOC, or 0
-    long accepted;     // what a worker brings back to a multishot request; -EAGAIN if nothing
-    uint32_t rounds;   // connections taken since it last waited
+    int32_t flags;    // SOCK_*
+    uint32_t slot;    // of a multishot request: IORING_FILE_INDEX_ALLOC, or 0
+    long accepted;    // what a worker brings back to a multishot request; -EAGAIN if nothing
+    uint32_t rounds;  // connections taken since it last waited
 };
 
 constexpr uint32_t known_flags = IORING_ACCEPT_MULTISHOT | IORING_ACCEPT_DONTWAIT | IORING_ACCEPT_POLL_FIRST;

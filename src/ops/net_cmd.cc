@@ -18,9 +18,9 @@ struct Command {
     uint32_t operation;  // SOCKET_URING_OP_*
     uint32_t level;      // of a socket option
     uint32_t option;
-    int32_t length;      // of its value; of GETSOCKNAME whether the other side's is wanted
-    uint64_t value;      // address of the value; of GETSOCKNAME of the length
-    uint64_t address;    // of GETSOCKNAME of the name
+    int32_t length;    // of its value; of GETSOCKNAME whether the other side's is wanted
+    uint64_t value;    // address of the value; of GETSOCKNAME of the length
+    uint64_t address;  // of GETSOCKNAME of the name
 };
 
 // Queue lengths are known of the Internet protocols; the other families answer ioctl(2) only.
@@ -48,13 +48,19 @@ long get_name(const Request& request, const Command& command) {
 
 long do_command(const Request& request, const Command& command) {
     switch (command.operation) {
-        case SOCKET_URING_OP_SIOCINQ: return queue_length(request, FIONREAD);
-        case SOCKET_URING_OP_SIOCOUTQ: return queue_length(request, TIOCOUTQ);
-        case SOCKET_URING_OP_GETSOCKOPT: return get_option(request, command);
+        case SOCKET_URING_OP_SIOCINQ:
+            return queue_length(request, FIONREAD);
+        case SOCKET_URING_OP_SIOCOUTQ:
+            return queue_length(request, TIOCOUTQ);
+        case SOCKET_URING_OP_GETSOCKOPT:
+            return get_option(request, command);
         case SOCKET_URING_OP_SETSOCKOPT:
-            return abi::syscall(__NR_setsockopt, request.fd, command.level, command.option, command.value, command.length);
-        case SOCKET_URING_OP_GETSOCKNAME: return get_name(request, command);
-        default: return -EOPNOTSUPP;
+            return abi::syscall(__NR_setsockopt, request.fd, command.level, command.option, command.value,
+                                command.length);
+        case SOCKET_URING_OP_GETSOCKNAME:
+            return get_name(request, command);
+        default:
+            return -EOPNOTSUPP;
     }
 }
 
@@ -69,7 +75,8 @@ bool is_null_device(int fd) {
 int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.__pad1 != 0 || request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     if (sqe.uring_cmd_flags & ~IORING_URING_CMD_MASK) return -EINVAL;
-    request.as<Command>() = {sqe.cmd_op, sqe.level, sqe.optname, static_cast<int32_t>(sqe.optlen), sqe.optval, sqe.addr};
+    request.as<Command>() = {sqe.cmd_op, sqe.level, sqe.optname, static_cast<int32_t>(sqe.optlen),
+                             sqe.optval, sqe.addr};
     return 0;
 }
 

@@ -1,7 +1,7 @@
 // IORING_OP_CONNECT
 //
-// A connection is begun without waiting for it, whether the socket is a blocking one or not; when the socket is ready for
-// writing, its error says what became of it.
+// A connection is begun without waiting for it, whether the socket is a blocking one or not; when the socket is ready
+// for writing, its error says what became of it.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,8 +24,8 @@ long call(Request& request) {
     return abi::syscall(__NR_connect, request.fd, request.memory, request.as<Connect>().length);
 }
 
-// connect(2) on a blocking socket waits for the other side. A socket that is not connected yet is hardly used by others,
-// so it may be non-blocking for as long as this call takes.
+// connect(2) on a blocking socket waits for the other side. A socket that is not connected yet is hardly used by
+// others, so it may be non-blocking for as long as this call takes.
 long begin(Request& request) {
     const long status = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
     if (status < 0) return status;
@@ -38,7 +38,8 @@ long begin(Request& request) {
     return result;
 }
 
-// The attempt that was begun may be over. A socket that has no error is asked once more, which is what ends its attempt.
+// The attempt that was begun may be over. A socket that has no error is asked once more, which is what ends its
+// attempt.
 Outcome end(Request& request) {
     if (!is_ready_for(request.fd, POLLOUT)) return request.wait(POLLOUT);
     const int error = socket_option(request.fd, SO_ERROR);

@@ -1,41 +1,29 @@
 // IORING_OP_SEND, SENDMSG, SEND_ZC, SENDMSG_ZC
 //
-// Inline a send is one system call with MSG_DONTWAIT on what the program gave. What has to wait, and what starts later, is
-// copied first (ops/message.h): all but the buffers themselves.
+// Inline a send is one system call with MSG_DONTWAIT on what the program gave. What has to wait, and what starts later,
+// is copied first (ops/message.h): all but the buffers themselves.
 //
 // Zero-copy sends copy after all. They complete as the program expects of them: with their result, and with a
-// notification that the buffer is free again (path/finish.cc).
+// notification that the buffer is free again (path/finish.cc). Sends of provided buffers are the matter of
+// net_send_buffers.cc.
+#include "ops/net_send.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
-#include "ops/message.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "ops/user_data.h"
 #include "path/path.h"
 #include "service/workers.h"
+#include "state/registered_buffers.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
-
-enum class Form : uint8_t { buffer, vectors, message };
-
-struct Sending {
-    uint64_t address;      // the buffer, the array of iovecs, or the msghdr
-    uint64_t name;         // destination of a buffer or of iovecs; 0 for none
-    uint64_t done;         // bytes sent by earlier attempts
-    uint32_t length;       // of the buffer, or number of iovecs
-    int32_t flags;         // MSG_*
-    uint16_t name_length;
-    Form form;
-    bool kept;             // it stands in the request's memory as a Message
-    bool zero_copy;
-    bool fixed;            // the buffer is part of a registered one
-};
 
 constexpr uint32_t flags_of_all = IORING_RECVSEND_POLL_FIRST | IORING_SEND_VECTORIZED;
 constexpr uint32_t flags_of_send = flags_of_all | IORING_RECVSEND_BUNDLE;
@@ -76,8 +64,14 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
 
 int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy) {
     auto& sending = request.as<Sending>();
-    sending = {sqe.addr, 0, 0, sqe.len, static_cast<int32_t>(sqe.msg_flags | MSG_NOSIGNAL), 0, form, false, zero_copy,
-               (sqe.ioprio & IORING_RECVSEND_FIXED_BUF) != 0};
+    sending = {};
+    sending.address = sqe.addr;
+    sending.length = sending.wanted = sqe.len;
+    sending.flags = static_cast<int32_t>(sqe.msg_flags | MSG_NOSIGNAL);
+    sending.form = form;
+    sending.zero_copy = zero_copy;
+    sending.fixed = sqe.ioprio & IORING_RECVSEND_FIXED_BUF;
+    sending.bundle = sqe.ioprio & IORING_RECVSEND_BUNDLE;
     if (sqe.msg_flags & MSG_DONTWAIT) request.set(request_nowait);
     if (form == Form::message && (sqe.addr2 != 0 || sqe.file_index != 0)) return -EINVAL;
     if (form != Form::message) {
@@ -86,6 +80,10 @@ int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy
         if (result < 0) return result;
     }
     if (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) request.set(request_poll_first);
+    // Which buffer it is, and whether its socket will do, only its issue can find out.
+    if (request.has(IOSQE_BUFFER_SELECT) || zero_copy) request.set(request_takes_buffer);
+    if (request.has(IOSQE_BUFFER_SELECT)) return 0;
+    if (sending.fixed && form == Form::message) return keep(request);
     const bool plain = sending.form == Form::buffer && sending.name == 0;
     if (plain || !(starts_later(request) || request.has(request_poll_first))) return 0;
     return keep(request);
@@ -108,8 +106,8 @@ long send_rest(const Request& request, const Sending& sending) {
     if (sending.kept) return send_message(request, sending.done, flags);
     if (sending.form == Form::message) return abi::syscall(__NR_sendmsg, request.fd, sending.address, flags);
     if (sending.form == Form::buffer) {
-        return abi::syscall(__NR_sendto, request.fd, sending.address + sending.done, sending.length - sending.done, flags,
-                            sending.name, sending.name_length);
+        return abi::syscall(__NR_sendto, request.fd, sending.address + sending.done, sending.length - sending.done,
+                            flags, sending.name, sending.name_length);
     }
     msghdr header = {};
     header.msg_name = user_pointer(sending.name);
@@ -130,21 +128,12 @@ long blame(Request& request, long result) {
     return kept;
 }
 
-// The end of a request. With MSG_WAITALL less than was asked for severs a chain, though it is no error.
-Outcome complete(Request& request, long last, bool all = true) {
-    const auto& sending = request.as<Sending>();
-    if (!all) request.fail();
-    if (last < 0) request.fail();
-    return request.done(last >= 0 ? last + static_cast<long>(sending.done)
-                                  : sending.done != 0 ? static_cast<long>(sending.done) : last);
-}
-
 Outcome put_off(Request& request) {
     const auto& sending = request.as<Sending>();
-    if (request.has(request_nowait)) return complete(request, -EAGAIN);
+    if (request.has(request_nowait)) return complete_send(request, -EAGAIN);
     if (sending.form != Form::buffer || sending.name != 0) {
         const int kept = keep(request);
-        if (kept < 0) return complete(request, kept);
+        if (kept < 0) return complete_send(request, kept);
         if (message_of(request).header.msg_name != nullptr && socket_option(request.fd, SO_DOMAIN) == AF_UNIX) {
             return Outcome::punt;
         }
@@ -160,32 +149,46 @@ uint64_t missing(Request& request) {
     return keep(request) == 0 ? message_of(request).length - sending.done : 0;
 }
 
+// Finds the registered buffer that it sends from.
+int import(Request& request) {
+    const auto& sending = request.as<Sending>();
+    if (request.has(request_holds_buffer)) return 0;
+    if (!sending.kept) return import_buffer(request, sending.address, sending.length);
+    const Message& message = message_of(request);
+    return import_vectors(request, message.header.msg_iov, static_cast<unsigned>(message.header.msg_iovlen));
+}
+
 int begin_zero_copy(Request& request) {
     request.cqe_flags = IORING_CQE_F_MORE;
+    request.clear(IOSQE_ASYNC);
     const int domain = socket_option(request.fd, SO_DOMAIN);
     if (domain < 0) return domain;
     if (!supports_zero_copy(request.fd)) return -EOPNOTSUPP;
-    // No buffers are registered yet that it could name.
-    return request.as<Sending>().fixed ? -EFAULT : 0;
+    return request.as<Sending>().fixed ? import(request) : 0;
 }
 
-// Sends as much as goes without waiting.
-Outcome attempt(Request& request) {
+}  // namespace
+
+Outcome complete_send(Request& request, long last, bool all) {
+    const auto done = static_cast<long>(request.as<Sending>().done);
+    if (!all || last < 0) request.fail();
+    return request.done(last >= 0 ? last + done : done != 0 ? done : last);
+}
+
+Outcome attempt_send(Request& request) {
     auto& sending = request.as<Sending>();
     for (;;) {
         const long sent = send_rest(request, sending);
         if (sent == -EINTR) continue;
         if (sent == -EAGAIN) return put_off(request);
-        if (__builtin_expect(sent < 0, 0)) return complete(request, blame(request, sent));
-        if (__builtin_expect(!(sending.flags & MSG_WAITALL), 1)) return complete(request, sent);
+        if (__builtin_expect(sent < 0, 0)) return complete_send(request, blame(request, sent));
+        if (__builtin_expect(!(sending.flags & MSG_WAITALL), 1)) return complete_send(request, sent);
         const bool short_of = static_cast<uint64_t>(sent) < missing(request);
-        if (!short_of || sent == 0 || !continues_partial(request.fd)) return complete(request, sent, !short_of);
+        if (!short_of || sent == 0 || !continues_partial(request.fd)) return complete_send(request, sent, !short_of);
         sending.done += static_cast<uint64_t>(sent);
         request.set(request_ends_itself);
     }
 }
-
-}  // namespace
 
 int send_prep(Request& request, const io_uring_sqe& sqe) {
     return sqe.ioprio & ~flags_of_send ? -EINVAL : prepare(request, sqe, Form::buffer, false);
@@ -201,22 +204,30 @@ int sendmsg_zc_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome send_issue(Request& request) {
-    if (__builtin_expect(request.has(request_cancelled), 0)) return complete(request, -ECANCELED);
-    if (__builtin_expect(request.as<Sending>().zero_copy, 0)) {
+    auto& sending = request.as<Sending>();
+    if (__builtin_expect(request.has(request_cancelled), 0)) return complete_send(request, -ECANCELED);
+    if (__builtin_expect(sending.zero_copy, 0)) {
         const int refused = begin_zero_copy(request);
-        if (refused < 0) return complete(request, refused);
+        if (refused < 0) return complete_send(request, refused);
     }
     if (__builtin_expect(request.has(request_poll_first), 0)) return request.wait(POLLOUT);
-    return attempt(request);
+    if (__builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0)) return send_selected(request);
+    const Outcome outcome = attempt_send(request);
+    if (__builtin_expect(sending.fixed, 0) && outcome != Outcome::done) hold_buffer(request);
+    return outcome;
 }
 
-// Asked for, or because readiness says nothing (put_off).
+// Asked for, or because readiness says nothing (put_off). What has to be found out under the ring's lock, and was not
+// yet, is left to the issue.
 Outcome send_work(Request& request) {
+    const bool begun = request.has(request_holds_buffer) || request.cqe_flags != 0;
+    if (request.has(request_takes_buffer) && !begun) return Outcome::queued;
+    if (request.has(request_poll_first)) return request.wait(POLLOUT);
     for (;;) {
-        const Outcome outcome = send_issue(request);
+        const Outcome outcome = attempt_send(request);
         if (outcome != Outcome::punt) return outcome;
         if (blocking_syscall(__NR_nanosleep, reinterpret_cast<long>(&look_again_after)) == -EINTR) {
-            return complete(request, -EINTR);
+            return complete_send(request, -EINTR);
         }
     }
 }

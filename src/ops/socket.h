@@ -22,8 +22,8 @@ bool stream_has_more(int fd);
 // Whether poll(2) reports one of `events` now. Says yes of what cannot be asked: the call that follows finds out why.
 bool is_ready_for(int fd, uint32_t events);
 
-// Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that no
-// address has.
+// Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that
+// no address has.
 int copy_address(void* to, uint64_t from, int32_t length);
 
 // The same into the request's `memory`. Also -ENOMEM.

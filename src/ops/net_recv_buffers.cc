@@ -1,0 +1,229 @@
+// RECV and RECVMSG with IOSQE_BUFFER_SELECT: into provided buffers (state/provided_buffers.h), once or again and again
+// (IORING_RECV_MULTISHOT), one buffer at a time or several (IORING_RECVSEND_BUNDLE).
+//
+// A buffer is selected for each attempt and given back when nothing came, so that waiting requests hold none.
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "abi/syscall.h"
+#include "ops/net_recv.h"
+#include "ops/socket.h"
+#include "path/path.h"
+#include "state/provided_buffers.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+// As many buffers as one receive may fill.
+constexpr unsigned most_in_bundle = 256;
+
+// After so many receives in one go it is another request's turn.
+constexpr uint32_t most_rounds = 32;
+
+struct Selection {
+    iovec vectors[most_in_bundle];
+    unsigned count;
+};
+
+// What one receive brought.
+struct Arrival {
+    long received;  // as the CQE will say it
+    int received_flags;
+    unsigned filled = 1;  // buffers
+};
+
+bool is_multishot(const Request& request) { return request.has(request_multishot); }
+
+// Returns 0 or -ENOBUFS. A request that waits for the rest of its buffer has it already.
+int select(Request& request, Selection& selection) {
+    auto& receiving = request.as<Receiving>();
+    if (request.has(request_holds_buffer)) return 0;
+    if (receiving.bundle) {
+        const int count = select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle);
+        if (count < 0) return count;
+        selection.count = static_cast<unsigned>(count);
+        receiving.length = static_cast<uint32_t>(total_length(selection.vectors, selection.count));
+        return 0;
+    }
+    iovec& buffer = selection.vectors[0];
+    const int selected = select_buffer(request, receiving.wanted, buffer);
+    if (selected < 0) return selected;
+    selection.count = 1;
+    receiving.length = static_cast<uint32_t>(buffer.iov_len);
+    if (!receiving.message) receiving.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
+    return 0;
+}
+
+// --- The system call ------------------------------------------------------------------------------------------------
+
+void receive_bundle(const Request& request, const Receiving& receiving, Selection& selection, Arrival& arrival) {
+    msghdr header = {};
+    header.msg_iov = selection.vectors;
+    header.msg_iovlen = selection.count;
+    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags | MSG_DONTWAIT);
+    if (arrival.received <= 0) return;
+    arrival.received_flags = header.msg_flags;
+    arrival.filled = buffers_filled(selection.vectors, selection.count, static_cast<uint64_t>(arrival.received));
+}
+
+// A multishot message's buffer begins with a header, followed by room for the sender's address and for control
+// messages, as large as the request's msghdr says.
+void receive_parts(const Request& request, const Receiving& receiving, const iovec& buffer, Arrival& arrival) {
+    const Message& message = message_of(request);
+    const size_t name_room = message.name_room, control_room = message.header.msg_controllen;
+    const size_t before = sizeof(io_uring_recvmsg_out) + name_room + control_room;
+    if (buffer.iov_len < before) {
+        arrival.received = -EFAULT;
+        return;
+    }
+    char* const start = static_cast<char*>(buffer.iov_base);
+    char* const name = start + sizeof(io_uring_recvmsg_out);
+    iovec payload = {start + before, buffer.iov_len - before};
+    msghdr header = {};
+    header.msg_name = name_room != 0 ? name : nullptr;
+    header.msg_namelen = static_cast<socklen_t>(name_room);
+    header.msg_control = control_room != 0 ? name + name_room : nullptr;
+    header.msg_controllen = control_room;
+    header.msg_iov = &payload;
+    header.msg_iovlen = 1;
+    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags | MSG_DONTWAIT);
+    if (arrival.received < 0) return;
+    const io_uring_recvmsg_out out = {header.msg_namelen, static_cast<uint32_t>(header.msg_controllen),
+                                      static_cast<uint32_t>(arrival.received), static_cast<uint32_t>(header.msg_flags)};
+    const auto in_buffer =
+        arrival.received < static_cast<long>(payload.iov_len) ? arrival.received : static_cast<long>(payload.iov_len);
+    const bool written = write_user(reinterpret_cast<uintptr_t>(start), out) == 0;
+    arrival.received = !written ? -EFAULT : arrival.received == 0 ? 0 : static_cast<long>(before) + in_buffer;
+}
+
+Arrival receive(Request& request, Selection& selection) {
+    auto& receiving = request.as<Receiving>();
+    Arrival arrival = {0, 0};
+    if (receiving.bundle) {
+        receive_bundle(request, receiving, selection, arrival);
+    } else if (receiving.message && is_multishot(request)) {
+        receive_parts(request, receiving, selection.vectors[0], arrival);
+    } else {
+        if (receiving.message && receiving.done == 0) {
+            Message& message = message_of(request);
+            *message.vectors() = selection.vectors[0];
+            message.header.msg_iovlen = 1;
+            message.length = receiving.length;
+        }
+        arrival.received = receive_rest(request, arrival.received_flags);
+    }
+    return arrival;
+}
+
+// --- Once -----------------------------------------------------------------------------------------------------------
+
+Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
+    if (arrival.received <= 0 && request.as<Receiving>().done == 0) recycle_buffer(request);
+    const Outcome outcome = complete_receive(request, arrival.received, all);
+    if (request.res > 0) request.cqe_flags |= consume_buffer(request, request.res, arrival.filled);
+    return outcome;
+}
+
+Outcome receive_once(Request& request) {
+    auto& receiving = request.as<Receiving>();
+    Selection selection;
+    for (;;) {
+        const int selected = select(request, selection);
+        if (selected < 0) return complete_receive(request, selected);
+        const Arrival arrival = receive(request, selection);
+        if (arrival.received == -EINTR || arrival.received == -EAGAIN) {
+            if (receiving.done == 0) recycle_buffer(request);
+            if (arrival.received == -EINTR) continue;
+            return put_off_receive(request);
+        }
+        if (!(receiving.flags & MSG_WAITALL) || arrival.received < 0) return complete_once(request, arrival, true);
+        if (receiving.bundle) {
+            return complete_once(request, arrival, static_cast<uint64_t>(arrival.received) == receiving.length);
+        }
+        const Rest rest = rest_of_receive(request, arrival.received, arrival.received_flags);
+        if (rest != Rest::awaited) return complete_once(request, arrival, rest == Rest::none);
+        commit_buffer(request, receiving.length);
+    }
+}
+
+// --- Again and again ------------------------------------------------------------------------------------------------
+
+// There is no buffer for more. Of a stream it is known whether there is more; if not, one may be provided until then.
+Outcome without_buffer(Request& request, bool received_before) {
+    if (received_before && socket_option(request.fd, SO_TYPE) == SOCK_STREAM && !is_ready_for(request.fd, POLLIN)) {
+        return put_off_receive(request);
+    }
+    return request.done(-ENOBUFS);
+}
+
+Outcome give_way(Request& request) {
+    request.as<Receiving>().rounds = 0;
+    queue_issue(request);
+    return Outcome::queued;
+}
+
+// Whether the request has received all that it may.
+bool count_off(Receiving& receiving, long received) {
+    if (!receiving.limited) return false;
+    receiving.left -= received < receiving.left ? static_cast<uint32_t>(received) : receiving.left;
+    return receiving.left == 0;
+}
+
+Outcome receive_repeatedly(Request& request) {
+    auto& receiving = request.as<Receiving>();
+    Selection selection;
+    for (bool received_before = false;; received_before = true) {
+        if (receiving.rounds >= most_rounds) return give_way(request);
+        const int selected = select(request, selection);
+        if (selected < 0) return without_buffer(request, received_before);
+        const Arrival arrival = receive(request, selection);
+        if (arrival.received <= 0) recycle_buffer(request);
+        if (arrival.received == -EINTR) continue;
+        if (arrival.received == -EAGAIN) {
+            receiving.rounds = 0;
+            return put_off_receive(request);
+        }
+        if (arrival.received <= 0) return complete_receive(request, arrival.received);
+        const uint32_t flags =
+            more_to_read(request, arrival.received) | consume_buffer(request, arrival.received, arrival.filled);
+        const bool finished = count_off(receiving, arrival.received);
+        if (!finished && post_more(request, static_cast<int32_t>(arrival.received), flags)) {
+            ++receiving.rounds;
+            continue;
+        }
+        request.cqe_flags = flags;
+        return request.done(arrival.received);
+    }
+}
+
+// The header and the room for address and control messages have to be of a size that a result can tell.
+int check_rooms(const Message& message) {
+    const uint64_t before = sizeof(io_uring_recvmsg_out) + message.name_room;
+    return before > INT_MAX || message.header.msg_controllen > INT_MAX - before ? -EOVERFLOW : 0;
+}
+
+}  // namespace
+
+int prepare_selected_receive(Request& request, const io_uring_sqe& sqe) {
+    auto& receiving = request.as<Receiving>();
+    receiving.wanted = sqe.len;
+    receiving.bundle = sqe.ioprio & IORING_RECVSEND_BUNDLE;
+    if (receiving.message) {
+        receiving.wanted = static_cast<uint32_t>(message_of(request).length);
+    }
+    if (!(sqe.ioprio & IORING_RECV_MULTISHOT)) return 0;
+    request.set(request_multishot);
+    if (receiving.message) return check_rooms(message_of(request));
+    receiving.limited = sqe.optlen != 0;
+    receiving.left = sqe.optlen;
+    return 0;
+}
+
+Outcome receive_into_selected(Request& request) {
+    return is_multishot(request) ? receive_repeatedly(request) : receive_once(request);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,143 @@
+// SEND with IOSQE_BUFFER_SELECT: sends provided buffers (state/provided_buffers.h), one, or with IORING_RECVSEND_BUNDLE
+// as many as there are, some in each completion.
+//
+// The order of a stream is that of its buffers, so a buffer that was sent in part stays the request's until all of it
+// has gone.
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "abi/syscall.h"
+#include "ops/net_send.h"
+#include "path/path.h"
+#include "state/provided_buffers.h"
+
+namespace ringside::engine {
+namespace {
+
+// As many buffers as one send may take.
+constexpr unsigned most_in_bundle = 256;
+
+// A group that was never made is not the same as an empty one.
+int without_buffer(const Request& request) {
+    return find_group(*request.ring, request.buf_index) == nullptr ? -ENOENT : -ENOBUFS;
+}
+
+// --- One ------------------------------------------------------------------------------------------------------------
+
+Outcome send_one(Request& request) {
+    auto& sending = request.as<Sending>();
+    if (!request.has(request_holds_buffer)) {
+        iovec buffer;
+        if (select_buffer(request, sending.wanted, buffer) < 0) return complete_send(request, without_buffer(request));
+        sending.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
+        sending.length = static_cast<uint32_t>(buffer.iov_len);
+    }
+    const Outcome outcome = attempt_send(request);
+    if (outcome == Outcome::done) return outcome;
+    if (sending.done != 0 || sending.kept || outcome == Outcome::punt) {
+        commit_buffer(request, sending.length);
+    } else {
+        recycle_buffer(request);
+    }
+    return outcome;
+}
+
+// --- Several --------------------------------------------------------------------------------------------------------
+
+// What a CQE will say once it is known whether it is the last.
+struct Report {
+    long sent = -1;  // nothing to be said yet
+    uint32_t flags = 0;
+};
+
+bool post_report(Request& request, Report& report) {
+    if (report.sent < 0) return true;
+    const bool posted = post_more(request, static_cast<int32_t>(report.sent), report.flags);
+    if (posted) report.sent = -1;
+    return posted;
+}
+
+Outcome end_with(Request& request, const Report& report) {
+    request.cqe_flags = report.flags;
+    return request.done(report.sent);
+}
+
+// Goes on with a bundle that was sent in part. Returns what the system call did, or the whole length when all is out.
+long send_rest_of_bundle(Request& request) {
+    auto& sending = request.as<Sending>();
+    for (;;) {
+        const long sent = send_message(request, sending.done, sending.flags | MSG_DONTWAIT);
+        if (sent == -EINTR) continue;
+        if (sent <= 0) return sent;
+        sending.done += static_cast<uint64_t>(sent);
+        if (sending.done == message_of(request).length) return static_cast<long>(sending.done);
+    }
+}
+
+// Selects a bundle into the request's memory. Returns 0 or -errno.
+int take_bundle(Request& request) {
+    auto& sending = request.as<Sending>();
+    iovec vectors[most_in_bundle];
+    const int count = select_bundle(request, sending.wanted, vectors, most_in_bundle);
+    if (count < 0) return without_buffer(request);
+    const int kept = keep_vectors(request, vectors, static_cast<unsigned>(count));
+    sending.kept = kept == 0;
+    return kept;
+}
+
+unsigned bundle_size(const Request& request) { return static_cast<unsigned>(message_of(request).header.msg_iovlen); }
+
+void leave_bundle(Request& request) {
+    auto& sending = request.as<Sending>();
+    drop_message(request);
+    sending.kept = false;
+    sending.done = 0;
+    request.clear(request_ends_itself);
+}
+
+void give_back(Request& request) {
+    recycle_buffer(request);
+    leave_bundle(request);
+}
+
+// Nothing more goes for now. What has begun to go stays the request's.
+Outcome put_off(Request& request) {
+    auto& sending = request.as<Sending>();
+    if (sending.done == 0) {
+        give_back(request);
+    } else {
+        commit_buffer(request, message_of(request).length, bundle_size(request));
+        request.set(request_ends_itself);
+    }
+    return request.has(request_nowait) ? complete_send(request, -EAGAIN, false) : request.wait(POLLOUT);
+}
+
+Outcome send_bundles(Request& request) {
+    auto& sending = request.as<Sending>();
+    for (Report report;;) {
+        if (!sending.kept) {
+            const int taken = take_bundle(request);
+            // Nothing is left, so what was sent last was the last.
+            if (taken < 0) return report.sent >= 0 ? end_with(request, report) : complete_send(request, taken);
+            if (!post_report(request, report)) {
+                give_back(request);
+                return end_with(request, report);
+            }
+        }
+        const long sent = send_rest_of_bundle(request);
+        if (sent == -EAGAIN) return put_off(request);
+        if (sent <= 0) return complete_send(request, sent, false);
+        report = {sent, consume_buffer(request, sent, bundle_size(request))};
+        leave_bundle(request);
+    }
+}
+
+}  // namespace
+
+Outcome send_selected(Request& request) {
+    request.clear(IOSQE_ASYNC);
+    return request.as<Sending>().bundle ? send_bundles(request) : send_one(request);
+}
+
+}  // namespace ringside::engine

@@ -1,0 +1,283 @@
+// Sends and receives that have to wait: for data, for room, for all of it.
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "ops/net_sqe.h"
+#include "support/eventually.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+TEST(WaitingRecv, completes_when_data_arrives) {
+    for (const SocketPair& pair : socket_pairs) {
+        for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+            SCOPED_TRACE(testing::Message() << pair.name << ", flag " << flag);
+            RawRing ring;
+            const Ends ends = pair.make();
+            char buffer[8] = {};
+            EXPECT_THAT(ring.submit(sqe::recv(ends.far, buffer, 8).data(1).flag(flag), sqe::nop().data(2)), Gives(2));
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+            EXPECT_THAT(ring.linger(3), IsEmpty());
+            EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+            EXPECT_STREQ(buffer, "hello");
+        }
+    }
+}
+
+TEST(WaitingRecv, completes_without_entering) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    char buffer[8] = {};
+    EXPECT_THAT(ring.submit(sqe::recv(ends.far, buffer, 8).data(1)), Gives(1));
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    EXPECT_THAT(ring.watch(1), ElementsAre(Completes(1, 5)));
+}
+
+TEST(WaitingRecv, of_nothing_waits_for_something) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(ring.submit(sqe::recv(ends.far, nullptr, 0).data(1)), Gives(1));
+    EXPECT_THAT(ring.linger(3), IsEmpty());
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 0, IORING_CQE_F_SOCK_NONEMPTY)));
+}
+
+TEST(WaitingRecv, that_polls_first_finds_what_is_there_already) {
+    for (const SocketPair& pair : socket_pairs) {
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        const Ends ends = pair.make();
+        char buffer[8] = {};
+        const Sqe entry = sqe::recv(ends.far, buffer, 8).set(&Sqe::ioprio, IORING_RECVSEND_POLL_FIRST);
+        EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+        EXPECT_THAT(ring.run(entry), Gives(5));
+        EXPECT_THAT(ring.submit(entry), Gives(1));
+        EXPECT_THAT(ring.linger(3), IsEmpty());
+        EXPECT_EQ(::send(ends.near, "there", 5, 0), 5);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(0, 5)));
+        EXPECT_THAT(ring.run(sqe::send(ends.far, "back", 4).set(&Sqe::ioprio, IORING_RECVSEND_POLL_FIRST)), Gives(4));
+    }
+}
+
+TEST(WaitingRecv, can_be_cancelled) {
+    for (const SocketPair& pair : socket_pairs) {
+        for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+            SCOPED_TRACE(pair.name);
+            RawRing ring;
+            const Ends ends = pair.make();
+            char byte = '-';
+            EXPECT_THAT(ring.submit(sqe::recv(ends.far, &byte, 1).data(1).flag(flag)), Gives(1));
+            EXPECT_THAT(ring.linger(3), IsEmpty());
+            EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+            EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+            EXPECT_EQ(::send(ends.near, "x", 1, 0), 1);
+            EXPECT_EQ(drain(ends.far), 1u);
+            EXPECT_EQ(byte, '-');
+        }
+    }
+}
+
+TEST(WaitingRecv, goes_on_with_its_socket_when_that_is_closed_and_its_number_is_reused) {
+    for (const SocketPair& pair : socket_pairs) {
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        Ends ends = pair.make();
+        const Ends other = unix_pair(SOCK_STREAM);
+        char byte = '-';
+        EXPECT_THAT(ring.submit(sqe::recv(ends.far, &byte, 1).data(1)), Gives(1));
+        const int number = ends.far.release();
+        ::close(number);
+        const Fd impostor(dup2(other.far, number));
+        EXPECT_EQ(::send(other.near, "i", 1, 0), 1);
+        EXPECT_THAT(ring.linger(5), IsEmpty());
+        EXPECT_EQ(::send(ends.near, "x", 1, 0), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+        EXPECT_EQ(byte, 'x');
+    }
+}
+
+TEST(WaitingRecv, ends_when_its_socket_is_shut_down) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::recv(ends.far, &byte, 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::shutdown(ends.far, SHUT_RD).data(2)), Gives(1));
+    const std::vector<Cqe> completions = ring.wait(2);
+    ASSERT_EQ(completions.size(), 2u);
+    for (const Cqe& cqe : completions) EXPECT_EQ(cqe.res, 0);
+}
+
+TEST(WaitingRecv, takes_out_of_band_data) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    char byte = '-';
+    EXPECT_THAT(ring.run(sqe::recv(ends.far, &byte, 1, MSG_OOB)), Gives(-EINVAL));
+    EXPECT_EQ(::send(ends.near, "!", 1, MSG_OOB), 1);
+    EXPECT_TRUE(eventually([&] { return ring.run(sqe::recv(ends.far, &byte, 1, MSG_OOB)).res == 1; }));
+    EXPECT_EQ(byte, '!');
+}
+
+TEST(WaitingSend, completes_when_there_is_room) {
+    for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+        RawRing ring;
+        const Ends ends = unix_pair(SOCK_STREAM);
+        const size_t filled = fill(ends.near);
+        EXPECT_THAT(ring.submit(sqe::send(ends.near, "hello", 5).data(1).flag(flag), sqe::nop().data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+        EXPECT_THAT(ring.linger(3), IsEmpty());
+        const size_t drained = drain(ends.far);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+        EXPECT_EQ(drained + drain(ends.far), filled + 5);
+    }
+}
+
+TEST(WaitingSend, can_be_cancelled) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    fill(ends.near);
+    EXPECT_THAT(ring.submit(sqe::send(ends.near, "x", 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+}
+
+TEST(WaitingSend, to_an_address_uses_the_one_that_it_was_submitted_with) {
+    RawRing ring;
+    sockaddr_un address = {AF_UNIX, {}};
+    snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "ringside-test-%d", getpid());
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + strlen(address.sun_path + 1));
+    const Fd receiver(::socket(AF_UNIX, SOCK_DGRAM, 0));
+    ASSERT_EQ(::bind(receiver, reinterpret_cast<sockaddr*>(&address), length), 0);
+    const Fd sender(::socket(AF_UNIX, SOCK_DGRAM, 0));
+    int filled = 0;
+    while (::sendto(sender, "f", 1, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&address), length) == 1) ++filled;
+    // Nothing but the receiver knows when it has room.
+    EXPECT_THAT(ring.submit(sqe::sendto(sender, "x", 1, &address, static_cast<uint16_t>(length)).data(1)), Gives(1));
+    EXPECT_THAT(ring.linger(3), IsEmpty());
+    memset(&address, 0, sizeof(address));
+    char byte;
+    EXPECT_EQ(::recv(receiver, &byte, 1, 0), 1);
+    const std::vector<Cqe> completions = ring.wait(1);
+    ASSERT_EQ(completions.size(), 1u);
+    // The kernel sends an empty datagram: it has used up the buffer by its first attempt.
+    EXPECT_THAT(completions[0].res, testing::AnyOf(1, 0));
+    while (::recv(receiver, &byte, 1, MSG_DONTWAIT) >= 0) --filled;
+    EXPECT_EQ(filled, 0);
+}
+
+TEST(WaitAll, waits_for_the_rest) {
+    for (const SocketPair& pair : socket_pairs) {
+        if (!pair.stream) continue;
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        const Ends ends = pair.make();
+        char buffer[16] = {};
+        EXPECT_THAT(
+            ring.submit(sqe::recv(ends.far, buffer, 10, MSG_WAITALL).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
+            Gives(2));
+        for (const char* part : {"he", "llo", "ther"}) {
+            EXPECT_EQ(::send(ends.near, part, strlen(part), 0), static_cast<ssize_t>(strlen(part)));
+            EXPECT_THAT(ring.linger(3), IsEmpty());
+        }
+        EXPECT_EQ(::send(ends.near, "e", 1, 0), 1);
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 10), Completes(2, 0)));
+        EXPECT_STREQ(buffer, "hellothere");
+    }
+}
+
+TEST(WaitAll, that_is_cancelled_gives_the_part_and_severs_its_chain) {
+    for (const SocketPair& pair : socket_pairs) {
+        if (!pair.stream) continue;
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        const Ends ends = pair.make();
+        char buffer[16] = {};
+        EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+        EXPECT_THAT(
+            ring.submit(sqe::recv(ends.far, buffer, 10, MSG_WAITALL).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
+            Gives(2));
+        EXPECT_THAT(ring.linger(3), IsEmpty());
+        EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+        EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, 5), Completes(2, -ECANCELED), Completes(3, 0)));
+    }
+}
+
+TEST(WaitAll, sends_everything) {
+    for (const SocketPair& pair : socket_pairs) {
+        if (!pair.stream) continue;
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        const Ends ends = pair.make();
+        std::string much(6 << 20, ' ');
+        for (size_t index = 0; index < much.size(); ++index) much[index] = static_cast<char>(index * 7 / 3);
+        EXPECT_THAT(ring.submit(sqe::send(ends.near, much.data(), much.size(), MSG_WAITALL).data(1).flag(IOSQE_IO_LINK),
+                                sqe::nop().data(2)),
+                    Gives(2));
+        EXPECT_TRUE(receive_all(ends.far, much.size()) == much);
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, static_cast<int>(much.size())), Completes(2, 0)));
+    }
+}
+
+TEST(WaitAll, of_a_send_whose_peer_goes_gives_the_part_and_severs_its_chain) {
+    RawRing ring;
+    Ends ends = unix_pair(SOCK_STREAM);
+    const std::string much(6 << 20, 'x');
+    EXPECT_THAT(ring.submit(sqe::send(ends.near, much.data(), much.size(), MSG_WAITALL).data(1).flag(IOSQE_IO_LINK),
+                            sqe::nop().data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.linger(3), IsEmpty());
+    ends.far.reset();
+    const std::vector<Cqe> completions = ring.wait(2);
+    ASSERT_EQ(completions.size(), 2u);
+    EXPECT_GT(completions[0].res, 0);
+    EXPECT_LT(completions[0].res, static_cast<int>(much.size()));
+    EXPECT_EQ(completions[1], (Cqe{2, -ECANCELED, 0}));
+}
+
+// As many sockets as the process may have, most of them with a request of their own in wait.
+TEST(WaitingRecv, works_on_ten_thousand_sockets_at_once) {
+    rlimit limit;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const size_t pairs = std::min<size_t>(5000, (limit.rlim_cur - 200) / 2);
+    RawRing ring(256);
+    std::vector<Ends> ends(pairs);
+    std::vector<char> bytes(2 * pairs, '-');
+    unsigned pushed = 0;
+    const auto push = [&](const Sqe& entry) {
+        ring.push(entry);
+        if (++pushed < 256) return;
+        EXPECT_THAT(ring.submit_pushed(pushed), Gives(pushed));
+        pushed = 0;
+    };
+    for (size_t index = 0; index < pairs; ++index) {
+        ends[index] = unix_pair(SOCK_STREAM);
+        push(sqe::recv(ends[index].near, &bytes[2 * index], 1).data(2 * index));
+        push(sqe::recv(ends[index].far, &bytes[2 * index + 1], 1).data(2 * index + 1));
+    }
+    EXPECT_THAT(ring.submit_pushed(pushed), Gives(pushed));
+    EXPECT_EQ(ring.ready(), 0u);
+    for (size_t index = 0; index < pairs; ++index) {
+        ASSERT_EQ(::send(ends[index].near, "f", 1, 0), 1);
+        ASSERT_EQ(::send(ends[index].far, "n", 1, 0), 1);
+        if (index % 100 != 99) continue;
+        for (const Cqe& cqe : ring.wait(200)) EXPECT_THAT(cqe, Gives(1));
+    }
+    for (size_t index = 0; index < pairs; ++index) {
+        ASSERT_EQ(bytes[2 * index], 'n');
+        ASSERT_EQ(bytes[2 * index + 1], 'f');
+    }
+}
+
+}  // namespace
+}  // namespace ringside::test

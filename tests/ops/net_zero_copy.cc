@@ -1,0 +1,151 @@
+// SEND_ZC and SENDMSG_ZC: a result, and a notification that the buffer is free again.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <string.h>
+
+#include <string>
+#include <vector>
+
+#include "ops/net_sqe.h"
+#include "register/buffers.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+constexpr uint32_t more = IORING_CQE_F_MORE;
+constexpr uint32_t notification = IORING_CQE_F_NOTIF;
+
+// Submits one and waits for both of its completions.
+std::vector<Cqe> run_both(RawRing& ring, const io_uring_sqe& entry) {
+    EXPECT_THAT(ring.submit(entry), Gives(1));
+    return ring.wait(2);
+}
+
+auto gives_with_notification(int result, int usage = 0) {
+    return ElementsAre(Completes(1, result, more), Completes(1, usage, notification));
+}
+
+TEST(ZeroCopySend, completes_and_notifies) {
+    for (const unsigned flag : {0U, IOSQE_ASYNC, IOSQE_IO_LINK}) {
+        RawRing ring;
+        const Ends ends = tcp_pair();
+        EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, "hello", 5).data(1).flag(flag)), gives_with_notification(5));
+        EXPECT_EQ(receive_all(ends.far, 5), "hello");
+        const Local receiver(SOCK_DGRAM);
+        const Sqe datagram = sqe::sendto(receiver.fd, "hello", 5, &receiver.address, sizeof(receiver.address));
+        EXPECT_THAT(run_both(ring, Sqe(datagram).set(&Sqe::opcode, IORING_OP_SEND_ZC).data(1).flag(flag)),
+                    gives_with_notification(5));
+        EXPECT_EQ(drain(receiver.fd), 5u);
+    }
+}
+
+TEST(ZeroCopySend, reports_that_data_was_copied) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Sqe entry = sqe::send_zc(ends.near, "hello", 5).data(1).set(&Sqe::ioprio, IORING_SEND_ZC_REPORT_USAGE);
+    const int copied = static_cast<int>(IORING_NOTIF_USAGE_ZC_COPIED);
+    EXPECT_THAT(run_both(ring, entry), gives_with_notification(5, copied));
+}
+
+TEST(ZeroCopySend, of_messages_and_iovecs) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    iovec vectors[] = {{const_cast<char*>("hel"), 3}, {const_cast<char*>("lo"), 2}};
+    msghdr header = {};
+    header.msg_iov = vectors;
+    header.msg_iovlen = 2;
+    EXPECT_THAT(run_both(ring, sqe::sendmsg(ends.near, &header).set(&Sqe::opcode, IORING_OP_SENDMSG_ZC).data(1)),
+                gives_with_notification(5));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, vectors, 2).set(&Sqe::ioprio, IORING_SEND_VECTORIZED).data(1)),
+                gives_with_notification(5));
+    EXPECT_EQ(receive_all(ends.far, 10), "hellohello");
+}
+
+TEST(ZeroCopySend, that_fails_notifies_too) {
+    RawRing ring;
+    Ends ends = tcp_pair();
+    const Pipe pipe;
+    const ForbiddenPage page;
+    const Ends local = unix_pair(SOCK_STREAM);
+    EXPECT_THAT(run_both(ring, sqe::send_zc(local.near, "x", 1).data(1)), gives_with_notification(-EOPNOTSUPP));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(pipe.write_end, "x", 1).data(1)), gives_with_notification(-ENOTSOCK));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(1'000'000, "x", 1).data(1)), gives_with_notification(-EBADF));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, page.address(), 1).data(1)), gives_with_notification(-EFAULT));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, reinterpret_cast<void*>(~uintptr_t{0}), 1).data(1)),
+                gives_with_notification(-EFAULT));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, "x", 1).data(1).set(&Sqe::ioprio, 2)),
+                gives_with_notification(-EINVAL));
+    EXPECT_EQ(shutdown(ends.near, SHUT_WR), 0);
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, "x", 1).data(1)), gives_with_notification(-EPIPE));
+}
+
+TEST(ZeroCopySend, that_is_malformed_does_not_begin) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Sqe good = sqe::send_zc(ends.near, "x", 1);
+    EXPECT_THAT(ring.run(Sqe(good).flag(IOSQE_CQE_SKIP_SUCCESS)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::addr3, 1)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(Sqe(good).flag(IOSQE_BUFFER_SELECT)), Gives(-EOPNOTSUPP));
+}
+
+TEST(ZeroCopySend, can_be_cancelled) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    for (int quiet = 0; quiet < 3;) quiet = fill(ends.near) == 0 ? quiet + 1 : (sleep_ms(5), 0);
+    EXPECT_THAT(ring.submit(sqe::send_zc(ends.near, "x", 1).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED, more), Completes(1, 0, notification), Completes(2, 0)));
+}
+
+TEST(ZeroCopySend, severs_its_chain_when_it_fails_and_notifies_when_it_is_severed) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(ring.submit(sqe::send_zc(1'000'000, "x", 1).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -EBADF, more), Completes(1, 0, notification),
+                                                   Completes(2, -ECANCELED)));
+    EXPECT_THAT(
+        ring.submit(sqe::send(1'000'000, "x", 1).data(1).flag(IOSQE_IO_LINK), sqe::send_zc(ends.near, "x", 1).data(2)),
+        Gives(2));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED), Completes(2, 0, notification)));
+    EXPECT_THAT(ring.submit(sqe::send_zc(ends.near, "x", 1).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, 1, more), Completes(1, 0, notification), Completes(2, 0)));
+}
+
+TEST(ZeroCopySend, from_a_registered_buffer) {
+    for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+        RawRing ring;
+        const Ends ends = tcp_pair();
+        AlignedBuffer buffer(4096);
+        memcpy(buffer.data() + 100, "hello", 5);
+        const Sqe entry = sqe::send_zc(ends.near, buffer.data() + 100, 5)
+                              .data(1)
+                              .flag(flag)
+                              .set(&Sqe::ioprio, IORING_RECVSEND_FIXED_BUF);
+        EXPECT_THAT(run_both(ring, entry), gives_with_notification(-EFAULT));
+        EXPECT_THAT(register_buffers(ring, {vector_of(buffer)}), Gives(0));
+        EXPECT_THAT(run_both(ring, entry), gives_with_notification(5));
+        EXPECT_THAT(run_both(ring, Sqe(entry).set(&Sqe::addr, address_of(buffer.data() + 4095))),
+                    gives_with_notification(-EFAULT));
+        EXPECT_THAT(run_both(ring, Sqe(entry).set(&Sqe::buf_index, 1)), gives_with_notification(-EFAULT));
+        iovec vectors[] = {{buffer.data() + 100, 2}, {buffer.data() + 102, 3}};
+        msghdr header = {};
+        header.msg_iov = vectors;
+        header.msg_iovlen = 2;
+        EXPECT_THAT(run_both(ring, sqe::sendmsg(ends.near, &header)
+                                       .data(1)
+                                       .flag(flag)
+                                       .set(&Sqe::opcode, IORING_OP_SENDMSG_ZC)
+                                       .set(&Sqe::ioprio, IORING_RECVSEND_FIXED_BUF)),
+                    gives_with_notification(5));
+        EXPECT_EQ(receive_all(ends.far, 10), "hellohello");
+    }
+}
+
+}  // namespace
+}  // namespace ringside::test
