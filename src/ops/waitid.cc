@@ -71,8 +71,7 @@ long stand_for_children(Request& request) {
 
 Outcome begin_to_wait(Request& request) {
     auto& wait = request.as<Waitid>();
-    // A wait that is cancelled leaves zeroes, as one does that finds nothing.
-    tell_program(wait, siginfo_t{});
+    request.set(request_ends_itself);
     // The first attempt was the submitter's, who has such a child. Who makes the next is another thread.
     wait.options &= ~own_children_only;
     hold_pidfd(request);
@@ -92,6 +91,11 @@ int waitid_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome waitid_issue(Request& request) {
     const auto& wait = request.as<Waitid>();
     siginfo_t info = {};
+    if (request.has(request_cancelled)) {
+        // It leaves zeroes behind, as a wait does that finds nothing.
+        tell_program(wait, info);
+        return request.done(-ECANCELED);
+    }
     const long result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
     // What makes no sense is told without a word into the program's memory.
     if (result == -EINVAL || result == -EBADF) return request.done(result);

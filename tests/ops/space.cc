@@ -227,19 +227,5 @@ TEST(Space, that_is_refused_is_silent_where_success_is) {
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
 }
 
-TEST(Space, of_a_file_that_is_closed_meanwhile_is_managed) {
-    RawRing ring;
-    Fd file = memory_file_with("content");
-    const Fd other(dup(file));
-    const Pipe pipe;
-    char byte;
-    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::ftruncate(file, 2).data(2)), Gives(2));
-    file.reset();
-    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
-    EXPECT_EQ(content_of(other.get()), "co");
-    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
-    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
-}
-
 }  // namespace
 }  // namespace ringside::test
