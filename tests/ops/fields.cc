@@ -6,12 +6,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
 #include "support/files.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -55,13 +58,19 @@ std::string fields_refused_for(const Sqe& good) {
     return refused;
 }
 
+void check(std::initializer_list<Expectation> expectations) {
+    for (const Expectation& expectation : expectations) {
+        EXPECT_EQ(fields_refused_for(expectation.sqe), expectation.must_be_zero) << expectation.operation;
+    }
+}
+
 TEST(Fields, that_an_operation_does_not_use_must_be_zero) {
     // Requests that complete soon whether refused or not.
     const Fd file = memory_file_with("");
     const Pipe pipe;
     const __kernel_timespec time = milliseconds_of(1);
     struct statx status;
-    const Expectation expectations[] = {
+    check({
         {"NOP", sqe::nop(), "ioprio flags"},
         {"FSYNC", sqe::fsync(file), "ioprio addr flags buf_index splice_fd_in"},
         {"OPENAT", sqe::openat(AT_FDCWD, "/nowhere", O_RDONLY), "ioprio buf_index"},
@@ -77,10 +86,49 @@ TEST(Fields, that_an_operation_does_not_use_must_be_zero) {
         {"TIMEOUT_REMOVE that updates", sqe::timeout_update(99, &time),
          "ioprio len flags buf_index splice_fd_in addr3 __pad2"},
         {"ASYNC_CANCEL", sqe::cancel(99), "ioprio off flags splice_fd_in"},
-    };
-    for (const Expectation& expectation : expectations) {
-        EXPECT_EQ(fields_refused_for(expectation.sqe), expectation.must_be_zero) << expectation.operation;
-    }
+    });
+}
+
+TEST(Fields, of_operations_on_files_must_be_zero_where_they_are_not_used) {
+    const Fd file = file_with("content");
+    const open_how how = {};
+    check({
+        {"OPENAT2", sqe::openat2(AT_FDCWD, "/nowhere", &how), "ioprio len buf_index"},
+        {"SYNC_FILE_RANGE", sqe::sync_file_range(file, 0, 0, 0), "ioprio addr flags buf_index splice_fd_in"},
+        {"FALLOCATE", sqe::fallocate(file, 0, 0, 10), "ioprio flags buf_index splice_fd_in"},
+        {"FTRUNCATE", sqe::ftruncate(file, 10), "ioprio addr len flags buf_index splice_fd_in addr3"},
+        {"FADVISE", sqe::fadvise(file, 0, 0, POSIX_FADV_NORMAL), "ioprio flags buf_index splice_fd_in"},
+        {"MADVISE", sqe::madvise(nullptr, 0, 0), "ioprio addr flags buf_index splice_fd_in"},
+        {"RENAMEAT", sqe::renameat(AT_FDCWD, "/nowhere", AT_FDCWD, "/now"), "ioprio flags buf_index splice_fd_in"},
+        {"UNLINKAT", sqe::unlinkat(AT_FDCWD, "/nowhere"), "ioprio off len flags buf_index splice_fd_in"},
+        {"MKDIRAT", sqe::mkdirat(AT_FDCWD, "/", 0), "ioprio off flags buf_index splice_fd_in"},
+        {"SYMLINKAT", sqe::symlinkat("to", AT_FDCWD, "/"), "ioprio len flags buf_index splice_fd_in"},
+        {"LINKAT", sqe::linkat(AT_FDCWD, "/nowhere", AT_FDCWD, "/now"), "ioprio flags buf_index splice_fd_in"},
+        {"FSETXATTR", sqe::fsetxattr(file, "user.name", "value", 5), "ioprio flags"},
+        {"SETXATTR", sqe::setxattr("/nowhere", "user.name", "value", 5), "ioprio flags"},
+        {"FGETXATTR", sqe::fgetxattr(file, "user.name", nullptr, 0), "ioprio flags"},
+        {"GETXATTR", sqe::getxattr("/nowhere", "user.name", nullptr, 0), "ioprio flags"},
+    });
+}
+
+TEST(Fields, of_operations_that_wait_must_be_zero_where_they_are_not_used) {
+    const Pipe in, out;
+    int ends[2];
+    siginfo_t info;
+    const uint32_t word = 0;
+    const futex_waitv waiter = {.val = 1, .uaddr = address_of(&word), .flags = sqe::futex_32, .__reserved = 0};
+    check({
+        {"SPLICE",
+         sqe::splice(in.read_end, sqe::file_position, out.write_end, sqe::file_position, 0, SPLICE_F_NONBLOCK),
+         "ioprio"},
+        {"TEE", sqe::tee(in.read_end, out.write_end, 0, SPLICE_F_NONBLOCK), "ioprio off addr"},
+        {"PIPE", sqe::pipe(nullptr), "ioprio off flags addr3"},
+        {"PIPE in slots", sqe::pipe(ends, 0, 5), "ioprio off flags addr3"},
+        {"FUTEX_WAIT", sqe::futex_wait(&word, 1), "ioprio addr len flags buf_index splice_fd_in"},
+        {"FUTEX_WAKE", sqe::futex_wake(&word, 1), "ioprio addr len flags buf_index splice_fd_in"},
+        {"FUTEX_WAITV", sqe::futex_waitv(&waiter, 1), "ioprio off flags buf_index splice_fd_in addr3"},
+        {"WAITID", sqe::waitid(P_ALL, 0, &info, WEXITED), "ioprio addr len flags buf_index splice_fd_in addr3"},
+    });
 }
 
 TEST(Fields, of_reads_and_writes_are_used_all_but_few) {
@@ -95,7 +143,8 @@ TEST(Fields, of_reads_and_writes_are_used_all_but_few) {
         SCOPED_TRACE(testing::Message() << "opcode " << static_cast<int>(good.opcode));
         EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::ioprio, 1)), Gives(-EINVAL));
         EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::rw_flags, 1 << 30)), Gives(-EOPNOTSUPP));
-        EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::buf_index, 1).set(&Sqe::splice_fd_in, 1).set(&Sqe::addr3, 1)), Gives(4));
+        EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::buf_index, 1).set(&Sqe::splice_fd_in, 1).set(&Sqe::addr3, 1)),
+                    Gives(4));
         EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::attr_type_mask, 1)), Gives(has_attributes ? -EFAULT : -EINVAL));
         EXPECT_THAT(ring.run(Sqe(good).set(&Sqe::attr_type_mask, 2)), Gives(-EINVAL));
     }
