@@ -66,18 +66,15 @@ void configure(Ring& ring, const io_uring_params& params, Face face) {
 
 // The ring's memory and its file descriptor.
 int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
-    int fd;
-    if (params.flags & IORING_SETUP_NO_MMAP) {
-        const int result = adopt_memory(params, ring.memory);
-        if (result < 0) return result;
-        fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    } else {
-        fd = create_memory(params, face == Face::mappable, ring.memory);
+    const bool programs_memory = params.flags & IORING_SETUP_NO_MMAP;
+    if (face == Face::mappable && !programs_memory) return create_memory(params, ring.memory);
+    const int result = programs_memory ? adopt_memory(params, ring.memory) : create_private_memory(params, ring.memory);
+    if (result < 0) return result;
+    if (face == Face::mappable) {
+        return static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     }
-    if (fd < 0 || face == Face::mappable) return fd;
-    // We have it mapped; what the program needs is something to poll.
-    close_fd(fd);
-    fd = static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+    // The program has the memory from us; what it needs is something to poll.
+    const int fd = static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
     ring.notification.readiness = fd;
     ring.notification.readiness_borrowed = true;
     return fd;

@@ -5,6 +5,7 @@
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "abi/syscall.h"
 #include "state/fds.h"
@@ -18,9 +19,12 @@ constexpr size_t most_sqes_size = size_t{32768} * 128;
 
 size_t round_up(size_t size, size_t step) { return (size + step - 1) / step * step; }
 
+constexpr int no_file = -1;
+
 void* map_file(int fd, uint64_t offset, size_t size) {
-    const long address = abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-                                      offset);
+    const int kind = fd == no_file ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    if (fd == no_file) offset = 0;
+    const long address = abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, fd, offset);
     return address < 0 && address >= -4095 ? nullptr : reinterpret_cast<void*>(address);
 }
 
@@ -103,6 +107,13 @@ void renew_mirror(RingMemory& memory, const RingLayout& layout, const io_uring_p
     memory.cqes = reinterpret_cast<unsigned char*>(mirror) + cqes_offset;
 }
 
+// Asked first, since a file that would grow beyond it brings a signal.
+bool files_may_grow_to(uint64_t size) {
+    struct rlimit64 limit = {};
+    abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit);
+    return size <= limit.rlim_cur;
+}
+
 }  // namespace
 
 RingLayout layout_of(const io_uring_params& params) {
@@ -145,22 +156,34 @@ void describe(const RingLayout& layout, io_uring_params& params) {
     }
 }
 
-int create_memory(const io_uring_params& params, bool with_mirror, RingMemory& memory) {
+int create_private_memory(const io_uring_params& params, RingMemory& memory) {
     const RingLayout layout = layout_of(params);
+    if (!map_regions(no_file, layout, false, memory)) {
+        destroy_memory(memory);
+        return -ENOMEM;
+    }
+    point_into(memory, layout, params);
+    return 0;
+}
+
+int create_memory(const io_uring_params& params, RingMemory& memory) {
+    const RingLayout layout = layout_of(params);
+    constexpr uint64_t file_size = IORING_OFF_SQES + most_sqes_size;
+    if (!files_may_grow_to(file_size)) return -EFBIG;
     const int fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd < 0) return fd;
     // Room for the most SQEs there can be: the file is sparse, and the rings may be resized when we have it no more.
-    long result = abi::syscall(__NR_ftruncate, fd, IORING_OFF_SQES + most_sqes_size);
+    long result = abi::syscall(__NR_ftruncate, fd, file_size);
     // A program that shrank the file would make us fault on our own mapping.
     if (result == 0) result = abi::syscall(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
-    if (result == 0 && !map_regions(fd, layout, with_mirror, memory)) result = -ENOMEM;
+    if (result == 0 && !map_regions(fd, layout, true, memory)) result = -ENOMEM;
     if (result < 0) {
         destroy_memory(memory);
         close_fd(fd);
         return static_cast<int>(result);
     }
     point_into(memory, layout, params);
-    if (with_mirror) write_constants(*memory.mirror, params);
+    write_constants(*memory.mirror, params);
     return fd;
 }
 

@@ -52,8 +52,12 @@ struct RingMemory {
 
 // Makes a sparse memfd with the regions at the kernel's mmap offsets and maps it. One offset of a file cannot show
 // another's pages, so a program that maps the CQ ring by itself, at IORING_OFF_CQ_RING, would get memory apart from the
-// SQ ring's: `with_mirror` prepares that as a copy, which path/post.cc keeps up. Returns the memfd, or -errno.
-int create_memory(const io_uring_params& params, bool with_mirror, RingMemory& memory);
+// SQ ring's: that is prepared as a copy, which path/post.cc keeps up. Returns the memfd, or -errno: -EFBIG where
+// RLIMIT_FSIZE does not allow a file that large, though it is sparse.
+int create_memory(const io_uring_params& params, RingMemory& memory);
+
+// Makes memory for a ring that nobody maps but us. Returns 0 or -errno.
+int create_private_memory(const io_uring_params& params, RingMemory& memory);
 
 // The same on memory that the program gave (IORING_SETUP_NO_MMAP). Returns 0 or -errno.
 int adopt_memory(const io_uring_params& params, RingMemory& memory);
