@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,6 +191,7 @@ bool run_jobs(const RunOptions& options, const Offer& offer, Board& board) {
             children.push_back(child);
             continue;
         }
+        prctl(PR_SET_PDEATHSIG, SIGTERM);  // no job outlives the run
         try {
             Job(options, offer, board, index).run(end);
         } catch (const std::exception& error) {

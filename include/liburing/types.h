@@ -78,7 +78,7 @@ struct io_uring {
  * Where the kernel has no IORING_FEAT_EXT_ARG, a wait with a timeout submits a timeout request of its own, and this is
  * its user_data. Programs that run on such kernels must not use the value.
  */
-#define LIBURING_UDATA_TIMEOUT ((__u64)-1)
+#define LIBURING_UDATA_TIMEOUT ((__u64) - 1)
 
 /* Tells programs that user_data can be set and read as a number of 64 bits. */
 #define LIBURING_HAVE_DATA64

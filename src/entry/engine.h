@@ -47,8 +47,8 @@ int close(int fd);
 // For whoever sees the program duplicate a ring's descriptor: `copy` is another name of the ring behind `fd`.
 void note_dup(int fd, int copy);
 
-// A descriptor that is readable while the ring has completions to reap, for the program's poll and epoll calls. The same
-// for each call; owned by the ring.
+// A descriptor that is readable while the ring has completions to reap, for the program's poll and epoll calls. The
+// same for each call; owned by the ring.
 int readiness_fd(Ring& ring);
 
 }  // namespace ringside::engine

@@ -44,8 +44,7 @@ int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg
 }
 
 int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
-                 size_t arg_size)
-    RINGSIDE_REQUIRES(ring.lock) {
+                 size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
     int result = 0;
     if (ring.setup_flags & IORING_SETUP_SQPOLL) {
         ring.lock.release();

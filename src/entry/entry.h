@@ -13,10 +13,10 @@ namespace ringside::engine {
 // How to wait, from the last two arguments of io_uring_enter.
 struct WaitArguments {
     bool has_timeout = false;
-    bool absolute = false;       // the time-out is a point in time
+    bool absolute = false;  // the time-out is a point in time
     int64_t timeout_ns = 0;
-    int64_t min_wait_ns = 0;     // wait for the full count this long, then for any completion
-    uint64_t mask_address = 0;   // the program's signal mask while waiting
+    int64_t min_wait_ns = 0;    // wait for the full count this long, then for any completion
+    uint64_t mask_address = 0;  // the program's signal mask while waiting
     uint64_t mask_size = 0;
 };
 
@@ -36,8 +36,8 @@ inline bool wrong_submitter(const Ring& ring) {
 // One name of the ring less (a descriptor, or a registered index); the last one ends it.
 void let_go_of_ring(Ring& ring);
 
-// Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0 or
-// -EINVAL.
+// Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0
+// or -EINVAL.
 int size_queues(unsigned entries, io_uring_params& params);
 
 // Ends a ring of which nobody holds a descriptor any more.

@@ -14,10 +14,9 @@ inline constexpr uint32_t known_setup_flags =
     IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY |
     IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_CQE_MIXED;
 
-inline constexpr unsigned known_enter_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
-                                              IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING |
-                                              IORING_ENTER_ABS_TIMER | IORING_ENTER_EXT_ARG_REG |
-                                              IORING_ENTER_NO_IOWAIT;
+inline constexpr unsigned known_enter_flags =
+    IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT | IORING_ENTER_EXT_ARG |
+    IORING_ENTER_REGISTERED_RING | IORING_ENTER_ABS_TIMER | IORING_ENTER_EXT_ARG_REG | IORING_ENTER_NO_IOWAIT;
 
 // A bit joins when what it promises is kept.
 inline constexpr uint32_t features = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |

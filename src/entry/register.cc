@@ -68,15 +68,31 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
     const bool given = address != 0;
     bool good = true;
     switch (wanted) {
-        case Argument::any: break;
-        case Argument::nothing: good = !given && count == 0; break;
-        case Argument::address: return given ? 0 : -EFAULT;
-        case Argument::address_only: good = given && count == 0; break;
-        case Argument::one: good = given && count == 1; break;
-        case Argument::single: good = count == 1; break;
-        case Argument::count_only: good = !given; break;
-        case Argument::two: good = given && count == 2; break;
-        case Argument::some: good = given && count != 0; break;
+        case Argument::any:
+            break;
+        case Argument::nothing:
+            good = !given && count == 0;
+            break;
+        case Argument::address:
+            return given ? 0 : -EFAULT;
+        case Argument::address_only:
+            good = given && count == 0;
+            break;
+        case Argument::one:
+            good = given && count == 1;
+            break;
+        case Argument::single:
+            good = count == 1;
+            break;
+        case Argument::count_only:
+            good = !given;
+            break;
+        case Argument::two:
+            good = given && count == 2;
+            break;
+        case Argument::some:
+            good = given && count != 0;
+            break;
     }
     return good ? 0 : -EINVAL;
 }
@@ -108,9 +124,12 @@ int register_by(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
 // With -1 for the ring.
 int register_blind(unsigned opcode, uint64_t address, unsigned count) {
     switch (opcode) {
-        case IORING_REGISTER_SEND_MSG_RING: return send_message_ring(address, count);
-        case IORING_REGISTER_QUERY: return query(address, count);
-        default: return -EINVAL;
+        case IORING_REGISTER_SEND_MSG_RING:
+            return send_message_ring(address, count);
+        case IORING_REGISTER_QUERY:
+            return query(address, count);
+        default:
+            return -EINVAL;
     }
 }
 

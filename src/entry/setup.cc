@@ -38,12 +38,10 @@ int check_flags(uint32_t flags) {
     return 0;
 }
 
-uint32_t round_up_to_power_of_two(uint32_t value) {
-    return value <= 1 ? 1 : 1u << (32 - __builtin_clz(value - 1));
-}
+uint32_t round_up_to_power_of_two(uint32_t value) { return value <= 1 ? 1 : 1u << (32 - __builtin_clz(value - 1)); }
 
-// IORING_SETUP_ATTACH_WQ shares threads. All rings of a process share workers here, and a submission thread each is what
-// a program cannot tell from one for several; what is left is to check the ring named.
+// IORING_SETUP_ATTACH_WQ shares threads. All rings of a process share workers here, and a submission thread each is
+// what a program cannot tell from one for several; what is left is to check the ring named.
 int check_attach(const io_uring_params& params) {
     if (!(params.flags & IORING_SETUP_ATTACH_WQ)) return 0;
     const int fd = static_cast<int>(params.wq_fd);

@@ -30,7 +30,8 @@ Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
     const auto wanted = [&](const Request& request) {
         return request.cancel_sequence != sequence && matches(cancel, request);
     };
-    const bool by_user_data = !(cancel.flags & (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP));
+    const bool by_user_data =
+        !(cancel.flags & (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP));
     return by_user_data ? ring.requests.table.find(cancel.user_data, wanted) : ring.requests.table.find_any(wanted);
 }
 
@@ -67,7 +68,8 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
     auto& cancel = request.as<Cancel>();
     cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0};
     if (cancel.flags & ~known_cancel_flags) return -EINVAL;
-    if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) && (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
+    if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) &&
+        (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
         return -EINVAL;
     }
     if (cancel.flags & IORING_ASYNC_CANCEL_OP) {

@@ -1,5 +1,5 @@
-// IORING_OP_RENAMEAT, UNLINKAT, MKDIRAT, SYMLINKAT, LINKAT: names in directories. Looking one up may need the disk at every
-// step, so a worker does it.
+// IORING_OP_RENAMEAT, UNLINKAT, MKDIRAT, SYMLINKAT, LINKAT: names in directories. Looking one up may need the disk at
+// every step, so a worker does it.
 #include <errno.h>
 #include <fcntl.h>
 

@@ -110,9 +110,12 @@ Outcome msg_ring_issue(Request& request) {
     if (found < 0) return request.done(found);
     message.generation = message.target->generation.load();
     switch (message.fields.command) {
-        case IORING_MSG_DATA: return send_data(request);
-        case IORING_MSG_SEND_FD: return send_file(request);
-        default: return request.done(-EINVAL);
+        case IORING_MSG_DATA:
+            return send_data(request);
+        case IORING_MSG_SEND_FD:
+            return send_file(request);
+        default:
+            return request.done(-EINVAL);
     }
 }
 

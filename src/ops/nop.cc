@@ -14,8 +14,8 @@ constexpr uint32_t nop_file = 1u << 1;          // look up `fd`
 constexpr uint32_t nop_fixed_file = 1u << 2;    // which is an index of a registered file
 constexpr uint32_t nop_fixed_buffer = 1u << 3;  // look up `buf_index`
 constexpr uint32_t nop_task_work = 1u << 4;     // complete by task work
-constexpr uint32_t known_flags = IORING_NOP_INJECT_RESULT | nop_file | nop_fixed_file | nop_fixed_buffer |
-                                 nop_task_work | IORING_NOP_CQE32;
+constexpr uint32_t known_flags =
+    IORING_NOP_INJECT_RESULT | nop_file | nop_fixed_file | nop_fixed_buffer | nop_task_work | IORING_NOP_CQE32;
 
 struct Nop {
     uint32_t flags;

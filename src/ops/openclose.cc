@@ -90,8 +90,9 @@ int openat2_prep(Request& request, const io_uring_sqe& sqe) {
     return has_refused_field(sqe, field_buf_index) ? -EINVAL : prepare_open(request, sqe);
 }
 
-// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not. As in
-// the kernel the attempt is made with O_NONBLOCK, which is taken back afterwards: a FIFO does not wait for its other end.
+// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not. As
+// in the kernel the attempt is made with O_NONBLOCK, which is taken back afterwards: a FIFO does not wait for its other
+// end.
 Outcome openat_issue(Request& request) {
     const auto& open = request.as<Open>();
     if (needs_disk(open.how)) return Outcome::punt;
@@ -109,7 +110,8 @@ Outcome openat_issue(Request& request) {
 Outcome openat_work(Request& request) {
     const auto& open = request.as<Open>();
     if (open.strict) {
-        return one_call_or_fail(request, __NR_openat2, open.directory, first_path(request), &open.how, sizeof(open.how));
+        return one_call_or_fail(request, __NR_openat2, open.directory, first_path(request), &open.how,
+                                sizeof(open.how));
     }
     return one_call_or_fail(request, __NR_openat, open.directory, first_path(request), open.how.flags, open.how.mode);
 }

@@ -14,7 +14,8 @@ using Prep = int (*)(Request&, const io_uring_sqe&);
 // Attempts the operation without blocking, under the ring's lock.
 using Issue = Outcome (*)(Request&);
 
-// Does the operation in a worker, where it may block; without the lock. Answers done, wait, or queued: to be issued again.
+// Does the operation in a worker, where it may block; without the lock. Answers done, wait, or queued: to be issued
+// again.
 using Work = Outcome (*)(Request&);
 
 enum OperationFlag : uint32_t {
@@ -47,14 +48,14 @@ using Unpark = int (*)(Request&);
 
 // A row fills a cache line, so that finding it is a shift.
 struct alignas(64) Operation {
-    const char* name;      // without IORING_OP_
-    uint16_t since;        // kernel version it appeared in: major * 100 + minor
-    uint32_t flags;        // OperationFlag
-    uint32_t refuses;      // SqeField
+    const char* name;  // without IORING_OP_
+    uint16_t since;    // kernel version it appeared in: major * 100 + minor
+    uint32_t flags;    // OperationFlag
+    uint32_t refuses;  // SqeField
     Prep prep;
     Issue issue;
-    Work work;             // null where no worker is ever needed
-    Unpark unpark;         // null where requests never park
+    Work work;      // null where no worker is ever needed
+    Unpark unpark;  // null where requests never park
 };
 
 inline constexpr unsigned operation_count = IORING_OP_PIPE + 1;

@@ -16,7 +16,7 @@ constexpr uint32_t known_flags = O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_EXCL;  //
 struct NewPipe {
     uint64_t numbers;  // where the program wants the two descriptors, or slots
     uint32_t flags;
-    uint32_t slot;     // as in the SQE: 0 for none
+    uint32_t slot;  // as in the SQE: 0 for none
 };
 
 // Which slot a descriptor went to, from what install_direct() said.

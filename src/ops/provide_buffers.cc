@@ -26,7 +26,8 @@ bool is_count(int32_t number) { return number > 0 && static_cast<unsigned>(numbe
 int provide_all(Ring& ring, BufferGroup& group, const Provide& provide) {
     for (uint32_t i = 0; i < provide.count; ++i) {
         const auto id = static_cast<uint16_t>(provide.first_id + i);
-        const int result = provide_buffer(ring, group, provide.address + uint64_t{i} * provide.length, provide.length, id);
+        const int result =
+            provide_buffer(ring, group, provide.address + uint64_t{i} * provide.length, provide.length, id);
         if (result < 0) return i == 0 ? result : 0;
     }
     return 0;

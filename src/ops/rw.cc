@@ -35,11 +35,15 @@ int check_ioprio(uint16_t ioprio) {
     if (ioprio == 0) return 0;
     const unsigned level = ioprio & 7;
     switch (ioprio >> 13) {
-        case ioprio_none: return level != 0 ? -EINVAL : 0;
-        case ioprio_realtime: return abi::syscall(__NR_geteuid) == 0 ? 0 : -EPERM;
+        case ioprio_none:
+            return level != 0 ? -EINVAL : 0;
+        case ioprio_realtime:
+            return abi::syscall(__NR_geteuid) == 0 ? 0 : -EPERM;
         case ioprio_best_effort:
-        case ioprio_idle: return 0;
-        default: return -EINVAL;
+        case ioprio_idle:
+            return 0;
+        default:
+            return -EINVAL;
     }
 }
 
@@ -141,8 +145,8 @@ bool wants_nothing(Request& request) {
     return keep_iovecs(request) == 0 && wanted_bytes(transfer) == 0;
 }
 
-// A transfer of nothing is for the file to judge: an eventfd refuses it, a socket of records sends an empty one. preadv2
-// and pwritev2 would not ask it, read and write do.
+// A transfer of nothing is for the file to judge: an eventfd refuses it, a socket of records sends an empty one.
+// preadv2 and pwritev2 would not ask it, read and write do.
 Outcome transfer_nothing(Request& request, bool may_block) {
     const auto& transfer = request.as<Transfer>();
     const auto call = [&](long number, int64_t offset) {
@@ -232,7 +236,8 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
         return transfer_once(request, transfer, &rest, 1, flags, may_block);
     }
     if (transfer.done == 0) {
-        return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags, may_block);
+        return transfer_once(request, transfer, user_pointer<iovec>(transfer.address), transfer.length, flags,
+                             may_block);
     }
     // Only a request that holds its own copy of the iovecs gets this far, so the first may be shortened in place.
     const RestOfVectors rest(user_pointer<iovec>(transfer.address), transfer.length, transfer.done);
@@ -245,9 +250,9 @@ bool is_on_disk(int fd) {
     return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
 }
 
-// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was to
-// use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before all
-// others and ends the batch. Then comes a file that is none, and then what the call complained about.
+// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was
+// to use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before
+// all others and ends the batch. Then comes a file that is none, and then what the call complained about.
 long blame(Request& request, long error) {
     auto& transfer = request.as<Transfer>();
     if (transfer.vectored && !transfer.kept) {

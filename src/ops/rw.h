@@ -1,5 +1,5 @@
-// What the operations share that read and write: rw.cc on memory that the program names, rw_buffers.cc on buffers that it
-// has registered or provided.
+// What the operations share that read and write: rw.cc on memory that the program names, rw_buffers.cc on buffers that
+// it has registered or provided.
 #pragma once
 
 #include <stdint.h>
@@ -9,11 +9,11 @@
 namespace ringside::engine {
 
 struct Transfer {
-    uint64_t address;    // the buffer, or the array of iovecs
-    int64_t offset;      // or -1 for the current position
-    uint32_t length;     // of the buffer, or number of iovecs
-    uint32_t done;       // bytes transferred by earlier attempts
-    int32_t flags;       // RWF_*
+    uint64_t address;  // the buffer, or the array of iovecs
+    int64_t offset;    // or -1 for the current position
+    uint32_t length;   // of the buffer, or number of iovecs
+    uint32_t done;     // bytes transferred by earlier attempts
+    int32_t flags;     // RWF_*
     bool vectored;
     bool writes;
     bool kept;           // the iovecs are our copy, in the request's memory

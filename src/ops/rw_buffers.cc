@@ -68,9 +68,9 @@ bool has_peeked(const Request& request) {
     return request.has(request_holds_buffer) && request.buffer_use == BufferUse::peeked;
 }
 
-// What a buffer ring has still, once the attempt is over. Whoever waits for readiness leaves it to others meanwhile, and so
-// does who failed for want of it; whoever goes to a worker takes it along. A file on disk uses its buffer up, however much
-// of it was filled.
+// What a buffer ring has still, once the attempt is over. Whoever waits for readiness leaves it to others meanwhile,
+// and so does who failed for want of it; whoever goes to a worker takes it along. A file on disk uses its buffer up,
+// however much of it was filled.
 void settle_selection(Request& request, Outcome outcome, uint32_t length) {
     const bool in_full = outcome == Outcome::done && request.res >= 0 && static_cast<uint32_t>(request.res) == length;
     if (!has_peeked(request) || in_full) return;

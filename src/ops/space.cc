@@ -1,4 +1,5 @@
-// IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: what a file or memory occupies, on disk and in memory.
+// IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: what a file or memory occupies, on disk and in
+// memory.
 #include <fcntl.h>
 
 #include "ops/one_call.h"
@@ -57,8 +58,10 @@ Outcome fadvise_issue(Request& request) {
     switch (request.as<Range>().how) {
         case POSIX_FADV_NORMAL:
         case POSIX_FADV_RANDOM:
-        case POSIX_FADV_SEQUENTIAL: return fadvise_work(request);
-        default: return Outcome::punt;
+        case POSIX_FADV_SEQUENTIAL:
+            return fadvise_work(request);
+        default:
+            return Outcome::punt;
     }
 }
 

@@ -12,9 +12,9 @@ namespace ringside::engine {
 namespace {
 
 struct Timeout {
-    int64_t time_ns;   // relative or absolute, as the flags say
+    int64_t time_ns;  // relative or absolute, as the flags say
     uint32_t flags;
-    uint32_t count;    // completions after which it ends, or repetitions of a multishot
+    uint32_t count;  // completions after which it ends, or repetitions of a multishot
 };
 
 struct TimeoutRemove {
@@ -23,9 +23,7 @@ struct TimeoutRemove {
     uint32_t flags;
 };
 
-bool more_than_one_clock(uint32_t flags) {
-    return (flags & IORING_TIMEOUT_CLOCK_MASK) == IORING_TIMEOUT_CLOCK_MASK;
-}
+bool more_than_one_clock(uint32_t flags) { return (flags & IORING_TIMEOUT_CLOCK_MASK) == IORING_TIMEOUT_CLOCK_MASK; }
 
 clockid_t clock_of(uint32_t flags) {
     if (flags & IORING_TIMEOUT_BOOTTIME) return CLOCK_BOOTTIME;
@@ -126,8 +124,8 @@ int update_timeout(Request& target, const TimeoutRemove& update) {
 }  // namespace
 
 int timeout_prep(Request& request, const io_uring_sqe& sqe) {
-    constexpr uint32_t known = IORING_TIMEOUT_ABS | IORING_TIMEOUT_CLOCK_MASK | IORING_TIMEOUT_ETIME_SUCCESS |
-                               IORING_TIMEOUT_MULTISHOT;
+    constexpr uint32_t known =
+        IORING_TIMEOUT_ABS | IORING_TIMEOUT_CLOCK_MASK | IORING_TIMEOUT_ETIME_SUCCESS | IORING_TIMEOUT_MULTISHOT;
     const uint32_t flags = sqe.timeout_flags;
     if (sqe.len != 1 || (flags & ~known) || more_than_one_clock(flags)) return -EINVAL;
     if ((flags & IORING_TIMEOUT_MULTISHOT) && (flags & IORING_TIMEOUT_ABS)) return -EINVAL;

@@ -11,8 +11,8 @@ namespace ringside::engine {
 // Whether an address range can belong to a program at all; one that cannot is -EFAULT at submission.
 bool is_user_range(uint64_t address, uint64_t length);
 
-// Reads a string with its end into `to`, which has room for `most` bytes: never beyond the page in which it ends. Returns
-// its length with the end, -EFAULT, or -ENAMETOOLONG.
+// Reads a string with its end into `to`, which has room for `most` bytes: never beyond the page in which it ends.
+// Returns its length with the end, -EFAULT, or -ENAMETOOLONG.
 long read_string(char* to, uint64_t from, size_t most);
 
 // Reads a path; PATH_MAX bytes are enough. Returns as read_string() does, and -ENOENT for an empty one (unless that is

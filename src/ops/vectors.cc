@@ -28,7 +28,8 @@ uint64_t total_length(const iovec* vectors, unsigned count) {
     return sum;
 }
 
-RestOfVectors::RestOfVectors(iovec* vectors, unsigned count, uint64_t bytes) : first_(vectors), count_(count), whole_{} {
+RestOfVectors::RestOfVectors(iovec* vectors, unsigned count, uint64_t bytes)
+    : first_(vectors), count_(count), whole_{} {
     while (count_ > 0 && bytes >= first_->iov_len) {
         bytes -= first_->iov_len;
         ++first_;

@@ -1,8 +1,8 @@
 // Arrays of iovecs that the program gave: when they have to be copied, and what is left of them after a partial
 // transfer.
 //
-// They may not change any more once a request is submitted; but copying them costs a system call, so it is put off until
-// the request turns out not to complete inline. One that starts later cannot wait with it.
+// They may not change any more once a request is submitted; but copying them costs a system call, so it is put off
+// until the request turns out not to complete inline. One that starts later cannot wait with it.
 #pragma once
 
 #include <stdint.h>

@@ -9,9 +9,9 @@ namespace ringside::engine {
 
 void arm(Request& request) {
     if (request.has(request_nowait)) return finish(request, -EAGAIN);
-    // A request that was only now tried on the program's descriptor is known by that; one that holds its file already may
-    // be the last to do so. One that goes on is told of every event, so it must not hear of those that registering the
-    // program's descriptor anew for another request brings.
+    // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
+    // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
+    // the program's descriptor anew for another request brings.
     const int tried = request.fd;
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);

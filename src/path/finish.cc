@@ -8,9 +8,8 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too |
-                                    request_has_memory | request_holds_slot | request_holds_buffer |
-                                    request_impersonates;
+constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too | request_has_memory |
+                                    request_holds_slot | request_holds_buffer | request_impersonates;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;

@@ -10,10 +10,18 @@ namespace {
 // The fork in the way of a request.
 void settle(Request& request, Outcome outcome) {
     switch (outcome) {
-        case Outcome::done: finish(request); break;
-        case Outcome::wait: arm(request); break;
-        case Outcome::punt: punt(request); break;
-        case Outcome::queued: start_link_timeout(request); break;
+        case Outcome::done:
+            finish(request);
+            break;
+        case Outcome::wait:
+            arm(request);
+            break;
+        case Outcome::punt:
+            punt(request);
+            break;
+        case Outcome::queued:
+            start_link_timeout(request);
+            break;
     }
 }
 

@@ -86,11 +86,12 @@ void punt(Request& request);
 // The worker's side, called without the lock.
 void run_in_worker(Request& request);
 
-// What a thread of our own has waited for in a request's stead (service/stand_ins) has happened. Called without the lock.
+// What a thread of our own has waited for in a request's stead (service/stand_ins) has happened. Called without the
+// lock.
 void finish_elsewhere(Request& request, long result);
 
-// Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that goes
-// on after its first attempt. Returns 0 or -errno; does nothing for one that holds its file already.
+// Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that
+// goes on after its first attempt. Returns 0 or -errno; does nothing for one that holds its file already.
 int pin_file(Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------

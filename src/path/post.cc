@@ -6,7 +6,8 @@
 //     head = load_acquire(cq_head)      (D)       store_release(cq_head, head)      (C)
 //     write over CQEs before head
 //
-// A pairs with B: the program sees whole CQEs. C pairs with D: a slot is written again only when the program has read it.
+// A pairs with B: the program sees whole CQEs. C pairs with D: a slot is written again only when the program has read
+// it.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,9 +223,7 @@ void drop_overflow(Ring& ring) {
     while (ring.completion.overflow_first != nullptr) free(pop_overflow(ring.completion));
 }
 
-void set_sq_flag(Ring& ring, uint32_t flag) {
-    ring.memory.header->sq_flags.fetch_or(flag, std::memory_order_seq_cst);
-}
+void set_sq_flag(Ring& ring, uint32_t flag) { ring.memory.header->sq_flags.fetch_or(flag, std::memory_order_seq_cst); }
 
 void clear_sq_flag(Ring& ring, uint32_t flag) {
     ring.memory.header->sq_flags.fetch_and(~flag, std::memory_order_seq_cst);

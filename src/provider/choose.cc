@@ -1,8 +1,8 @@
-#include <atomic>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <atomic>
 
 #include "provider/kernel.h"
 #include "provider/provider.h"
@@ -32,9 +32,7 @@ Wish current_wish() {
 }
 
 // A refusal that no waiting and no freeing of resources will turn into a yes.
-bool refused_for_good(int error) {
-    return error == EPERM || error == ENOSYS || error == EACCES || error == EOPNOTSUPP;
-}
+bool refused_for_good(int error) { return error == EPERM || error == ENOSYS || error == EACCES || error == EOPNOTSUPP; }
 
 // Asks the kernel for the smallest ring there is. Only a refusal for good is remembered as such: a process that is out
 // of memory or descriptors now still has a kernel that would serve it later.

@@ -1,5 +1,5 @@
-// The kernel's io_uring: the three system calls, bare. Each returns a value >= 0, or -errno; errno is left alone. Inline,
-// since on the way of a submission nothing else should stand between a program and the kernel.
+// The kernel's io_uring: the three system calls, bare. Each returns a value >= 0, or -errno; errno is left alone.
+// Inline, since on the way of a submission nothing else should stand between a program and the kernel.
 #pragma once
 
 #include <stddef.h>

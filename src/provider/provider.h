@@ -36,7 +36,8 @@ void set_wish(Wish wish);
 int setup(Kind kind, unsigned entries, io_uring_params* params, engine::Face face);
 
 // io_uring_enter(2), io_uring_register(2), mmap(2) and close(2) on a ring of a given provider.
-int enter(Kind kind, int fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size);
+int enter(Kind kind, int fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
+          size_t arg_size);
 int register_call(Kind kind, unsigned fd, unsigned opcode, void* arg, unsigned nr_args);
 int close(Kind kind, int fd);
 

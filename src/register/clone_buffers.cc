@@ -1,7 +1,8 @@
 // IORING_REGISTER_CLONE_BUFFERS: the registered buffers of one ring for another.
 //
-// It is the one registration that needs two rings' locks. Whoever wants a second lock and finds it taken gives up the first
-// and takes both in the order of their addresses, so that two rings can be cloned into each other at the same time.
+// It is the one registration that needs two rings' locks. Whoever wants a second lock and finds it taken gives up the
+// first and takes both in the order of their addresses, so that two rings can be cloned into each other at the same
+// time.
 #include <errno.h>
 #include <fcntl.h>
 

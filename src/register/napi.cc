@@ -1,5 +1,5 @@
-// IORING_REGISTER_NAPI and IORING_UNREGISTER_NAPI: busy polling of network devices. Which of a device's queues to poll is
-// nothing that a process can tell the kernel, so the settings are kept and reported and have no effect.
+// IORING_REGISTER_NAPI and IORING_UNREGISTER_NAPI: busy polling of network devices. Which of a device's queues to poll
+// is nothing that a process can tell the kernel, so the settings are kept and reported and have no effect.
 #include <errno.h>
 #include <stdlib.h>
 
@@ -76,10 +76,14 @@ int register_napi(Ring& ring, uint64_t address, unsigned) {
     if (write_user(address, describe(ring.napi)) < 0) return -EFAULT;
     const auto parameter = static_cast<uint32_t>(wanted.resv);
     switch (wanted.pad[0]) {
-        case command_register: return set_up(ring.napi, wanted, parameter);
-        case command_add_id: return add_id(ring.napi, parameter);
-        case command_remove_id: return remove_id(ring.napi, parameter);
-        default: return -EINVAL;
+        case command_register:
+            return set_up(ring.napi, wanted, parameter);
+        case command_add_id:
+            return add_id(ring.napi, parameter);
+        case command_remove_id:
+            return remove_id(ring.napi, parameter);
+        default:
+            return -EINVAL;
     }
 }
 

@@ -1,5 +1,5 @@
-// IORING_REGISTER_RESIZE_RINGS: other sizes for a ring that is in use. What lies in the queues moves along: entries keep
-// their indices, and so do the heads and tails, only the masks change.
+// IORING_REGISTER_RESIZE_RINGS: other sizes for a ring that is in use. What lies in the queues moves along: entries
+// keep their indices, and so do the heads and tails, only the masks change.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,8 @@ namespace ringside::engine {
 namespace {
 
 constexpr uint32_t allowed_flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-constexpr uint32_t kept_flags = IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
-                                IORING_SETUP_CQE_MIXED | IORING_SETUP_NO_MMAP;
+constexpr uint32_t kept_flags =
+    IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED | IORING_SETUP_NO_MMAP;
 
 // The entries of a queue from `first` on, put aside while its memory changes.
 struct Entries {

@@ -20,9 +20,14 @@ int add_rule(Restrictions& restrictions, const io_uring_restriction& rule) {
             if (rule.sqe_op >= operation_count) return -EINVAL;
             restrictions.operations.add(rule.sqe_op);
             return 0;
-        case IORING_RESTRICTION_SQE_FLAGS_ALLOWED: restrictions.flags_allowed = rule.sqe_flags; return 0;
-        case IORING_RESTRICTION_SQE_FLAGS_REQUIRED: restrictions.flags_required = rule.sqe_flags; return 0;
-        default: return -EINVAL;
+        case IORING_RESTRICTION_SQE_FLAGS_ALLOWED:
+            restrictions.flags_allowed = rule.sqe_flags;
+            return 0;
+        case IORING_RESTRICTION_SQE_FLAGS_REQUIRED:
+            restrictions.flags_required = rule.sqe_flags;
+            return 0;
+        default:
+            return -EINVAL;
     }
 }
 

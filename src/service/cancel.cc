@@ -12,20 +12,30 @@ namespace {
 // Takes a request out of the place where it waits. Returns as cancel_request() does; it is out when that is 0.
 int take_out(Request& request) {
     switch (request.place) {
-        case Place::armed: disarm_poll(request); return 0;
-        case Place::timer: request.ring->timers.take_out(request); return 0;
-        case Place::parked: return operation_of(request).unpark(request);
+        case Place::armed:
+            disarm_poll(request);
+            return 0;
+        case Place::timer:
+            request.ring->timers.take_out(request);
+            return 0;
+        case Place::parked:
+            return operation_of(request).unpark(request);
         case Place::worker:
             switch (withdraw_from_worker(request)) {
-                case Withdrawal::withdrawn: --request.ring->worker_jobs; return 0;
-                case Withdrawal::interrupted: return -EALREADY;
-                case Withdrawal::gone: return -ENOENT;
+                case Withdrawal::withdrawn:
+                    --request.ring->worker_jobs;
+                    return 0;
+                case Withdrawal::interrupted:
+                    return -EALREADY;
+                case Withdrawal::gone:
+                    return -ENOENT;
             }
             return -ENOENT;
         case Place::path:
         case Place::chain:
         case Place::drained:
-        case Place::task_work: break;
+        case Place::task_work:
+            break;
     }
     return -ENOENT;
 }

@@ -1,10 +1,10 @@
 #include "service/epoll.h"
 
-#include <atomic>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
+#include <atomic>
 
 #include "abi/syscall.h"
 #include "service/timers.h"
@@ -63,8 +63,8 @@ int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sig
     static std::atomic<bool> has_pwait2{true};  // since Linux 5.11
     if (has_pwait2.load(std::memory_order_relaxed)) {
         Limit limit(timeout_ns);
-        const long count = abi::syscall(__NR_epoll_pwait2, epoll_fd, events, events_per_wait, limit.get(), mask,
-                                        kernel_sigset_size);
+        const long count =
+            abi::syscall(__NR_epoll_pwait2, epoll_fd, events, events_per_wait, limit.get(), mask, kernel_sigset_size);
         if (count != -ENOSYS && count != -EPERM) return static_cast<int>(count);
         has_pwait2.store(false, std::memory_order_relaxed);
     }

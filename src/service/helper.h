@@ -1,10 +1,12 @@
 // The helper thread, one a process: stands in for programs that do not enter. A thread that waits in io_uring_enter
-// handles its ring's events itself; for a program that waits elsewhere, or only looks at the CQ's memory, the helper does.
+// handles its ring's events itself; for a program that waits elsewhere, or only looks at the CQ's memory, the helper
+// does.
 //
-// It must not cost a program that does enter anything, so it does not jump in at once: a ring that was left with requests
-// waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call. A hosted
-// ring's epoll set is part of the helper's own, so no event is late any more. When the program enters again to wait, the
-// helper lets go; when it then waits for long, the helper forgets the ring, and is told when the program leaves.
+// It must not cost a program that does enter anything, so it does not jump in at once: a ring that was left with
+// requests waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call.
+// A hosted ring's epoll set is part of the helper's own, so no event is late any more. When the program enters again to
+// wait, the helper lets go; when it then waits for long, the helper forgets the ring, and is told when the program
+// leaves.
 #pragma once
 
 #include <stdint.h>
@@ -17,9 +19,9 @@ struct Ring;
 struct Helped {
     enum class State : uint8_t { forgotten, watched, hosted };
     State state = State::forgotten;
-    uint8_t quiet_looks = 0;       // looks during which the program slept in one and the same call
-    unsigned calls_seen = 0;       // Ring::calls at the last look
-    int64_t hosted_until_ns = 0;   // monotonic time at which the helper looks at a hosted ring by itself
+    uint8_t quiet_looks = 0;      // looks during which the program slept in one and the same call
+    unsigned calls_seen = 0;      // Ring::calls at the last look
+    int64_t hosted_until_ns = 0;  // monotonic time at which the helper looks at a hosted ring by itself
 };
 
 // A thread leaves io_uring_enter, and requests of the ring wait for time or readiness.

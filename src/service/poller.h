@@ -29,22 +29,22 @@ struct FdSlot {
 // A thread that waits in io_uring_enter.
 struct Waiter {
     ListNode node;
-    unsigned target_tail;     // satisfied when the shared CQ tail has come this far
-    unsigned timeouts_seen;   // or when a time-out fired since
-    int wake_fd = -1;         // eventfd of a waiter that does not lead
+    unsigned target_tail;    // satisfied when the shared CQ tail has come this far
+    unsigned timeouts_seen;  // or when a time-out fired since
+    int wake_fd = -1;        // eventfd of a waiter that does not lead
     bool asleep = false;
 };
 
 struct Poller {
     int epoll_fd = -1;
-    int wake_fd = -1;   // in the epoll set: gets the leader out of its sleep
+    int wake_fd = -1;  // in the epoll set: gets the leader out of its sleep
     bool wake_sent = false;
     FdSlot*** pages = nullptr;  // slots by descriptor number, in pages
     unsigned page_count = 0;
-    unsigned armed = 0;         // requests waiting for readiness
+    unsigned armed = 0;  // requests waiting for readiness
     List<Waiter, &Waiter::node> waiters;
     Waiter* leader = nullptr;
-    int spare_wake_fd = -1;     // of a waiter that left, for the next
+    int spare_wake_fd = -1;       // of a waiter that left, for the next
     int64_t sleeps_until_ns = 0;  // monotonic time at which the sleeping leader looks again by itself
 };
 

@@ -40,7 +40,7 @@ void sleep_until_woken(Ring& ring) {
     const uint32_t bell = sqpoll.bell.load(std::memory_order_acquire);
     {
         Guard guard(ring.lock);
-        set_sq_flag(ring, IORING_SQ_NEED_WAKEUP);  // (C), sequentially consistent
+        set_sq_flag(ring, IORING_SQ_NEED_WAKEUP);                             // (C), sequentially consistent
         if (ring.closing || (queued_entries(ring) != 0 && !ring.disabled)) {  // (D)
             clear_sq_flag(ring, IORING_SQ_NEED_WAKEUP);
             return;

@@ -9,9 +9,9 @@
 // Of A, B, C and D at least one side sees the other: either the thread sees the new tail, or the program sees the flag.
 #pragma once
 
-#include <atomic>
 #include <pthread.h>
 #include <stdint.h>
+#include <atomic>
 
 #include "liburing/io_uring.h"
 
@@ -23,9 +23,9 @@ struct SqPoll {
     bool running = false;
     pthread_t thread;
     int64_t idle_ns = 0;
-    int processor = -1;                // to run on, -1 for any
-    std::atomic<uint32_t> bell{0};     // futex the thread sleeps on
-    std::atomic<uint32_t> space{0};    // futex that IORING_ENTER_SQ_WAIT sleeps on; counts rounds
+    int processor = -1;              // to run on, -1 for any
+    std::atomic<uint32_t> bell{0};   // futex the thread sleeps on
+    std::atomic<uint32_t> space{0};  // futex that IORING_ENTER_SQ_WAIT sleeps on; counts rounds
 };
 
 // Starts the thread if the parameters ask for one. Returns 0 or -errno.

@@ -96,12 +96,18 @@ void* stand_in_body(void* argument) {
     begin_interruptible(stand_in.interruptible);
     for (;;) {
         switch (stand_in.state.load(std::memory_order_acquire)) {
-            case standing: stand(stand_in); break;
+            case standing:
+                stand(stand_in);
+                break;
             case idle:
                 if (futex_wait(stand_in.state, idle, &idle_time) == -ETIMEDOUT) retire(stand_in);
                 break;
-            case called_back: futex_wait(stand_in.state, called_back); break;
-            default: end(stand_in); return nullptr;
+            case called_back:
+                futex_wait(stand_in.state, called_back);
+                break;
+            default:
+                end(stand_in);
+                return nullptr;
         }
     }
 }

@@ -25,15 +25,15 @@ using Stand = long (*)(Request&);
 // Returns null when there is no thread to be had: the request is where it was.
 StandIn* send_stand_in(Request& request, Stand stand);
 
-// Calls the thread back, which returns soon. Returns true when it has nothing: the request is not parked any more and the
-// caller's to finish. Returns false when it has a result, and is about to finish the request.
+// Calls the thread back, which returns soon. Returns true when it has nothing: the request is not parked any more and
+// the caller's to finish. Returns false when it has a result, and is about to finish the request.
 bool call_back(StandIn& stand_in);
 
 // Whether the thread has a result already.
 bool has_result(const StandIn& stand_in);
 
-// Ends all of them and waits until they are gone, and allows new ones again. Called when the last ring is closed and when
-// a first one is set up.
+// Ends all of them and waits until they are gone, and allows new ones again. Called when the last ring is closed and
+// when a first one is set up.
 void end_stand_ins();
 void allow_stand_ins();
 

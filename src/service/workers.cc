@@ -22,7 +22,7 @@ struct Worker {
     Interruptible interruptible;
     // What it is inside of. Set under the pool's lock, cleared under the request's ring's: who holds both knows.
     std::atomic<Request*> running;
-    bool ended;      // has left its loop and can be joined
+    bool ended;  // has left its loop and can be joined
 };
 
 struct Pool {

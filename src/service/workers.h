@@ -5,15 +5,15 @@
 // wait for anything (a FIFO's other end), so it must never wait for a thread.
 #pragma once
 
-#include "service/interrupt.h"
 #include <sched.h>
+#include "service/interrupt.h"
 
 #include "state/request.h"
 
 namespace ringside::engine {
 
-// Hands a request over. The worker calls run_in_worker() (path/punt.cc). Called under the request's ring's lock. Returns
-// false when no thread could be started at all: the caller has to do the work itself.
+// Hands a request over. The worker calls run_in_worker() (path/punt.cc). Called under the request's ring's lock.
+// Returns false when no thread could be started at all: the caller has to do the work itself.
 bool queue_for_worker(Request& request);
 
 // The worker's request is about to be finished: called in the worker under the request's ring's lock.

@@ -2,9 +2,9 @@
 // keeps those of the calling thread, and a request that names them is made with them.
 //
 // Linux keeps credentials for each thread, and the bare system calls change the calling thread's alone (it is libc that
-// carries a change to all threads). So a thread of ours, or the program's while it is inside the engine, can take others
-// on for the length of a call. It takes on the identity and groups for file access and the effective capabilities; what
-// it may always return from, since its real and saved ids and its permitted capabilities stay.
+// carries a change to all threads). So a thread of ours, or the program's while it is inside the engine, can take
+// others on for the length of a call. It takes on the identity and groups for file access and the effective
+// capabilities; what it may always return from, since its real and saved ids and its permitted capabilities stay.
 #pragma once
 
 #include <linux/capability.h>

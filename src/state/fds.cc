@@ -1,10 +1,10 @@
 #include "state/fds.h"
 
-#include <atomic>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <atomic>
 
 #include "abi/syscall.h"
 

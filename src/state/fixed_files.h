@@ -4,7 +4,8 @@
 // does with its own descriptor does not matter. A request that outlives its first attempt holds the file too: emptying
 // the slot, or unregistering the whole table, takes effect for it only when it is done.
 //
-// All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the caller's.
+// All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the
+// caller's.
 #pragma once
 
 #include <stdint.h>
@@ -25,7 +26,7 @@ struct FixedFiles {
     uint32_t count = 0;        // 0: there is no table
     uint32_t range_begin = 0;  // where IORING_FILE_INDEX_ALLOC looks for an empty slot, to range_end
     uint32_t range_end = 0;
-    uint32_t hint = 0;         // where it begins to look
+    uint32_t hint = 0;  // where it begins to look
 
     FixedFile* find(uint32_t index) const { return index < count ? slots[index] : nullptr; }
 };

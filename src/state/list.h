@@ -4,7 +4,7 @@
 namespace ringside::engine {
 
 // A first-in first-out queue of T linked through T::*Next.
-template <typename T, T* T::*Next>
+template <typename T, T* T::* Next>
 class Queue {
   public:
     bool empty() const { return head_ == nullptr; }
@@ -76,7 +76,7 @@ struct ListNode {
 
 // A doubly linked list of T through its member T::*Node. The list object itself is the ring's anchor and must not move
 // while it has items.
-template <typename T, ListNode T::*Node>
+template <typename T, ListNode T::* Node>
 class List {
   public:
     List() { clear(); }

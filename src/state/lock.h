@@ -2,9 +2,9 @@
 // memory, and tells clang's thread-safety analysis what it guards.
 #pragma once
 
-#include <atomic>
 #include <linux/futex.h>
 #include <stdint.h>
+#include <atomic>
 
 #include "abi/syscall.h"
 

@@ -151,8 +151,8 @@ int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned co
         io_uring_buf& buffer = entry_at(*group, static_cast<uint16_t>(group->head + selected));
         uint32_t length = read_once(buffer.len);
         if (length > left) {
-            // One that is not used up piece by piece is not begun after others; alone it is cut short for the program to
-            // see.
+            // One that is not used up piece by piece is not begun after others; alone it is cut short for the program
+            // to see.
             if (!group->incremental && selected != 0) break;
             length = static_cast<uint32_t>(left);
             if (!group->incremental) write_once<__u32>(buffer.len, length);

@@ -1,10 +1,10 @@
-// Provided buffers: groups of them, from which requests with IOSQE_BUFFER_SELECT take one when they have data to put into
-// it, or to send.
+// Provided buffers: groups of them, from which requests with IOSQE_BUFFER_SELECT take one when they have data to put
+// into it, or to send.
 //
-// A group is one of two kinds. A classic one (IORING_OP_PROVIDE_BUFFERS) is a list of ours, first in first out. A buffer
-// ring (IORING_REGISTER_PBUF_RING) is memory shared with the program: it adds buffers at the tail, we take them at our
-// head. Nothing in it is trusted: tail, address, length and id are read once each, and only system calls follow the
-// address.
+// A group is one of two kinds. A classic one (IORING_OP_PROVIDE_BUFFERS) is a list of ours, first in first out. A
+// buffer ring (IORING_REGISTER_PBUF_RING) is memory shared with the program: it adds buffers at the tail, we take them
+// at our head. Nothing in it is trusted: tail, address, length and id are read once each, and only system calls follow
+// the address.
 //
 // The way of a buffer, in an operation's issue (all under the ring's lock):
 //
@@ -18,8 +18,8 @@
 // A multishot operation calls consume_buffer() itself and hands what it returns to post_more(). A bundle is several
 // buffers of a ring at once; see select_bundle().
 //
-// With IOSQE_ASYNC a request would reach its worker without a chance to select. One that sets request_takes_buffer in its
-// prep is issued all the same; its issue clears IOSQE_ASYNC, selects, commits, and then may answer Outcome::punt.
+// With IOSQE_ASYNC a request would reach its worker without a chance to select. One that sets request_takes_buffer in
+// its prep is issued all the same; its issue clears IOSQE_ASYNC, selects, commits, and then may answer Outcome::punt.
 #pragma once
 
 #include <stdint.h>
@@ -52,12 +52,12 @@ struct ProvidedBuffers {
 
 // --- Requests -------------------------------------------------------------------------------------------------------
 
-// Selects a buffer of the group Request::buf_index for up to `wanted` bytes (0: as long as it is). Returns 0, or -ENOBUFS
-// if there is none.
+// Selects a buffer of the group Request::buf_index for up to `wanted` bytes (0: as long as it is). Returns 0, or
+// -ENOBUFS if there is none.
 int select_buffer(Request& request, uint64_t wanted, iovec& buffer);
 
-// Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one. The last
-// may be shortened. Returns how many, or -ENOBUFS.
+// Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one. The
+// last may be shortened. Returns how many, or -ENOBUFS.
 int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count);
 
 // How many of the buffers of a bundle `bytes` bytes fill.
@@ -66,12 +66,12 @@ unsigned buffers_filled(const iovec* vectors, unsigned count, uint64_t bytes);
 // Takes what was selected out of its group, as if `bytes` of it were used, whatever the request's result will be.
 void commit_buffer(Request& request, uint64_t bytes, unsigned count = 1);
 
-// The request is done with its buffer, or its bundle of `count`, of which it used `bytes` (or failed). Returns the flags
-// for its CQE. Does nothing and returns 0 for a request that holds none.
+// The request is done with its buffer, or its bundle of `count`, of which it used `bytes` (or failed). Returns the
+// flags for its CQE. Does nothing and returns 0 for a request that holds none.
 uint32_t consume_buffer(Request& request, long bytes, unsigned count = 1);
 
-// Gives the buffer back to its group as if it had never been selected. Returns false for one that is committed: it is gone,
-// and the request still holds it.
+// Gives the buffer back to its group as if it had never been selected. Returns false for one that is committed: it is
+// gone, and the request still holds it.
 bool recycle_buffer(Request& request);
 
 // --- Groups ---------------------------------------------------------------------------------------------------------
@@ -93,8 +93,8 @@ unsigned remove_buffers(Ring& ring, BufferGroup& group, unsigned count);
 // Where the next buffer of a buffer ring is taken.
 uint16_t head_of(const BufferGroup& group);
 
-// Makes a buffer ring as the program describes it, its fields checked already. Returns 0, -EEXIST for a group that is in
-// use, -EFAULT for bad memory, or -ENOMEM.
+// Makes a buffer ring as the program describes it, its fields checked already. Returns 0, -EEXIST for a group that is
+// in use, -EFAULT for bad memory, or -ENOMEM.
 int make_buffer_ring(Ring& ring, const io_uring_buf_reg& wanted);
 
 // Forgets a group and its buffers.
@@ -102,7 +102,8 @@ void drop_group(Ring& ring, unsigned id);
 
 void drop_groups(Ring& ring);
 
-// Our mapping of the memory that IOU_PBUF_RING_MMAP asked for, if group `id` has some and at least `length` bytes of it.
+// Our mapping of the memory that IOU_PBUF_RING_MMAP asked for, if group `id` has some and at least `length` bytes of
+// it.
 void* mapping_of(const Ring& ring, unsigned id, size_t length);
 
 }  // namespace ringside::engine

@@ -2,10 +2,11 @@
 //
 // A slot stands for a range of the program's memory. The kernel pins it; we only remember where it is, and that is all
 // that an ordinary system call needs. A request that outlives its first attempt holds the buffer: replacing it, or
-// unregistering the whole table, takes effect for that request only when it is done, and the completion that tells of the
-// buffer's tag comes after that. From then on nothing touches the memory.
+// unregistering the whole table, takes effect for that request only when it is done, and the completion that tells of
+// the buffer's tag comes after that. From then on nothing touches the memory.
 //
-// All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the caller's.
+// All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the
+// caller's.
 #pragma once
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // Ring descriptors that a thread has registered (IORING_REGISTER_RING_FDS): small indices that name its rings in
-// io_uring_enter and io_uring_register. Each thread has a table of its own, as in the kernel; what stands there keeps the
-// ring open, and goes with the thread.
+// io_uring_enter and io_uring_register. Each thread has a table of its own, as in the kernel; what stands there keeps
+// the ring open, and goes with the thread.
 #pragma once
 
 namespace ringside::engine {

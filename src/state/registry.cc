@@ -1,10 +1,10 @@
 #include "state/registry.h"
 
 #include <errno.h>
-#include <new>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <new>
 
 #include "service/helper.h"
 #include "service/stand_ins.h"
@@ -57,9 +57,9 @@ void close_inherited_pins(Ring& ring) RINGSIDE_UNCHECKED {
     });
 }
 
-// A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are gone:
-// a request of the parent is not for the child to complete. What it inherited of private descriptors is closed, so that
-// it keeps no file of the parent's open.
+// A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are
+// gone: a request of the parent is not for the child to complete. What it inherited of private descriptors is closed,
+// so that it keeps no file of the parent's open.
 void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
     registry.open = 0;

@@ -42,49 +42,49 @@ enum class Place : uint8_t {
 
 // Internal flags, above the eight bits that IOSQE_* take in Request::flags.
 enum RequestFlag : uint64_t {
-    request_failed = 1u << 8,       // ended in a way that severs its chain
-    request_cancelled = 1u << 9,    // somebody asked for it to end
-    request_has_result = 1u << 10,  // task work: post `res`, do not issue
-    request_no_cqe = 1u << 11,      // ends silently
-    request_hashed = 1u << 12,      // in the ring's table of findable requests
-    request_pinned = 1u << 13,      // `fd` is our own duplicate, closed at the end
-    request_multishot = 1u << 14,   // goes on after a CQE with IORING_CQE_F_MORE
-    request_big_cqe = 1u << 15,     // `extra` goes into the second half of a 32-byte CQE
-    request_nowait = 1u << 16,      // -EAGAIN is a result: never armed, never punted
-    request_takes_buffer = 1u << 17,  // its issue takes a buffer from the ring's tables before it can be punted
-    request_skip_links = 1u << 18,  // a failure ends the rest of the chain without CQEs
-    request_arms_timeout = 1u << 19,    // the next of its chain is its link timeout, to be armed when it has to wait
-    request_bounded = 1u << 20,         // its work ends by itself: a disk's, not a peer's
-    request_poll_first = 1u << 21,      // wait for readiness before the first attempt
-    request_holds_buffer = 1u << 22,    // holds a provided or a registered buffer: `buffer_use` tells which
-    request_has_memory = 1u << 23,      // `memory` is to be freed
-    request_timed = 1u << 24,           // in a timer heap
-    request_ordered = 1u << 26,         // takes the way through the drain queue
-    request_counted = 1u << 25,         // in the list of time-outs that count completions
-    request_holds_slot = 1u << 27,      // is one of the holders of `fixed_file`
-    request_pinned_too = 1u << 29,      // `second_fd` is our own duplicate as well
-    request_impersonates = 1u << 31,    // is one of the holders of `credentials`, with which it is to be done
-    request_timeout_runs = 1u << 30,    // its link timeout (`timeout_link`) is armed
-    request_direct = 1u << 28,          // its result is a descriptor that goes into the slot `direct_slot`
-    request_notifies = uint64_t{1} << 32,     // its CQE is followed by that of a zero-copy send's notification
+    request_failed = 1u << 8,              // ended in a way that severs its chain
+    request_cancelled = 1u << 9,           // somebody asked for it to end
+    request_has_result = 1u << 10,         // task work: post `res`, do not issue
+    request_no_cqe = 1u << 11,             // ends silently
+    request_hashed = 1u << 12,             // in the ring's table of findable requests
+    request_pinned = 1u << 13,             // `fd` is our own duplicate, closed at the end
+    request_multishot = 1u << 14,          // goes on after a CQE with IORING_CQE_F_MORE
+    request_big_cqe = 1u << 15,            // `extra` goes into the second half of a 32-byte CQE
+    request_nowait = 1u << 16,             // -EAGAIN is a result: never armed, never punted
+    request_takes_buffer = 1u << 17,       // its issue takes a buffer from the ring's tables before it can be punted
+    request_skip_links = 1u << 18,         // a failure ends the rest of the chain without CQEs
+    request_arms_timeout = 1u << 19,       // the next of its chain is its link timeout, to be armed when it has to wait
+    request_bounded = 1u << 20,            // its work ends by itself: a disk's, not a peer's
+    request_poll_first = 1u << 21,         // wait for readiness before the first attempt
+    request_holds_buffer = 1u << 22,       // holds a provided or a registered buffer: `buffer_use` tells which
+    request_has_memory = 1u << 23,         // `memory` is to be freed
+    request_timed = 1u << 24,              // in a timer heap
+    request_ordered = 1u << 26,            // takes the way through the drain queue
+    request_counted = 1u << 25,            // in the list of time-outs that count completions
+    request_holds_slot = 1u << 27,         // is one of the holders of `fixed_file`
+    request_pinned_too = 1u << 29,         // `second_fd` is our own duplicate as well
+    request_impersonates = 1u << 31,       // is one of the holders of `credentials`, with which it is to be done
+    request_timeout_runs = 1u << 30,       // its link timeout (`timeout_link`) is armed
+    request_direct = 1u << 28,             // its result is a descriptor that goes into the slot `direct_slot`
+    request_notifies = uint64_t{1} << 32,  // its CQE is followed by that of a zero-copy send's notification
     request_ends_itself = uint64_t{1} << 33,  // cancelled, it is issued once more: it has done a part and says so
 };
 
 // How a request holds its buffer.
 enum class BufferUse : uint8_t {
-    classic,    // `provided`, taken out of its group
-    peeked,     // the next of a buffer ring, which has it still
-    committed,  // was one of a buffer ring, which has moved on
-    unfinished, // the same, but the ring keeps what was not used of it
-    registered, // is one of the holders of `registered`
+    classic,     // `provided`, taken out of its group
+    peeked,      // the next of a buffer ring, which has it still
+    committed,   // was one of a buffer ring, which has moved on
+    unfinished,  // the same, but the ring keeps what was not used of it
+    registered,  // is one of the holders of `registered`
 };
 
 struct Request {
     Ring* ring;
-    Request* next;      // in the queue it stands in (free list, task work, workers)
-    Request* link;      // the next request of its chain
-    ListNode node;      // in the list of its Place
-    ListNode hashed;    // in the table of findable requests
+    Request* next;    // in the queue it stands in (free list, task work, workers)
+    Request* link;    // the next request of its chain
+    ListNode node;    // in the list of its Place
+    ListNode hashed;  // in the table of findable requests
     uint64_t user_data;
     int32_t res;
     uint32_t cqe_flags;
@@ -102,8 +102,8 @@ struct Request {
     FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
     uint32_t direct_slot;   // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
     uint16_t personality;
-    uint16_t buffer_id;     // of the provided buffer in use
-    uint8_t timer_clock;    // which heap of service/timers
+    uint16_t buffer_id;   // of the provided buffer in use
+    uint8_t timer_clock;  // which heap of service/timers
     BufferUse buffer_use;
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     union {

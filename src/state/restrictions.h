@@ -27,7 +27,8 @@ struct Restrictions {
 
     bool allow(const io_uring_sqe& sqe) const {
         const unsigned known = flags_allowed | flags_required;
-        return operations.has(sqe.opcode) && (sqe.flags & flags_required) == flags_required && (sqe.flags & ~known) == 0;
+        return operations.has(sqe.opcode) && (sqe.flags & flags_required) == flags_required &&
+               (sqe.flags & ~known) == 0;
     }
 };
 

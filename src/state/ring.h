@@ -1,5 +1,5 @@
-// A ring: what io_uring_setup makes. This file has no functions: each stage of path/ and each service works on the parts
-// named after it.
+// A ring: what io_uring_setup makes. This file has no functions: each stage of path/ and each service works on the
+// parts named after it.
 //
 // Everything is guarded by `lock` unless it says otherwise. Rings come from a pool and their memory is never given back
 // (state/registry.cc), so that a thread may always lock a ring it has a pointer to, and then see whether it is `open`.
@@ -16,13 +16,13 @@
 #include "service/poller.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
-#include "state/fixed_files.h"
 #include "state/credentials.h"
+#include "state/fixed_files.h"
 #include "state/list.h"
 #include "state/lock.h"
 #include "state/provided_buffers.h"
-#include "state/registered_buffers.h"
 #include "state/region.h"
+#include "state/registered_buffers.h"
 #include "state/request.h"
 #include "state/requests.h"
 #include "state/restrictions.h"
@@ -60,9 +60,9 @@ struct Drain {
 
 // Completion queue state (path/post.cc).
 struct Completion {
-    unsigned tail = 0;        // the next CQE goes here; ahead of the shared tail until published
-    unsigned published = 0;   // the shared tail
-    unsigned plain_until = 0; // up to here an ordinary CQE may be written without looking at anything else
+    unsigned tail = 0;         // the next CQE goes here; ahead of the shared tail until published
+    unsigned published = 0;    // the shared tail
+    unsigned plain_until = 0;  // up to here an ordinary CQE may be written without looking at anything else
     OverflowEntry* overflow_first = nullptr;
     OverflowEntry* overflow_last = nullptr;
     unsigned timeouts_fired = 0;  // a time-out that fires wakes every waiter
@@ -97,8 +97,8 @@ struct Ring {
     uint32_t setup_flags = 0;
     uint32_t sq_entries = 0;
     uint32_t cq_entries = 0;
-    uint8_t sqe_shift = 6;   // log2 of an SQE's size
-    uint8_t cqe_shift = 4;   // log2 of a CQE's size
+    uint8_t sqe_shift = 6;              // log2 of an SQE's size
+    uint8_t cqe_shift = 4;              // log2 of a CQE's size
     std::atomic<bool> disabled{false};  // IORING_SETUP_R_DISABLED and not enabled yet
     bool closing = false;
     Face face = Face::mappable;
@@ -111,7 +111,7 @@ struct Ring {
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
     ChainHead chain;
     Drain drain;
-    bool batch_failed = false;      // an entry turned out to be malformed when it was issued: the batch ends with it
+    bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
     bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
 
     RequestPool requests;
@@ -132,7 +132,7 @@ struct Ring {
     Timers timers;
     Helped helped;
     SqPoll sqpoll;
-    unsigned calls = 0;  // of io_uring_enter: tells the helper whether the program is around
+    unsigned calls = 0;        // of io_uring_enter: tells the helper whether the program is around
     unsigned worker_jobs = 0;  // requests queued for or inside a worker
     uint32_t cancel_sequence = 0;
 };

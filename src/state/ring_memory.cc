@@ -24,7 +24,8 @@ constexpr int no_file = -1;
 void* map_file(int fd, uint64_t offset, size_t size) {
     const int kind = fd == no_file ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     if (fd == no_file) offset = 0;
-    const long address = abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, fd, offset);
+    const long address =
+        abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, fd, offset);
     return address < 0 && address >= -4095 ? nullptr : reinterpret_cast<void*>(address);
 }
 
@@ -215,7 +216,7 @@ int resize_memory(const io_uring_params& params, RingMemory& memory) {
     Piece pieces[3] = {{memory.header, memory.rings_size, layout.rings_size},
                        {memory.sqes, memory.sqes_size, layout.sqes_size},
                        {memory.mirror_mapping, mirror_size, mirror_size != 0 ? layout.rings_size : 0}};
-    const MirrorUse use = memory.mirror != nullptr          ? MirrorUse::unknown
+    const MirrorUse use = memory.mirror != nullptr     ? MirrorUse::unknown
                           : memory.cq != memory.header ? MirrorUse::used
                                                        : MirrorUse::unused;
     const bool resized = resize_all(pieces);

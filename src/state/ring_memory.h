@@ -1,9 +1,9 @@
 // The memory that a ring shares with its program: one header, the CQEs, the SQ array, and the SQEs.
 #pragma once
 
-#include <atomic>
 #include <stddef.h>
 #include <stdint.h>
+#include <atomic>
 
 #include "liburing/io_uring.h"
 
@@ -43,8 +43,8 @@ struct RingMemory {
     unsigned char* cqes = nullptr;
     const std::atomic<uint32_t>* array = nullptr;  // null with IORING_SETUP_NO_SQARRAY
     unsigned char* sqes = nullptr;
-    SharedHeader* mirror = nullptr;       // the copy of the CQ ring, while it is not known which one the program uses
-    void* mirror_mapping = nullptr;       // the same, to unmap
+    SharedHeader* mirror = nullptr;  // the copy of the CQ ring, while it is not known which one the program uses
+    void* mirror_mapping = nullptr;  // the same, to unmap
     size_t rings_size = 0;
     size_t sqes_size = 0;
     bool owned = false;  // ours to unmap; the program's own with IORING_SETUP_NO_MMAP
@@ -62,8 +62,8 @@ int create_private_memory(const io_uring_params& params, RingMemory& memory);
 // The same on memory that the program gave (IORING_SETUP_NO_MMAP). Returns 0 or -errno.
 int adopt_memory(const io_uring_params& params, RingMemory& memory);
 
-// Gives memory that create_memory() made the size for other parameters, which must differ in nothing but the entries. It
-// is all zero afterwards but for the constants. Returns 0 or -ENOMEM, and then nothing has changed.
+// Gives memory that create_memory() made the size for other parameters, which must differ in nothing but the entries.
+// It is all zero afterwards but for the constants. Returns 0 or -ENOMEM, and then nothing has changed.
 int resize_memory(const io_uring_params& params, RingMemory& memory);
 
 void destroy_memory(RingMemory& memory);

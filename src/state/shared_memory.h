@@ -1,8 +1,9 @@
-// Memory that a ring shares with its program beside the rings themselves, at offsets of their own: buffer rings, and the
-// region for arguments of waits.
+// Memory that a ring shares with its program beside the rings themselves, at offsets of their own: buffer rings, and
+// the region for arguments of waits.
 //
-// A program that maps its rings itself does so through the ring's descriptor, a sparse file that holds them at the offsets
-// of the ABI; it grows as far as is needed. Where the descriptor cannot be mapped, engine::map() gives the memory out.
+// A program that maps its rings itself does so through the ring's descriptor, a sparse file that holds them at the
+// offsets of the ABI; it grows as far as is needed. Where the descriptor cannot be mapped, engine::map() gives the
+// memory out.
 #pragma once
 
 #include <stddef.h>

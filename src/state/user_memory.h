@@ -24,8 +24,8 @@ int write_user(uint64_t to, const T& from) {
     return write_user(to, &from, sizeof(T));
 }
 
-// Has the program's pages from `address` to its end faulted in for writing, as an operation does that pins them. Returns 0,
-// or -EFAULT where there is no memory, or none to be written.
+// Has the program's pages from `address` to its end faulted in for writing, as an operation does that pins them.
+// Returns 0, or -EFAULT where there is no memory, or none to be written.
 int make_present(uint64_t address, size_t size);
 
 // A program's address as a pointer, to hand to a system call.

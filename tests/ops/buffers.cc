@@ -1,5 +1,5 @@
-// PROVIDE_BUFFERS and REMOVE_BUFFERS, and reads that take their buffers from a group: IOSQE_BUFFER_SELECT on both kinds of
-// groups. What RECV and its kin do with them is tested with those.
+// PROVIDE_BUFFERS and REMOVE_BUFFERS, and reads that take their buffers from a group: IOSQE_BUFFER_SELECT on both kinds
+// of groups. What RECV and its kin do with them is tested with those.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -184,8 +184,9 @@ TEST_F(ClassicGroup, lends_to_the_one_element_of_an_array_of_iovecs) {
 TEST_F(ClassicGroup, severs_a_chain_by_what_the_buffer_has_room_for) {
     provide(4);
     const auto run_linked = [&](uint32_t length) {
-        EXPECT_THAT(ring_.submit(sqe::read_selecting(file_, group, length).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
-                    Gives(2));
+        EXPECT_THAT(
+            ring_.submit(sqe::read_selecting(file_, group, length).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
+            Gives(2));
         return ring_.wait(2);
     };
     EXPECT_THAT(run_linked(11), ElementsAre(Completes(1, 11, with_buffer(0)), Completes(2, 0)));
@@ -316,7 +317,9 @@ class IncrementalGroup : public ClassicGroup {
     BufferRing shared_{ring_, 8, group, IOU_PBUF_RING_INC};
 };
 
-constexpr uint32_t with_more(unsigned id) { return IORING_CQE_F_BUFFER | id << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUF_MORE; }
+constexpr uint32_t with_more(unsigned id) {
+    return IORING_CQE_F_BUFFER | id << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUF_MORE;
+}
 
 TEST_F(IncrementalGroup, lends_what_is_left_of_a_buffer) {
     const Pipe pipe;

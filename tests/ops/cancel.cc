@@ -24,8 +24,8 @@ const __kernel_timespec never = milliseconds_of(3'600'000);
 // A ring with a request of each kind that waits: a read (1), a poll (2), both of `pipe`, and a timeout (3).
 struct Waiting {
     Waiting() {
-        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::poll_add(pipe.read_end, POLLIN).data(2),
-                                sqe::timeout(&never).data(3)),
+        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1),
+                                sqe::poll_add(pipe.read_end, POLLIN).data(2), sqe::timeout(&never).data(3)),
                     Gives(3));
     }
     Pipe pipe;
@@ -107,8 +107,8 @@ TEST(Cancel, of_any_takes_everything_in_flight) {
 TEST(Cancel, by_file_finds_requests_on_that_file) {
     Waiting waiting;
     EXPECT_THAT(waiting.ring.submit(sqe::cancel_fd(waiting.pipe.read_end, all).data(9)), Gives(1));
-    EXPECT_THAT(waiting.ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED),
-                                                           Completes(9, 2)));
+    EXPECT_THAT(waiting.ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(9, 2)));
     EXPECT_THAT(waiting.ring.run(sqe::cancel_fd(waiting.pipe.read_end).data(9)), Gives(-ENOENT));
 }
 
@@ -174,9 +174,11 @@ TEST(Cancel, breaks_the_chain_behind_the_request) {
     RawRing ring;
     const Pipe pipe;
     char byte;
-    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
+                Gives(2));
     EXPECT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
-    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(9, 0)));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(9, 0)));
 }
 
 TEST(Cancel, ends_a_multishot_request) {

@@ -48,7 +48,8 @@ TEST(LinkTimeout, is_cancelled_by_a_request_that_is_done_at_once) {
 
 TEST(LinkTimeout, is_cancelled_by_a_request_that_fails) {
     RawRing ring;
-    EXPECT_THAT(ring.submit(sqe::read(-1, nullptr, 0).data(1).flag(IOSQE_IO_LINK), link_timeout(late).data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::read(-1, nullptr, 0).data(1).flag(IOSQE_IO_LINK), link_timeout(late).data(2)),
+                Gives(2));
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
 }
 
@@ -56,8 +57,9 @@ TEST(LinkTimeout, lets_the_chain_go_on_behind_it) {
     RawRing ring;
     const Pipe pipe;
     char byte;
-    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
-                Gives(3));
+    EXPECT_THAT(
+        ring.submit(waiting_read(pipe, &byte), link_timeout(late).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
+        Gives(3));
     EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
     EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, 1), Completes(2, -ECANCELED), Completes(3, 0)));
 }
@@ -66,18 +68,21 @@ TEST(LinkTimeout, that_expires_ends_the_chain_behind_it) {
     RawRing ring;
     const Pipe pipe;
     char byte;
-    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
-                Gives(3));
-    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME), Completes(3, -ECANCELED)));
+    EXPECT_THAT(
+        ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_IO_LINK), sqe::nop().data(3)),
+        Gives(3));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME), Completes(3, -ECANCELED)));
 }
 
 TEST(LinkTimeout, limits_each_of_two_requests_of_a_chain) {
     RawRing ring;
     const Pipe pipe;
     char bytes[2];
-    EXPECT_THAT(ring.submit(waiting_read(pipe, &bytes[0]), link_timeout(late).data(2).flag(IOSQE_IO_LINK),
-                            sqe::read(pipe.read_end, &bytes[1], 1).data(3).flag(IOSQE_IO_LINK), link_timeout(soon).data(4)),
-                Gives(4));
+    EXPECT_THAT(
+        ring.submit(waiting_read(pipe, &bytes[0]), link_timeout(late).data(2).flag(IOSQE_IO_LINK),
+                    sqe::read(pipe.read_end, &bytes[1], 1).data(3).flag(IOSQE_IO_LINK), link_timeout(soon).data(4)),
+        Gives(4));
     EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
     EXPECT_THAT(ring.wait(4), UnorderedElementsAre(Completes(1, 1), Completes(2, -ECANCELED), Completes(3, -ECANCELED),
                                                    Completes(4, -ETIME)));
@@ -87,7 +92,8 @@ TEST(LinkTimeout, posts_nothing_when_it_is_told_so) {
     RawRing ring;
     const Pipe pipe;
     char byte;
-    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_CQE_SKIP_SUCCESS)), Gives(2));
+    EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(soon).data(2).flag(IOSQE_CQE_SKIP_SUCCESS)),
+                Gives(2));
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -ECANCELED)));
     EXPECT_THAT(ring.linger(10), testing::IsEmpty());
 }
@@ -146,7 +152,8 @@ TEST(LinkTimeout, is_not_to_be_cancelled_by_itself) {
     EXPECT_THAT(ring.run(sqe::cancel(2)), Gives(-ENOENT));
     EXPECT_THAT(ring.run(sqe::timeout_remove(2)), Gives(-ENOENT));
     EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
-    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(3, 0)));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ECANCELED), Completes(3, 0)));
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace {
 using testing::ElementsAre;
 using testing::SizeIs;
 
-// Flags between IORING_NOP_INJECT_RESULT and IORING_NOP_CQE32, which programs' headers need not name: Linux has them for
-// its own tests.
+// Flags between IORING_NOP_INJECT_RESULT and IORING_NOP_CQE32, which programs' headers need not name: Linux has them
+// for its own tests.
 constexpr unsigned nop_file = 1U << 1;
 constexpr unsigned nop_fixed_file = 1U << 2;
 constexpr unsigned nop_fixed_buffer = 1U << 3;
@@ -89,9 +89,9 @@ TEST(Nop, has_no_large_completion_on_a_ring_of_small_ones) {
 
 TEST(Nop, gives_completions_of_both_sizes_on_a_mixed_ring) {
     RawRing ring(8, IORING_SETUP_CQE_MIXED);
-    EXPECT_THAT(ring.submit(sqe::nop(IORING_NOP_CQE32).data(1).set(&Sqe::off, 11).set(&Sqe::addr, 22),
-                            sqe::nop().data(2)),
-                Gives(2));
+    EXPECT_THAT(
+        ring.submit(sqe::nop(IORING_NOP_CQE32).data(1).set(&Sqe::off, 11).set(&Sqe::addr, 22), sqe::nop().data(2)),
+        Gives(2));
     // A large completion takes two places and says so in its flags.
     ASSERT_EQ(ring.cq_tail().load(), 3u);
     const io_uring_cqe* large = ring.cqe_at(0);

@@ -109,7 +109,8 @@ TEST(PollAdd, several_on_one_file_all_complete) {
 TEST(PollAdd, for_different_events_on_one_file_complete_each_on_its_own) {
     RawRing ring;
     const Ends ends = unix_pair(SOCK_STREAM);
-    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLIN).data(1), sqe::poll_add(ends.far, POLLOUT).data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::poll_add(ends.far, POLLIN).data(1), sqe::poll_add(ends.far, POLLOUT).data(2)),
+                Gives(2));
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, POLLOUT)));
     EXPECT_EQ(write(ends.near, "x", 1), 1);
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
@@ -267,7 +268,8 @@ TEST(PollUpdate, leaves_once_and_many_times_as_they_are) {
     const Fd counter(eventfd(0, EFD_CLOEXEC));
     EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLPRI).data(1)), Gives(1));
     EXPECT_THAT(ring.submit(sqe::poll_add(counter, POLLPRI, IORING_POLL_ADD_MULTI).data(2)), Gives(1));
-    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS | IORING_POLL_ADD_MULTI, POLLIN).data(9)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::poll_update(1, IORING_POLL_UPDATE_EVENTS | IORING_POLL_ADD_MULTI, POLLIN).data(9)),
+                Gives(0));
     EXPECT_THAT(ring.run(sqe::poll_update(2, IORING_POLL_UPDATE_EVENTS, POLLIN).data(9)), Gives(0));
     eventfd_write(counter, 1);
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, POLLIN), Completes(2, POLLIN, more)));

@@ -187,8 +187,8 @@ TEST(Read, in_a_batch_across_the_end_of_the_file_falls_short_where_the_file_does
         ring.push(sqe::read(file, buffer + index * 512, 512, index * 512).data(index));
     }
     EXPECT_THAT(ring.submit_pushed(4), Gives(4));
-    EXPECT_THAT(ring.wait(4), testing::UnorderedElementsAre(Completes(0, 512), Completes(1, 488), Completes(2, 0),
-                                                             Completes(3, 0)));
+    EXPECT_THAT(ring.wait(4),
+                testing::UnorderedElementsAre(Completes(0, 512), Completes(1, 488), Completes(2, 0), Completes(3, 0)));
 }
 
 TEST(Write, puts_bytes_at_an_offset_and_leaves_the_position_alone) {

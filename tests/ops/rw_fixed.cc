@@ -97,7 +97,8 @@ TEST_F(FixedTransfer, severs_its_chain_when_it_is_short) {
         return ring_.wait(2);
     };
     EXPECT_THAT(run_linked(sqe::read_fixed(file_, 0, start_, 11)), ElementsAre(Completes(1, 11), Completes(2, 0)));
-    EXPECT_THAT(run_linked(sqe::read_fixed(file_, 0, start_, 12)), ElementsAre(Completes(1, 11), Completes(2, -ECANCELED)));
+    EXPECT_THAT(run_linked(sqe::read_fixed(file_, 0, start_, 12)),
+                ElementsAre(Completes(1, 11), Completes(2, -ECANCELED)));
     EXPECT_THAT(run_linked(sqe::read_fixed(file_, 1, start_, 11)),
                 ElementsAre(Completes(1, -EFAULT), Completes(2, -ECANCELED)));
 }
@@ -155,13 +156,15 @@ TEST_F(FixedTransfer, reads_the_array_of_parts_when_it_is_submitted) {
 TEST_F(FixedTransfer, has_protection_information_looked_at_that_no_file_here_has) {
     io_uring_attr_pi information = {};
     const auto run_with = [&](const Sqe& sqe, const void* attribute) {
-        return ring_.run(Sqe(sqe).set(&Sqe::attr_type_mask, IORING_RW_ATTR_FLAG_PI).set(&Sqe::attr_ptr, address_of(attribute)));
+        return ring_.run(
+            Sqe(sqe).set(&Sqe::attr_type_mask, IORING_RW_ATTR_FLAG_PI).set(&Sqe::attr_ptr, address_of(attribute)));
     };
     const Pipe pipe;
     const iovec part = {start_, 5};
-    for (const Sqe& good : {sqe::read(file_, start_, 5), sqe::write(file_, "hello", 5), sqe::read(pipe.read_end, start_, 5),
-                            sqe::readv(file_, &part, 1), sqe::read_fixed(file_, 0, start_, 5),
-                            sqe::readv_fixed(file_, 0, &part, 1), sqe::read(file_, start_, 5).flag(IOSQE_ASYNC)}) {
+    for (const Sqe& good :
+         {sqe::read(file_, start_, 5), sqe::write(file_, "hello", 5), sqe::read(pipe.read_end, start_, 5),
+          sqe::readv(file_, &part, 1), sqe::read_fixed(file_, 0, start_, 5), sqe::readv_fixed(file_, 0, &part, 1),
+          sqe::read(file_, start_, 5).flag(IOSQE_ASYNC)}) {
         SCOPED_TRACE(testing::Message() << "opcode " << static_cast<int>(good.opcode));
         EXPECT_THAT(run_with(good, &information), Gives(-EINVAL));
         EXPECT_THAT(run_with(good, ForbiddenPage().address()), Gives(-EFAULT));

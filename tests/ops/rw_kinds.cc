@@ -79,7 +79,8 @@ TEST(Kinds, direct_file) {
     EXPECT_THAT(ring.run(sqe::read(file, in.data(), 100, 0)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::read(file, in.data(), block, 1)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::write(file, in.data(), 100, 0)), Gives(-EINVAL));
-    // The position is used here too. (Whether it moves is another matter: on Linux it does not, if the device is slow enough.)
+    // The position is used here too. (Whether it moves is another matter: on Linux it does not, if the device is slow
+    // enough.)
     ASSERT_EQ(lseek(file, 2 * block, SEEK_SET), static_cast<off_t>(2 * block));
     EXPECT_THAT(ring.run(sqe::read(file, in.data(), block, file_position)), Gives(block));
     EXPECT_EQ(in.data()[0], 'c');

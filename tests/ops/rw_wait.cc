@@ -1,5 +1,5 @@
-// Reads and writes that have to wait. They hold up nobody: neither the submission that they are part of, nor requests on
-// other files, nor those on the same file that can go on.
+// Reads and writes that have to wait. They hold up nobody: neither the submission that they are part of, nor requests
+// on other files, nor those on the same file that can go on.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -73,7 +73,8 @@ TEST(Statx, follows_a_link_unless_told_not_to) {
     struct statx status = untouched();
     EXPECT_THAT(ring.run(sqe::statx(AT_FDCWD, link.c_str(), 0, STATX_BASIC_STATS, &status)), Gives(0));
     expect_same_file(status, path);
-    EXPECT_THAT(ring.run(sqe::statx(AT_FDCWD, link.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::statx(AT_FDCWD, link.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status)),
+                Gives(0));
     expect_same_file(status, link);
     EXPECT_TRUE(S_ISLNK(status.stx_mode));
 }

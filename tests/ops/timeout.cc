@@ -139,8 +139,8 @@ TEST(Timeout, multishot_expires_so_many_times) {
     const __kernel_timespec time = milliseconds_of(3);
     const Stopwatch watch;
     EXPECT_THAT(ring.submit(sqe::timeout(&time, 3, IORING_TIMEOUT_MULTISHOT).data(1)), Gives(1));
-    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, -ETIME, IORING_CQE_F_MORE), Completes(1, -ETIME, IORING_CQE_F_MORE),
-                                          Completes(1, -ETIME)));
+    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, -ETIME, IORING_CQE_F_MORE),
+                                          Completes(1, -ETIME, IORING_CQE_F_MORE), Completes(1, -ETIME)));
     EXPECT_GE(watch.elapsed_ms(), 8);
     EXPECT_THAT(ring.linger(10), IsEmpty());
 }
@@ -155,7 +155,8 @@ TEST(Timeout, multishot_without_a_count_goes_on_until_it_is_removed) {
     EXPECT_TRUE(eventually([&] {
         for (const Cqe& cqe : ring.linger(1)) completions.push_back(cqe);
         return completions.size() >= 2 && completions.back().user_data != 0 &&
-               std::count_if(completions.begin(), completions.end(), [](const Cqe& cqe) { return cqe.flags == 0; }) == 2;
+               std::count_if(completions.begin(), completions.end(), [](const Cqe& cqe) { return cqe.flags == 0; }) ==
+                   2;
     }));
     EXPECT_THAT(completions, testing::IsSupersetOf({Completes(1, -ECANCELED), Completes(2, 0)}));
 }
@@ -163,9 +164,9 @@ TEST(Timeout, multishot_without_a_count_goes_on_until_it_is_removed) {
 TEST(Timeout, refuses_flags_that_contradict_each_other) {
     RawRing ring;
     const __kernel_timespec time = milliseconds_of(1);
-    for (const unsigned flags : {IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME, IORING_TIMEOUT_UPDATE,
-                                 IORING_LINK_TIMEOUT_UPDATE, IORING_TIMEOUT_MULTISHOT | IORING_TIMEOUT_ABS, 1U << 7,
-                                 1U << 8, 1U << 31}) {
+    for (const unsigned flags :
+         {IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME, IORING_TIMEOUT_UPDATE, IORING_LINK_TIMEOUT_UPDATE,
+          IORING_TIMEOUT_MULTISHOT | IORING_TIMEOUT_ABS, 1U << 7, 1U << 8, 1U << 31}) {
         EXPECT_THAT(ring.run(sqe::timeout(&time, 0, flags)), Gives(-EINVAL)) << "flags " << flags;
     }
 }

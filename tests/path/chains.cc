@@ -1,7 +1,7 @@
 // Chains: IOSQE_IO_LINK and IOSQE_IO_HARDLINK. In which order the members run, and what severs a chain where.
 //
-// Within a chain the order of completions is certain. Between a chain and what is submitted beside it only this much is:
-// everything completes. The kernel happens to complete what is behind a chain before the chain's second member.
+// Within a chain the order of completions is certain. Between a chain and what is submitted beside it only this much
+// is: everything completes. The kernel happens to complete what is behind a chain before the chain's second member.
 #include <errno.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -72,9 +72,10 @@ TEST_P(Chain, of_any_length_completes_in_its_order) {
 TEST_P(Chain, runs_each_member_when_the_one_before_is_done) {
     const Fd file = memory_file_with("");
     char first[6] = {}, second[6] = {};
-    EXPECT_THAT(ring.submit(sqe::write(file, "hello", 5).data(1).flag(link), sqe::read(file, first, 5).data(2).flag(link),
-                            sqe::write(file, "world", 5).data(3).flag(link), sqe::read(file, second, 5).data(4)),
-                Gives(4));
+    EXPECT_THAT(
+        ring.submit(sqe::write(file, "hello", 5).data(1).flag(link), sqe::read(file, first, 5).data(2).flag(link),
+                    sqe::write(file, "world", 5).data(3).flag(link), sqe::read(file, second, 5).data(4)),
+        Gives(4));
     EXPECT_THAT(ring.wait(4), ElementsAre(Completes(1, 5), Completes(2, 5), Completes(3, 5), Completes(4, 5)));
     EXPECT_STREQ(first, "hello");
     EXPECT_STREQ(second, "world");
@@ -180,7 +181,8 @@ TEST_P(Chain, is_severed_by_a_short_read_or_write) {
     const Pipe nonblocking(O_NONBLOCK);
     ASSERT_GT(fcntl(nonblocking.write_end, F_SETPIPE_SZ, 4096), 0);
     const std::string pages(8192, 'x');
-    EXPECT_THAT(ring.submit(sqe::write(nonblocking.write_end, pages.data(), 8192).data(1).flag(link), nop(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::write(nonblocking.write_end, pages.data(), 8192).data(1).flag(link), nop(2)),
+                Gives(2));
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 4096), Completes(2, -ECANCELED)));
 }
 
@@ -193,7 +195,10 @@ TEST_P(Chain, is_severed_by_a_short_read_that_had_to_wait) {
 TEST_P(Chain, is_severed_by_a_short_receive_only_when_all_was_to_be_waited_for) {
     const Ends ends = unix_pair(SOCK_STREAM);
     const auto receive = [&](uint32_t message_flags) {
-        return sqe::transfer(IORING_OP_RECV, ends.far, bytes, 8, 0).set(&Sqe::msg_flags, message_flags).data(1).flag(link);
+        return sqe::transfer(IORING_OP_RECV, ends.far, bytes, 8, 0)
+            .set(&Sqe::msg_flags, message_flags)
+            .data(1)
+            .flag(link);
     };
     ASSERT_EQ(write(ends.near, "abc", 3), 3);
     EXPECT_THAT(ring.submit(receive(0), nop(2)), Gives(2));
@@ -353,9 +358,10 @@ TEST_P(Chain, with_a_silent_member_and_its_timeout_tells_of_what_is_not_silent) 
 TEST_P(Chain, of_asynchronous_members_completes_in_its_order) {
     const Fd file = memory_file_with("");
     for (int round = 0; round < 20; ++round) {
-        EXPECT_THAT(ring.submit(sqe::write(file, "hello", 5).data(1).flag(link | IOSQE_ASYNC), nop(2, link | IOSQE_ASYNC),
-                                sqe::read(file, bytes, 5).data(3).flag(link | IOSQE_ASYNC), nop(4)),
-                    Gives(4));
+        EXPECT_THAT(
+            ring.submit(sqe::write(file, "hello", 5).data(1).flag(link | IOSQE_ASYNC), nop(2, link | IOSQE_ASYNC),
+                        sqe::read(file, bytes, 5).data(3).flag(link | IOSQE_ASYNC), nop(4)),
+            Gives(4));
         EXPECT_THAT(ring.wait(4), ElementsAre(Completes(1, 5), Completes(2, 0), Completes(3, 5), Completes(4, 0)));
     }
 }
@@ -364,7 +370,8 @@ TEST_P(Chain, is_severed_by_an_asynchronous_member) {
     EXPECT_THAT(ring.submit(sqe::read(-1, bytes, 1).data(1).flag(link | IOSQE_ASYNC), nop(2, IOSQE_ASYNC)), Gives(2));
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
     const Fd file = memory_file_with("short");
-    EXPECT_THAT(ring.submit(nop(1, link), sqe::read(file, bytes, 6).data(2).flag(link | IOSQE_ASYNC), nop(3)), Gives(3));
+    EXPECT_THAT(ring.submit(nop(1, link), sqe::read(file, bytes, 6).data(2).flag(link | IOSQE_ASYNC), nop(3)),
+                Gives(3));
     EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, 0), Completes(2, 5), Completes(3, -ECANCELED)));
 }
 

@@ -1,5 +1,5 @@
-// Completions reach a program that never enters again: it looks at memory, or waits for the ring's file descriptor. Where
-// the work is deferred to its task, they do not, as was asked for.
+// Completions reach a program that never enters again: it looks at memory, or waits for the ring's file descriptor.
+// Where the work is deferred to its task, they do not, as was asked for.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -21,8 +21,8 @@ using testing::SizeIs;
 
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
-// What a program polls to learn of completions. The kernel's ring is polled itself; the engine's mappable one cannot be,
-// so whoever intercepts a program's poll calls puts another descriptor in its place.
+// What a program polls to learn of completions. The kernel's ring is polled itself; the engine's mappable one cannot
+// be, so whoever intercepts a program's poll calls puts another descriptor in its place.
 int pollable_fd(const RawRing& ring) {
     if (provider_under_test() == provider::Kind::kernel) return ring.fd();
     return engine::readiness_fd(*engine::find(ring.fd()));

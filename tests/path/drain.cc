@@ -37,8 +37,7 @@ class Drain : public testing::TestWithParam<unsigned> {
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Modes, Drain,
-                         testing::Values(0U, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+INSTANTIATE_TEST_SUITE_P(Modes, Drain, testing::Values(0U, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
                          [](const testing::TestParamInfo<unsigned>& mode) {
                              return std::string(mode.param == 0 ? "plain" : "deferred");
                          });
@@ -209,8 +208,9 @@ TEST_P(Drain, waits_for_a_multishot_poll_until_that_has_ended) {
 TEST_P(Drain, waits_for_a_multishot_timeout_until_that_has_ended) {
     const __kernel_timespec time = milliseconds_of(2);
     EXPECT_THAT(ring.submit(sqe::timeout(&time, 3, IORING_TIMEOUT_MULTISHOT).data(1), nop(2, drain)), Gives(2));
-    EXPECT_THAT(ring.wait(4), ElementsAre(Completes(1, -ETIME, IORING_CQE_F_MORE), Completes(1, -ETIME, IORING_CQE_F_MORE),
-                                          Completes(1, -ETIME), Completes(2, 0)));
+    EXPECT_THAT(ring.wait(4),
+                ElementsAre(Completes(1, -ETIME, IORING_CQE_F_MORE), Completes(1, -ETIME, IORING_CQE_F_MORE),
+                            Completes(1, -ETIME), Completes(2, 0)));
 }
 
 TEST_P(Drain, is_not_found_by_a_cancellation) {

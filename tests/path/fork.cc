@@ -117,9 +117,8 @@ TEST_P(Fork, child_that_submits_is_heard_in_the_kernel_and_refused_by_the_engine
 TEST_P(Fork, child_cannot_register_on_the_engines_ring) {
     const int answer = !on_kernel() ? -EBADF : GetParam() == deferred ? -EEXIST : 0;
     const int fds[] = {pipe.read_end};
-    const int ending = ending_of_child([&] {
-        return ring.register_call(IORING_REGISTER_FILES, const_cast<int*>(fds), 1) == answer ? 0 : 1;
-    });
+    const int ending = ending_of_child(
+        [&] { return ring.register_call(IORING_REGISTER_FILES, const_cast<int*>(fds), 1) == answer ? 0 : 1; });
     EXPECT_EQ(ending, 0);
     expect_undisturbed();
 }
@@ -147,7 +146,8 @@ TEST_P(Fork, parents_death_leaves_the_child_with_its_own_ring) {
         RawRing mine(8, GetParam());
         const Pipe waiting;
         static char byte;
-        mine.submit(sqe::read(waiting.read_end, &byte, 1).data(1), sqe::read(waiting.read_end, &byte, 1).flag(IOSQE_ASYNC));
+        mine.submit(sqe::read(waiting.read_end, &byte, 1).data(1),
+                    sqe::read(waiting.read_end, &byte, 1).flag(IOSQE_ASYNC));
         if (fork() == 0) {
             RawRing own(8, GetParam());
             const bool good = own.run(sqe::nop().data(2)).res == 0;
@@ -240,8 +240,9 @@ TEST(ForkAgainAndAgain, while_requests_complete_neither_hangs) {
     const Pipe pipe;
     char byte;
     for (uint64_t number = 0; number < 100; ++number) {
-        EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(number).flag(number % 3 == 0 ? IOSQE_ASYNC : 0)),
-                    Gives(1));
+        EXPECT_THAT(
+            ring.submit(sqe::read(pipe.read_end, &byte, 1).data(number).flag(number % 3 == 0 ? IOSQE_ASYNC : 0)),
+            Gives(1));
         const pid_t child = fork();
         if (child == 0) _exit(0);
         EXPECT_EQ(write(pipe.write_end, "x", 1), 1);

@@ -141,9 +141,10 @@ TEST(Hostile, flags_and_counters_may_be_scribbled_over) {
 
 TEST(Hostile, entries_of_random_bytes_complete_or_are_refused) {
     // Opcodes without effect on the process outside the ring; file descriptors that are not open; addresses of nothing.
-    constexpr uint8_t opcodes[] = {IORING_OP_NOP,         IORING_OP_READ,       IORING_OP_WRITE,  IORING_OP_READV,
-                                   IORING_OP_WRITEV,      IORING_OP_FSYNC,      IORING_OP_STATX,  IORING_OP_POLL_ADD,
-                                   IORING_OP_POLL_REMOVE, IORING_OP_TIMEOUT_REMOVE, IORING_OP_ASYNC_CANCEL};
+    constexpr uint8_t opcodes[] = {
+        IORING_OP_NOP,         IORING_OP_READ,           IORING_OP_WRITE,       IORING_OP_READV,
+        IORING_OP_WRITEV,      IORING_OP_FSYNC,          IORING_OP_STATX,       IORING_OP_POLL_ADD,
+        IORING_OP_POLL_REMOVE, IORING_OP_TIMEOUT_REMOVE, IORING_OP_ASYNC_CANCEL};
     std::mt19937_64 random(20240131);
     RawRing ring(32, IORING_SETUP_SUBMIT_ALL);
     for (unsigned round = 0; round < 2000; ++round) {

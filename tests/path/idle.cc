@@ -60,7 +60,9 @@ testing::AssertionResult holds_no_more_than(const Holdings& before) {
 }
 
 TEST(Idle, thousand_rings_opened_and_closed_leave_nothing_behind) {
-    { const RawRing first(8); }
+    {
+        const RawRing first(8);
+    }
     const Holdings before = holdings();
     for (int count = 0; count < 1000; ++count) {
         const RawRing ring(8);

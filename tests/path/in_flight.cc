@@ -127,8 +127,9 @@ TEST(InFlight, read_takes_data_that_is_written_by_a_request_of_the_same_ring) {
     RawRing ring;
     const Pipe pipe;
     char buffer[8] = {};
-    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1), sqe::write(pipe.write_end, "hello", 5).data(2)),
-                Gives(2));
+    EXPECT_THAT(
+        ring.submit(sqe::read(pipe.read_end, buffer, 5).data(1), sqe::write(pipe.write_end, "hello", 5).data(2)),
+        Gives(2));
     EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, 5), Completes(2, 5)));
     EXPECT_STREQ(buffer, "hello");
 }

@@ -1,5 +1,5 @@
-// IORING_SETUP_IOPOLL and IORING_SETUP_HYBRID_IOPOLL: completions are polled for instead of waited for. Only files that can
-// be polled take part, which are those opened with O_DIRECT on a disk.
+// IORING_SETUP_IOPOLL and IORING_SETUP_HYBRID_IOPOLL: completions are polled for instead of waited for. Only files that
+// can be polled take part, which are those opened with O_DIRECT on a disk.
 #include <errno.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -43,15 +43,16 @@ class IoPoll : public testing::TestWithParam<unsigned> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Modes, IoPoll,
-                         testing::Values(unsigned{IORING_SETUP_IOPOLL}, IORING_SETUP_IOPOLL | IORING_SETUP_HYBRID_IOPOLL,
+                         testing::Values(unsigned{IORING_SETUP_IOPOLL},
+                                         IORING_SETUP_IOPOLL | IORING_SETUP_HYBRID_IOPOLL,
                                          IORING_SETUP_IOPOLL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
                          [](const testing::TestParamInfo<unsigned>& mode) -> std::string {
                              if (mode.param == IORING_SETUP_IOPOLL) return "plain";
                              return (mode.param & IORING_SETUP_HYBRID_IOPOLL) != 0 ? "hybrid" : "deferred";
                          });
 
-// The kernel reads where the disk's driver has queues to poll, which most virtual disks lack; there it refuses. The engine
-// needs nothing of the driver.
+// The kernel reads where the disk's driver has queues to poll, which most virtual disks lack; there it refuses. The
+// engine needs nothing of the driver.
 testing::Matcher<Cqe> ReadsABlock() {
     if (provider_under_test() == provider::Kind::kernel) {
         return testing::Field(&Cqe::res, AnyOf(Eq(static_cast<int>(block)), Eq(-EOPNOTSUPP)));
@@ -141,7 +142,8 @@ TEST_P(IoPoll, takes_operations_that_need_no_polling) {
     EXPECT_THAT(run(sqe::nop().data(1)), Gives(0));
     EXPECT_THAT(run(sqe::nop().data(2).flag(IOSQE_ASYNC)), Gives(0));
     // Two buffers of 16 bytes in group 7, and out again.
-    const Sqe provide = sqe::transfer(IORING_OP_PROVIDE_BUFFERS, 2, buffer.data(), 16, 0).set(&Sqe::buf_group, 7).data(3);
+    const Sqe provide =
+        sqe::transfer(IORING_OP_PROVIDE_BUFFERS, 2, buffer.data(), 16, 0).set(&Sqe::buf_group, 7).data(3);
     EXPECT_THAT(run(provide), Gives(0));
     EXPECT_THAT(run(Sqe(IORING_OP_REMOVE_BUFFERS, 2).set(&Sqe::buf_group, 7).data(4)), Gives(2));
 }

@@ -11,9 +11,7 @@ namespace {
 
 constexpr size_t page_size = 4096;
 
-uint32_t& word_at(const Mapping& mapping, size_t offset) {
-    return *reinterpret_cast<uint32_t*>(mapping.at(offset));
-}
+uint32_t& word_at(const Mapping& mapping, size_t offset) { return *reinterpret_cast<uint32_t*>(mapping.at(offset)); }
 
 // Whether a mapping at this offset and of this length is given. The engine's ring file is a sparse memfd, of which
 // mmap(2) maps any part; the engine is asked through its own door instead, as whoever intercepts mmap asks it.
@@ -34,7 +32,8 @@ TEST(Mapping, the_completion_ring_can_be_mapped_on_its_own) {
     RawRing ring(8);
     const io_uring_params& params = ring.params();
     const Mapping submission(ring.fd(), IORING_OFF_SQ_RING, params.sq_off.array + params.sq_entries * sizeof(uint32_t));
-    const Mapping completion(ring.fd(), IORING_OFF_CQ_RING, params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe));
+    const Mapping completion(ring.fd(), IORING_OFF_CQ_RING,
+                             params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe));
     ASSERT_TRUE(submission);
     ASSERT_TRUE(completion);
     EXPECT_EQ(word_at(submission, params.sq_off.ring_entries), 8u);

@@ -1,5 +1,5 @@
-// What the flags of io_uring_setup(2) change that have no file of their own here: how completions of several sizes share a
-// queue, when deferred work runs, what a ring shares with another.
+// What the flags of io_uring_setup(2) change that have no file of their own here: how completions of several sizes
+// share a queue, when deferred work runs, what a ring shares with another.
 #include <errno.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -21,7 +21,8 @@ constexpr unsigned entries = 8;
 class Pages {
   public:
     explicit Pages(size_t count, int protection = PROT_READ | PROT_WRITE)
-        : size_(count * page), start_(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+        : size_(count * page),
+          start_(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
         memset(start_, 0xff, size_);
         mprotect(start_, size_, protection);
     }
@@ -56,7 +57,9 @@ int answer_to(io_uring_params params, unsigned count = entries) {
 class OwnRing {
   public:
     OwnRing(const Pages& memory, size_t sqes_offset, unsigned more_flags = 0, unsigned count = entries)
-        : memory_(memory), sqes_offset_(sqes_offset), params_(in_memory(memory.at(), memory.at(sqes_offset), more_flags)) {
+        : memory_(memory),
+          sqes_offset_(sqes_offset),
+          params_(in_memory(memory.at(), memory.at(sqes_offset), more_flags)) {
         fd_ = setup_ring(count, &params_);
         EXPECT_GE(fd_, 0) << result_text(fd_);
     }
@@ -73,7 +76,8 @@ class OwnRing {
         const unsigned tail = word(params_.sq_off.tail).load(), index = tail & (params_.sq_entries - 1);
         const size_t size = params_.flags & IORING_SETUP_SQE128 ? 128 : 64;
         memcpy(memory_.at(sqes_offset_ + index * size), &sqe, sizeof(sqe));
-        if (!(params_.flags & IORING_SETUP_NO_SQARRAY)) word(params_.sq_off.array + index * sizeof(uint32_t)).store(index);
+        if (!(params_.flags & IORING_SETUP_NO_SQARRAY))
+            word(params_.sq_off.array + index * sizeof(uint32_t)).store(index);
         word(params_.sq_off.tail).store(tail + 1);
         EXPECT_THAT(provider::enter(provider_under_test(), fd_, 1, 1, IORING_ENTER_GETEVENTS, nullptr, 0), Gives(1));
         const unsigned head = word(params_.cq_off.head).load();

@@ -128,8 +128,9 @@ TEST(Overflow, of_one_batch_keeps_its_order) {
 TEST(Overflow, keeps_large_completions_whole) {
     RawRing ring(1, IORING_SETUP_CQE32);
     for (uint64_t number = 1; number <= 4; ++number) {
-        EXPECT_THAT(ring.submit(sqe::nop(IORING_NOP_CQE32).data(number).set(&Sqe::off, number * 10).set(&Sqe::addr, number)),
-                    Gives(1));
+        EXPECT_THAT(
+            ring.submit(sqe::nop(IORING_NOP_CQE32).data(number).set(&Sqe::off, number * 10).set(&Sqe::addr, number)),
+            Gives(1));
     }
     EXPECT_TRUE(flag_is_set(ring));
     std::vector<Cqe> completions = ring.wait(4);
@@ -149,8 +150,8 @@ TEST(Overflow, happens_to_requests_that_complete_later_too) {
     EXPECT_EQ(write(pipe.write_end, "abcd", 4), 4);
     EXPECT_TRUE(eventually([&] { return flag_is_set(ring); }));
     EXPECT_EQ(ring.ready(), 2u);
-    EXPECT_THAT(ring.wait(4), testing::UnorderedElementsAre(Completes(1, 1), Completes(2, 1), Completes(3, 1),
-                                                             Completes(4, 1)));
+    EXPECT_THAT(ring.wait(4),
+                testing::UnorderedElementsAre(Completes(1, 1), Completes(2, 1), Completes(3, 1), Completes(4, 1)));
     EXPECT_FALSE(flag_is_set(ring));
 }
 

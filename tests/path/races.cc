@@ -1,8 +1,8 @@
-// Two things that happen at the same moment, again and again: whichever comes first, every request ends with exactly one
-// completion and so does every canceller.
+// Two things that happen at the same moment, again and again: whichever comes first, every request ends with exactly
+// one completion and so does every canceller.
 //
-// RINGSIDE_RACES sets how often: 20,000 by default, 1,000,000 for a night. Each race takes so many turns divided by what a
-// turn costs.
+// RINGSIDE_RACES sets how often: 20,000 by default, 1,000,000 for a night. Each race takes so many turns divided by
+// what a turn costs.
 #include <errno.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -177,9 +177,8 @@ TEST(SqPoll, goes_on_behind_entries_that_are_no_good) {
     RawRing ring(8, polled(10));
     for (uint64_t number = 1; number <= 6; ++number) ring.push(number % 2 == 0 ? Sqe(250).data(number) : nop(number));
     wake_if_asleep(ring);
-    EXPECT_THAT(ring.watch(6),
-                UnorderedElementsAre(Completes(1, 0), Completes(2, -EINVAL), Completes(3, 0), Completes(4, -EINVAL),
-                                     Completes(5, 0), Completes(6, -EINVAL)));
+    EXPECT_THAT(ring.watch(6), UnorderedElementsAre(Completes(1, 0), Completes(2, -EINVAL), Completes(3, 0),
+                                                    Completes(4, -EINVAL), Completes(5, 0), Completes(6, -EINVAL)));
 }
 
 TEST(SqPoll, keeps_chains_together) {
@@ -247,7 +246,8 @@ TEST(SqPoll, may_be_bound_to_a_processor_that_is_there) {
         return result < 0 ? result : 0;
     };
     EXPECT_THAT(answer(static_cast<unsigned>(sched_getcpu())), Gives(0));
-    for (const unsigned processor : {1023U, 1024U, 100'000U, ~0U}) EXPECT_THAT(answer(processor), Gives(-EINVAL)) << processor;
+    for (const unsigned processor : {1023U, 1024U, 100'000U, ~0U})
+        EXPECT_THAT(answer(processor), Gives(-EINVAL)) << processor;
 
     // The processors of the calling thread do not matter, those of the process do.
     cpu_set_t before, only;

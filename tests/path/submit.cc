@@ -68,8 +68,8 @@ TEST(Submit, follows_the_index_array_not_the_order_of_the_entries) {
     for (unsigned index = 0; index < 5; ++index) ring.sq_array(index).store(order[index]);
     ring.sq_tail().store(5);
     EXPECT_THAT(ring.enter(5), Gives(5));
-    EXPECT_THAT(ring.wait(5), ElementsAre(Completes(5, 0), Completes(0, 0), Completes(7, 0), Completes(7, 0),
-                                          Completes(2, 0)));
+    EXPECT_THAT(ring.wait(5),
+                ElementsAre(Completes(5, 0), Completes(0, 0), Completes(7, 0), Completes(7, 0), Completes(2, 0)));
 }
 
 TEST(Submit, without_an_index_array_takes_entries_in_their_order) {
@@ -129,7 +129,8 @@ TEST(Submit, on_what_is_no_ring_gives_eopnotsupp) {
 TEST(Submit, with_unknown_flags_gives_einval_and_submits_nothing) {
     RawRing ring;
     ring.push(sqe::nop());
-    for (const unsigned flag : {1U << 8, 1U << 9, 1U << 31}) EXPECT_THAT(ring.enter(1, 0, flag), Gives(-EINVAL)) << flag;
+    for (const unsigned flag : {1U << 8, 1U << 9, 1U << 31})
+        EXPECT_THAT(ring.enter(1, 0, flag), Gives(-EINVAL)) << flag;
     EXPECT_EQ(ring.sq_head().load(), 0u);
     // The flags are looked at before the file descriptor.
     EXPECT_THAT(enter_fd(-1, 0, 1U << 8), Gives(-EINVAL));

@@ -19,7 +19,8 @@ constexpr uint64_t requests = 2000;
 TEST(Threads, one_submits_and_another_reaps) {
     RawRing ring(16);
     std::thread submitter([&] {
-        for (uint64_t number = 0; number < requests; ++number) ASSERT_THAT(ring.submit(sqe::nop().data(number)), Gives(1));
+        for (uint64_t number = 0; number < requests; ++number)
+            ASSERT_THAT(ring.submit(sqe::nop().data(number)), Gives(1));
     });
     std::vector<bool> seen(requests);
     uint64_t count = 0;
@@ -81,8 +82,9 @@ TEST(Threads, with_a_ring_each_do_not_hinder_each_other) {
         const Pipe pipe;
         for (uint64_t number = 0; number < 200; ++number) {
             char byte = 0;
-            ASSERT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::write(pipe.write_end, "x", 1).data(2)),
-                        Gives(2));
+            ASSERT_THAT(
+                ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1), sqe::write(pipe.write_end, "x", 1).data(2)),
+                Gives(2));
             ASSERT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, 1), Completes(2, 1)));
             ASSERT_EQ(byte, 'x');
         }
@@ -98,8 +100,8 @@ TEST(Threads, request_of_a_thread_that_has_ended_completes_all_the_same) {
     static char byte;
     std::thread([&] { EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1)); }).join();
     EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
-    // The kernel does a request's remaining work in the task that submitted it, and cancels where there is none left. An
-    // engine without that tie reads the byte.
+    // The kernel does a request's remaining work in the task that submitted it, and cancels where there is none left.
+    // An engine without that tie reads the byte.
     EXPECT_THAT(ring.wait(1), testing::ElementsAre(testing::AnyOf(Completes(1, -ECANCELED), Completes(1, 1))));
 }
 

@@ -215,7 +215,8 @@ TEST(Wait, returns_what_was_submitted_rather_than_that_the_time_was_over) {
 
 TEST(Wait, of_no_time_or_less_only_looks) {
     RawRing ring;
-    for (const __kernel_timespec& time : {__kernel_timespec{0, 0}, __kernel_timespec{-1, 0}, __kernel_timespec{0, -1}}) {
+    for (const __kernel_timespec& time :
+         {__kernel_timespec{0, 0}, __kernel_timespec{-1, 0}, __kernel_timespec{0, -1}}) {
         EXPECT_THAT(enter_ext(ring, 0, 1, timeout_arg(time)), Gives(-ETIME)) << time.tv_sec << "s " << time.tv_nsec;
     }
 }

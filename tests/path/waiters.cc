@@ -50,8 +50,8 @@ TEST(Waiters, of_different_counts_end_each_at_its_own) {
     for (unsigned count = 1; count <= most; ++count) {
         EXPECT_EQ(ended[count], 0u);
         EXPECT_THAT(ring.submit(nop(count)), Gives(1));
-        // The kernel wakes them in the order in which they came and stops at the first that is not satisfied, so that one
-        // behind it may sleep on. Only when there is enough for all of them it is sure that each is woken.
+        // The kernel wakes them in the order in which they came and stops at the first that is not satisfied, so that
+        // one behind it may sleep on. Only when there is enough for all of them it is sure that each is woken.
         if (provider_under_test() == provider::Kind::kernel && count < most) continue;
         EXPECT_TRUE(eventually([&] { return ended[count] == 1; })) << "the one that waits for " << count;
     }
@@ -144,8 +144,8 @@ TEST(Waiters, one_of_several_is_interrupted_by_its_signal) {
 }
 
 TEST(Waiters, do_not_hold_up_the_close_of_their_ring) {
-    // The kernel keeps the ring for as long as somebody is inside, who waits on; the engine promises that nothing of the
-    // ring goes on after close, and sends the waiter away. (docs/differences.md)
+    // The kernel keeps the ring for as long as somebody is inside, who waits on; the engine promises that nothing of
+    // the ring goes on after close, and sends the waiter away. (docs/differences.md)
     const int answer = provider_under_test() == provider::Kind::kernel ? -ETIME : 0;
     for (int round = 0; round < 5; ++round) {
         RawRing ring;

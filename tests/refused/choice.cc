@@ -1,6 +1,7 @@
 // Where io_uring is refused: which provider is chosen, what is told about it, and that rings work all the same.
 //
-// A filter cannot be taken away again and the kernel's answer is remembered by the process, so that each case is a child.
+// A filter cannot be taken away again and the kernel's answer is remembered by the process, so that each case is a
+// child.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -48,9 +48,7 @@ TEST(RefuseIoUring, tells_of_arguments_that_make_no_sense) {
     EXPECT_EQ(ending_with({"--errno=NONSENSE", "--", "true"}), 2);
 }
 
-TEST(RefuseIoUring, tells_of_a_command_that_cannot_be_run) {
-    EXPECT_EQ(ending_with({"--", "/no/such/command"}), 126);
-}
+TEST(RefuseIoUring, tells_of_a_command_that_cannot_be_run) { EXPECT_EQ(ending_with({"--", "/no/such/command"}), 126); }
 
 }  // namespace
 }  // namespace ringside::test

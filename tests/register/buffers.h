@@ -144,9 +144,7 @@ inline Sqe provide(Buffers& buffers, int count, unsigned group, unsigned first_i
 inline Sqe remove_buffers(int count, unsigned group) {
     return Sqe(IORING_OP_REMOVE_BUFFERS, count).set(&Sqe::buf_group, group);
 }
-inline Sqe selecting(Sqe entry, unsigned group) {
-    return entry.flag(IOSQE_BUFFER_SELECT).set(&Sqe::buf_group, group);
-}
+inline Sqe selecting(Sqe entry, unsigned group) { return entry.flag(IOSQE_BUFFER_SELECT).set(&Sqe::buf_group, group); }
 inline Sqe read_selecting(int fd, unsigned group, uint32_t length = 0, uint64_t offset = 0) {
     return selecting(read(fd, nullptr, length, offset), group);
 }

@@ -78,10 +78,10 @@ TEST(OpenDirect, followed_by_a_read_in_one_chain) {
     const std::string path = directory.add("file", "content");
     EXPECT_THAT(register_sparse(ring, 1), Gives(0));
     char bytes[8] = {};
-    EXPECT_THAT(ring.submit(sqe::open_direct(path.c_str(), O_RDONLY, 1).data(1).flag(IOSQE_IO_LINK),
-                            sqe::fixed(sqe::read(0, bytes, 7)).data(2).flag(IOSQE_IO_LINK),
-                            sqe::close_direct(0).data(3)),
-                Gives(3));
+    EXPECT_THAT(
+        ring.submit(sqe::open_direct(path.c_str(), O_RDONLY, 1).data(1).flag(IOSQE_IO_LINK),
+                    sqe::fixed(sqe::read(0, bytes, 7)).data(2).flag(IOSQE_IO_LINK), sqe::close_direct(0).data(3)),
+        Gives(3));
     EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, 0), Completes(2, 7), Completes(3, 0)));
     EXPECT_STREQ(bytes, "content");
 }

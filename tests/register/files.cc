@@ -409,8 +409,9 @@ TEST(Tags, wait_for_the_last_request_on_the_file) {
     const Pipe pipe;
     char bytes[2];
     EXPECT_THAT(register_tagged(ring, {pipe.read_end}, {10}), Gives(0));
-    EXPECT_THAT(ring.submit(sqe::fixed(sqe::read(0, &bytes[0], 1)).data(1), sqe::fixed(sqe::read(0, &bytes[1], 1)).data(2)),
-                Gives(2));
+    EXPECT_THAT(
+        ring.submit(sqe::fixed(sqe::read(0, &bytes[0], 1)).data(1), sqe::fixed(sqe::read(0, &bytes[1], 1)).data(2)),
+        Gives(2));
     EXPECT_THAT(unregister_files(ring), Gives(0));
     EXPECT_THAT(ring.linger(5), IsEmpty());
     EXPECT_EQ(write(pipe.write_end, "x", 1), 1);

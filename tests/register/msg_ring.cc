@@ -286,10 +286,10 @@ TEST(SendMsgRing, posts_a_completion_without_a_ring_of_ones_own) {
     RawRing to;
     EXPECT_THAT(send_without_ring(message(to.fd(), 77, 5)), Gives(0));
     EXPECT_THAT(to.reap(), ElementsAre(Completes(77, 5)));
-    EXPECT_THAT(send_without_ring(message(to.fd(), 78, 5)
-                                      .set(&Sqe::file_index, 3)
-                                      .set(&Sqe::msg_ring_flags, IORING_MSG_RING_FLAGS_PASS)),
-                Gives(0));
+    EXPECT_THAT(
+        send_without_ring(
+            message(to.fd(), 78, 5).set(&Sqe::file_index, 3).set(&Sqe::msg_ring_flags, IORING_MSG_RING_FLAGS_PASS)),
+        Gives(0));
     EXPECT_THAT(to.reap(), ElementsAre(Completes(78, 5, 3)));
 }
 

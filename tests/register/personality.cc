@@ -67,7 +67,8 @@ TEST(Personality, may_go_while_a_request_is_made_with_it) {
     EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(1, 1)));
 }
 
-// --- As root, who may become others: in a process of its own, since what is changed there cannot all be undone. -------
+// --- As root, who may become others: in a process of its own, since what is changed there cannot all be undone.
+// -------
 
 constexpr unsigned somebody = 12345;
 
@@ -93,7 +94,8 @@ struct Secrets {
     std::string secret;
 };
 
-// The calling thread takes on another identity for files, and what comes with it: root's right to pass over permissions.
+// The calling thread takes on another identity for files, and what comes with it: root's right to pass over
+// permissions.
 void become(unsigned id) {
     syscall(SYS_setfsgid, id);
     syscall(SYS_setfsuid, id);

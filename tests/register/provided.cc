@@ -40,7 +40,8 @@ TEST_F(BufferRings, lie_in_memory_that_can_be_written) {
     EXPECT_THAT(try_memory(page.address()), Gives(-EFAULT));
     EXPECT_THAT(try_memory(read_only), Gives(-EFAULT));
     EXPECT_THAT(try_memory(memory_.data() + 8), Gives(-EINVAL)) << "not at the beginning of a page";
-    EXPECT_THAT(register_ring(ring_, description_of_ring(page.brink(4096), 512, group)), Gives(-EFAULT)) << "8192 bytes";
+    EXPECT_THAT(register_ring(ring_, description_of_ring(page.brink(4096), 512, group)), Gives(-EFAULT))
+        << "8192 bytes";
     EXPECT_THAT(register_ring(ring_, description_of_ring(page.brink(4096), 256, group)), Gives(0)) << "4096 bytes";
     EXPECT_THAT(unregister_ring(ring_, group), Gives(0));
     EXPECT_EQ(munmap(read_only, 4096), 0);
@@ -57,7 +58,8 @@ TEST_F(BufferRings, tell_each_error_of_their_description) {
         EXPECT_THAT(register_ring(ring_, bad), Gives(-EINVAL)) << at;
     }
     bad = good;
-    for (const unsigned opcode : {IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS}) {
+    for (const unsigned opcode :
+         {IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS}) {
         EXPECT_THAT(ring_.register_call(opcode, nullptr, 1), Gives(-EINVAL));
         EXPECT_THAT(ring_.register_call(opcode, &bad, 0), Gives(-EINVAL));
         EXPECT_THAT(ring_.register_call(opcode, &bad, 2), Gives(-EINVAL));

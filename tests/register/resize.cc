@@ -23,7 +23,9 @@ io_uring_params sizes(unsigned sq_entries, unsigned cq_entries = 0, unsigned mor
     return params;
 }
 
-int resize(RawRing& ring, io_uring_params& params) { return ring.register_call(IORING_REGISTER_RESIZE_RINGS, &params, 1); }
+int resize(RawRing& ring, io_uring_params& params) {
+    return ring.register_call(IORING_REGISTER_RESIZE_RINGS, &params, 1);
+}
 
 // Resizes and maps the rings anew, as a program has to.
 void resize_to(RawRing& ring, unsigned sq_entries, unsigned cq_entries = 0) {

@@ -58,8 +58,8 @@ TEST(Restrictions, let_only_the_flags_through_that_they_name) {
 TEST(Restrictions, can_demand_flags) {
     const Fd file = memory_file_with("a");
     char byte;
-    Restricted ring({allow(IORING_OP_READ), require_flags(IOSQE_FIXED_FILE),
-                     allow_registration(IORING_REGISTER_FILES)});
+    Restricted ring(
+        {allow(IORING_OP_READ), require_flags(IOSQE_FIXED_FILE), allow_registration(IORING_REGISTER_FILES)});
     EXPECT_THAT(register_files(ring, {file}), Gives(0));
     EXPECT_THAT(ring.run(sqe::read(file, &byte, 1)), Gives(-EACCES));
     EXPECT_THAT(ring.run(sqe::fixed(sqe::read(0, &byte, 1))), Gives(1));
@@ -96,8 +96,7 @@ TEST(Restrictions, break_a_chain) {
     EXPECT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_IO_LINK), sqe::timeout_remove(5).data(2).flag(IOSQE_IO_LINK),
                             sqe::nop().data(3)),
                 Gives(3));
-    EXPECT_THAT(ring.wait(3),
-                ElementsAre(Completes(1, -ECANCELED), Completes(2, -EACCES), Completes(3, -ECANCELED)));
+    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, -ECANCELED), Completes(2, -EACCES), Completes(3, -ECANCELED)));
 }
 
 TEST(Restrictions, come_into_force_when_the_ring_is_enabled) {

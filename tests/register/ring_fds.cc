@@ -149,7 +149,8 @@ struct ProgramsMemory {
 
 TEST(RingFds, can_be_all_that_a_ring_has) {
     const ProgramsMemory memory;
-    io_uring_params params = params_with(IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY);
+    io_uring_params params =
+        params_with(IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY);
     params.cq_off.user_addr = address_of(memory.start);
     params.sq_off.user_addr = address_of(memory.start) + 4096;
     const size_t before = count_fds();

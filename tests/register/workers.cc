@@ -108,9 +108,10 @@ TEST(SyncCancel, by_file_by_slot_and_of_all) {
     const Pipe pipe, other;
     char bytes[4];
     EXPECT_THAT(register_files(ring, {other.read_end}), Gives(0));
-    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[0], 1).data(1), sqe::read(pipe.read_end, &bytes[1], 1).data(2),
-                            sqe::read(other.read_end, &bytes[2], 1).data(3), sqe::fixed(sqe::read(0, &bytes[3], 1)).data(4)),
-                Gives(4));
+    EXPECT_THAT(
+        ring.submit(sqe::read(pipe.read_end, &bytes[0], 1).data(1), sqe::read(pipe.read_end, &bytes[1], 1).data(2),
+                    sqe::read(other.read_end, &bytes[2], 1).data(3), sqe::fixed(sqe::read(0, &bytes[3], 1)).data(4)),
+        Gives(4));
     constexpr unsigned by_fd = IORING_ASYNC_CANCEL_FD, all = IORING_ASYNC_CANCEL_ALL;
     EXPECT_THAT(sync_cancel(ring, cancellation(0, by_fd | all, pipe.read_end)), Gives(2));
     EXPECT_THAT(sync_cancel(ring, cancellation(0, by_fd | IORING_ASYNC_CANCEL_FD_FIXED, 0)), Gives(0));

@@ -29,7 +29,8 @@ __kernel_timespec milliseconds_of(int64_t milliseconds) {
 }
 
 Mapping::Mapping(int fd, uint64_t offset, size_t length) : length_(length) {
-    void* start = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, static_cast<off_t>(offset));
+    void* start =
+        mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, static_cast<off_t>(offset));
     if (start == MAP_FAILED) {
         error_ = errno;
     } else {

@@ -1,7 +1,7 @@
 // refuse-io-uring [--errno=NAME] -- CMD...
 //
-// Runs CMD where the three io_uring system calls are refused, the way a container's default policy refuses them: with an
-// errno (EPERM unless told otherwise), by killing the process (KILL) or with SIGSYS (TRAP).
+// Runs CMD where the three io_uring system calls are refused, the way a container's default policy refuses them: with
+// an errno (EPERM unless told otherwise), by killing the process (KILL) or with SIGSYS (TRAP).
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,9 +9,12 @@ namespace {
 
 uint32_t action_of(Refusal refusal) {
     switch (refusal.way) {
-        case Refusal::Way::kill: return SCMP_ACT_KILL_PROCESS;
-        case Refusal::Way::trap: return SCMP_ACT_TRAP;
-        case Refusal::Way::error: break;
+        case Refusal::Way::kill:
+            return SCMP_ACT_KILL_PROCESS;
+        case Refusal::Way::trap:
+            return SCMP_ACT_TRAP;
+        case Refusal::Way::error:
+            break;
     }
     return SCMP_ACT_ERRNO(static_cast<uint16_t>(refusal.error));
 }

@@ -1,5 +1,5 @@
-// Submission queue entries by their raw fields, as the ABI names them. These are the tests' own fillers: liburing's prep
-// functions are themselves under test elsewhere.
+// Submission queue entries by their raw fields, as the ABI names them. These are the tests' own fillers: liburing's
+// prep functions are themselves under test elsewhere.
 #pragma once
 
 #include <stdint.h>
@@ -28,7 +28,7 @@ struct Sqe : io_uring_sqe {
         return *this;
     }
     template <typename Field, typename Value>
-    Sqe& set(Field io_uring_sqe::*field, Value value) {
+    Sqe& set(Field io_uring_sqe::* field, Value value) {
         this->*field = static_cast<Field>(value);
         return *this;
     }
@@ -74,7 +74,10 @@ inline Sqe poll_add(int fd, uint32_t events, uint32_t poll_flags = 0) {
 }
 inline Sqe poll_remove(uint64_t target) { return Sqe(IORING_OP_POLL_REMOVE).set(&Sqe::addr, target); }
 inline Sqe poll_update(uint64_t target, uint32_t poll_flags, uint32_t events, uint64_t new_user_data = 0) {
-    return poll_remove(target).set(&Sqe::len, poll_flags).set(&Sqe::poll32_events, events).set(&Sqe::off, new_user_data);
+    return poll_remove(target)
+        .set(&Sqe::len, poll_flags)
+        .set(&Sqe::poll32_events, events)
+        .set(&Sqe::off, new_user_data);
 }
 
 inline Sqe timeout(const __kernel_timespec* time, uint64_t count = 0, uint32_t timeout_flags = 0) {
