@@ -11,6 +11,8 @@ int enable_rings(Ring& ring, uint64_t, unsigned) {
     if (ring.setup_flags & IORING_SETUP_SINGLE_ISSUER) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
     ring.restrictions.in_force = ring.restrictions.registered;
     ring.disabled = false;
+    // Its thread may have fallen asleep over a ring that it was not to touch.
+    if (ring.setup_flags & IORING_SETUP_SQPOLL) wake_sqpoll(ring);
     return 0;
 }
 

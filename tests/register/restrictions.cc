@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "register/fixed_files.h"
+#include "support/eventually.h"
 #include "support/files.h"
 #include "support/raw_ring.h"
 
@@ -108,6 +109,23 @@ TEST(Restrictions, come_into_force_when_the_ring_is_enabled) {
     EXPECT_THAT(unregister_files(ring), Gives(-EACCES));
     EXPECT_THAT(enable(ring), Gives(-EACCES));
     EXPECT_THAT(ring.run(sqe::nop()), Gives(0));
+}
+
+TEST(EnableRings, wakes_a_submission_thread_that_fell_asleep_meanwhile) {
+    io_uring_params params = params_with(IORING_SETUP_R_DISABLED | IORING_SETUP_SQPOLL);
+    params.sq_thread_idle = 1;
+    RawRing ring(8, params);
+    ring.push(sqe::nop().data(1));
+    sleep_ms(50);
+    EXPECT_EQ(ring.ready(), 0u);
+    EXPECT_THAT(enable(ring), Gives(0));
+    EXPECT_THAT(ring.watch(1), ElementsAre(Completes(1, 0)));
+}
+
+TEST(EnableRings, is_for_a_ring_that_is_not_enabled) {
+    RawRing ring(8, IORING_SETUP_R_DISABLED);
+    EXPECT_THAT(enable(ring), Gives(0));
+    EXPECT_THAT(enable(ring), Gives(-EBADFD));
 }
 
 TEST(Restrictions, are_registered_once_on_a_ring_that_is_not_enabled) {
