@@ -8,6 +8,7 @@
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/messages.h"
+#include "service/workers.h"
 #include "state/fds.h"
 #include "state/registry.h"
 
@@ -70,6 +71,17 @@ Outcome send_file(Request& request) {
     return Outcome::punt;
 }
 
+// No thread is to be had at all, and our own ring's lock is held still. A completion lies in the target's inbox, where
+// that finds it when it is entered; a file needs the lock.
+Outcome without_worker(Request& request) {
+    const auto& message = request.as<MsgRing>();
+    if (message.fields.command == IORING_MSG_DATA) return request.done(0);
+    if (!message.target->lock.acquire_soon()) return request.done(-EAGAIN);
+    const long result = install_in_target(request);
+    message.target->lock.release();
+    return request.done(result);
+}
+
 // The ring that the SQE's descriptor is. Returns 0 or -errno.
 int find_target(Request& request) {
     const int fd = request.sqe_fd;
@@ -122,6 +134,7 @@ Outcome msg_ring_issue(Request& request) {
 // The target's lock was not to be had at once. A worker holds no other and can wait for it.
 Outcome msg_ring_work(Request& request) {
     const auto& message = request.as<MsgRing>();
+    if (!in_worker()) return without_worker(request);
     if (message.fields.command == IORING_MSG_DATA) {
         deliver(*message.target);
         return request.done(0);

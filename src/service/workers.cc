@@ -215,6 +215,8 @@ void note_work_done() {
     if (this_worker != nullptr) this_worker->running.store(nullptr);
 }
 
+bool in_worker() { return this_worker != nullptr; }
+
 Withdrawal withdraw_from_worker(Request& request) { return withdraw(pool_of(request), request); }
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {

@@ -28,6 +28,9 @@ enum class Withdrawal {
 // Takes a request back from the workers. Called under the ring's lock.
 Withdrawal withdraw_from_worker(Request& request);
 
+// Whether the calling thread is a worker: one that holds no lock while it works.
+bool in_worker();
+
 // The limits of the two classes (IORING_REGISTER_IOWQ_MAX_WORKERS): sets those that are not 0, returns the former.
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded);
 
