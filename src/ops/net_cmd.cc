@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include "abi/syscall.h"
+#include "ops/net_timestamp.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "state/user_memory.h"
@@ -82,7 +83,11 @@ int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome uring_cmd_issue(Request& request) {
     const int type = socket_option(request.fd, SO_TYPE);
-    if (type >= 0) return request.done(do_command(request, request.as<Command>()));
+    if (type >= 0) {
+        const auto& command = request.as<Command>();
+        if (command.operation == SOCKET_URING_OP_TX_TIMESTAMP) return timestamp_issue(request);
+        return request.done(do_command(request, command));
+    }
     if (type != -ENOTSOCK) return request.done(type);
     return request.done(is_null_device(request.fd) ? 0 : -EOPNOTSUPP);
 }

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <cstdlib>
 #include <vector>
 
 #include "ops/net_sqe.h"
@@ -95,6 +97,43 @@ TEST(SocketCommand, tells_both_names) {
     EXPECT_EQ(getsockname(client, reinterpret_cast<sockaddr*>(&own), &own_length), 0);
     EXPECT_EQ(memcmp(&name, &own, sizeof(name)), 0);
     EXPECT_EQ(ask(2), -EINVAL);
+}
+
+// Time stamps of what is sent, by software, with a running number and without the data.
+void want_timestamps(int fd) {
+    const int wanted = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
+                       SOF_TIMESTAMPING_OPT_TSONLY;
+    EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &wanted, sizeof(wanted)), 0);
+}
+
+TEST(SocketCommand, tells_when_data_was_sent) {
+    RawRing ring(8, IORING_SETUP_CQE32);
+    const Local local(SOCK_DGRAM);
+    const Fd sender(::socket(AF_INET, SOCK_DGRAM, 0));
+    want_timestamps(sender);
+    const auto send_one = [&] {
+        EXPECT_EQ(::sendto(sender, "hello", 5, 0, local.generic(), sizeof(local.address)), 5);
+    };
+    send_one();
+    EXPECT_THAT(ring.submit(command(sender, SOCKET_URING_OP_TX_TIMESTAMP).data(1)), Gives(1));
+    for (int round = 0; round < 3; ++round) {
+        const std::vector<Cqe> completions = ring.wait(1);
+        ASSERT_EQ(completions.size(), 1u);
+        EXPECT_EQ(completions[0].res, round);
+        EXPECT_EQ(completions[0].flags, IORING_CQE_F_MORE);
+        const auto sent_at =
+            static_cast<int64_t>(completions[0].big_cqe[0] * 1'000'000'000 + completions[0].big_cqe[1]);
+        EXPECT_LT(std::abs(now_ns(CLOCK_REALTIME) - sent_at), patience_ms * 1'000'000);
+        send_one();
+    }
+    EXPECT_EQ(ring.wait(1).size(), 1u);
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+    EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+}
+
+TEST(SocketCommand, tells_times_only_where_completions_are_large) {
+    RawRing ring;
+    EXPECT_THAT(ring.run(command(tcp_pair().near, SOCKET_URING_OP_TX_TIMESTAMP)), Gives(-EINVAL));
 }
 
 TEST(SocketCommand, that_nobody_knows_is_not_supported) {

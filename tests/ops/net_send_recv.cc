@@ -147,6 +147,18 @@ TEST(Recv, tells_of_a_stream_whether_there_is_more) {
     }
 }
 
+TEST(Recv, may_miss_the_end_of_a_connection_in_its_hint) {
+    // docs/differences.md: that TCP has ended is not to be seen beside the data that came before it.
+    RawRing ring;
+    Ends ends = tcp_pair();
+    char buffer[8];
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    ends.near.reset();
+    const bool kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_EQ(ring.run(sqe::recv(ends.far, buffer, 8).data(1)), (Cqe{1, 5, kernel ? more_to_read : 0}));
+    EXPECT_EQ(ring.run(sqe::recv(ends.far, buffer, 8).data(1)), (Cqe{1, 0, more_to_read}));
+}
+
 TEST(Recv, of_a_datagram_that_does_not_fit_loses_the_rest) {
     RawRing ring;
     const Ends ends = unix_pair(SOCK_DGRAM);
