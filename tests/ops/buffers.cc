@@ -28,6 +28,7 @@ class ClassicGroup : public testing::Test {
     RawRing ring_{16};
     Buffers buffers_{8, 64};
     Fd file_ = file_with("hello world");
+    ForbiddenPage forbidden_;
 };
 
 TEST_F(ClassicGroup, lends_its_buffers_in_the_order_they_came) {
@@ -155,7 +156,7 @@ TEST_F(ClassicGroup, loses_the_buffer_of_a_read_that_fails) {
     EXPECT_THAT(ring_.submit(sqe::cancel(1).data(2)), Gives(1));
     EXPECT_THAT(ring_.wait(2), ElementsAre(Completes(2, 0), Completes(1, -ECANCELED, with_buffer(2))));
     EXPECT_EQ(remove_all(), 1);
-    EXPECT_THAT(ring_.run(sqe::provide_buffers(ForbiddenPage().address(), 16, 1, group, 5)), Gives(0));
+    EXPECT_THAT(ring_.run(sqe::provide_buffers(forbidden_.address(), 16, 1, group, 5)), Gives(0));
     EXPECT_EQ(read(file_), (Cqe{0, -EFAULT, with_buffer(5)}));
     EXPECT_THAT(read(-1), Gives(-EBADF)) << "it does not come to that";
 }
@@ -237,7 +238,7 @@ TEST_F(RingGroup, leaves_its_buffers_to_others_while_a_read_waits) {
 
 TEST_F(RingGroup, keeps_the_buffer_of_a_read_that_could_wait_and_fails) {
     const Pipe pipe;
-    shared_.add(ForbiddenPage().address(), 64, 5);
+    shared_.add(forbidden_.address(), 64, 5);
     EXPECT_EQ(write(pipe.write_end, "ab", 2), 2);
     EXPECT_THAT(read(pipe.read_end), Gives(-EFAULT));
     EXPECT_EQ(pipe.drain(), 2U);
@@ -252,7 +253,7 @@ TEST_F(RingGroup, keeps_the_buffer_of_a_read_that_could_wait_and_fails) {
 TEST_F(RingGroup, loses_the_buffer_of_a_read_on_disk_that_fails) {
     const Fd directory(open("/tmp", O_RDONLY | O_CLOEXEC));
     add(0, 1);
-    shared_.add(ForbiddenPage().address(), 64, 5);
+    shared_.add(forbidden_.address(), 64, 5);
     EXPECT_EQ(read(directory), (Cqe{0, -EISDIR, with_buffer(0)}));
     EXPECT_EQ(read(file_), (Cqe{0, -EFAULT, with_buffer(5)}));
     EXPECT_EQ(head(), 2);

@@ -105,13 +105,17 @@ inline int head_of_ring(RawRing& ring, unsigned group) {
     return result < 0 ? result : static_cast<int>(status.head);
 }
 
-// A buffer ring in memory of the program's.
+// A buffer ring in memory of the program's, which ends with the object (unless the test has ended it): the memory is not to
+// go away while a request may still look for a buffer there.
 class BufferRing {
   public:
     BufferRing(RawRing& ring, unsigned entries, unsigned group, unsigned flags = 0)
-        : memory_(entries * sizeof(io_uring_buf)), entries_(entries) {
+        : ring_(ring), memory_(entries * sizeof(io_uring_buf)), entries_(entries), group_(group) {
         EXPECT_THAT(register_ring(ring, description_of_ring(memory_.data(), entries, group, flags)), Gives(0));
     }
+    ~BufferRing() { unregister_ring(ring_, group_); }
+    BufferRing(const BufferRing&) = delete;
+    BufferRing& operator=(const BufferRing&) = delete;
 
     io_uring_buf_ring* shared() { return reinterpret_cast<io_uring_buf_ring*>(memory_.data()); }
     io_uring_buf& entry(unsigned at) { return shared()->bufs[at & (entries_ - 1)]; }
@@ -127,8 +131,10 @@ class BufferRing {
     void add(Buffers& buffers, unsigned id) { add(buffers.at(id), buffers.size(), id); }
 
   private:
+    RawRing& ring_;
     AlignedBuffer memory_;
     unsigned entries_;
+    unsigned group_;
 };
 
 // --- Entries --------------------------------------------------------------------------------------------------------
