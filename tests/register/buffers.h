@@ -105,8 +105,8 @@ inline int head_of_ring(RawRing& ring, unsigned group) {
     return result < 0 ? result : static_cast<int>(status.head);
 }
 
-// A buffer ring in memory of the program's, which ends with the object (unless the test has ended it): the memory is not to
-// go away while a request may still look for a buffer there.
+// A buffer ring in memory of the program's, which ends with the object (unless the test has ended it): the memory is
+// not to go away while a request may still look for a buffer there.
 class BufferRing {
   public:
     BufferRing(RawRing& ring, unsigned entries, unsigned group, unsigned flags = 0)
