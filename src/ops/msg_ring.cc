@@ -19,7 +19,7 @@ constexpr uint32_t known_flags = IORING_MSG_RING_CQE_SKIP | IORING_MSG_RING_FLAG
 
 struct MsgRing {
     MessageFields fields;
-    Ring* target;
+    Ring* target;         // null until it was looked up
     unsigned generation;  // of the target when it was looked up
 };
 
@@ -114,7 +114,10 @@ int find_message_target(int fd, Ring*& target) {
     return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 }
 
-int msg_ring_prep(Request& request, const io_uring_sqe& sqe) { return read_message(sqe, request.as<MsgRing>().fields); }
+int msg_ring_prep(Request& request, const io_uring_sqe& sqe) {
+    request.as<MsgRing>().target = nullptr;
+    return read_message(sqe, request.as<MsgRing>().fields);
+}
 
 Outcome msg_ring_issue(Request& request) {
     auto& message = request.as<MsgRing>();
@@ -134,6 +137,8 @@ Outcome msg_ring_issue(Request& request) {
 // The target's lock was not to be had at once. A worker holds no other and can wait for it.
 Outcome msg_ring_work(Request& request) {
     const auto& message = request.as<MsgRing>();
+    // One that asked for a worker was never issued: that comes first.
+    if (message.target == nullptr) return Outcome::queued;
     if (!in_worker()) return without_worker(request);
     if (message.fields.command == IORING_MSG_DATA) {
         deliver(*message.target);

@@ -57,6 +57,14 @@ TEST(MsgRing, may_be_to_itself) {
     EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(77, 5), Completes(1, 0)));
 }
 
+TEST(MsgRing, that_asks_for_a_worker_finds_its_target_there) {
+    // It used to go to the worker without ever having looked for a target.
+    RawRing from, to;
+    EXPECT_THAT(from.run(message(-1, 77, 1).flag(IOSQE_ASYNC)), Gives(-EBADF));
+    EXPECT_THAT(from.run(message(to.fd(), 77, 123).flag(IOSQE_ASYNC)), Gives(0));
+    EXPECT_THAT(to.wait(1), ElementsAre(Completes(77, 123)));
+}
+
 TEST(MsgRing, keeps_the_order_of_a_batch) {
     RawRing from(32), to(32);
     for (uint64_t number = 0; number < 32; ++number) from.push(message(to.fd(), number, 0));
