@@ -25,9 +25,9 @@ namespace {
 
 // A file that can be waited for needs no worker, even if the program wished for one.
 bool takes_worker(Request& request) {
-    const bool wished = request.has(IOSQE_ASYNC);
+    if (__builtin_expect(!request.has(IOSQE_ASYNC), 1)) return false;
     request.clear(IOSQE_ASYNC);
-    if (!wished || !is_on_disk(request.fd)) return false;
+    if (!is_on_disk(request.fd)) return false;
     request.set(request_bounded);
     return true;
 }
