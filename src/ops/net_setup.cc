@@ -68,7 +68,9 @@ int shutdown_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome shutdown_issue(Request& request) {
-    return request.done(abi::syscall(__NR_shutdown, request.fd, request.as<OneNumber>().value));
+    const long result = abi::syscall(__NR_shutdown, request.fd, request.as<OneNumber>().value);
+    // Only what is no socket severs a chain.
+    return result == -ENOTSOCK || result == -EBADF ? request.done(result) : request.ended(result);
 }
 
 }  // namespace ringside::engine

@@ -132,6 +132,8 @@ int timeout_prep(Request& request, const io_uring_sqe& sqe) {
     auto& timeout = request.as<Timeout>();
     timeout.flags = flags;
     timeout.count = static_cast<uint32_t>(sqe.off);
+    // Counts are compared by their difference, which has a sign; nobody waits for more.
+    if (timeout.count > INT32_MAX) timeout.count = INT32_MAX;
     return read_time(sqe.addr, timeout.time_ns);
 }
 
