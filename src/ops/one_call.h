@@ -17,7 +17,8 @@ bool is_path_only(int fd);
 template <typename... Arguments>
 Outcome one_call(Request& request, long number, Arguments... arguments) {
     const long result = blocking_syscall(number, abi::syscall_argument(arguments)...);
-    return result == -EBADF && is_path_only(request.fd) ? request.done(result) : request.ended(result);
+    const bool no_file = result == -EBADF && (operation_of(request).flags & op_file) && is_path_only(request.fd);
+    return no_file ? request.done(result) : request.ended(result);
 }
 
 // The same for the calls whose failure does.

@@ -288,6 +288,15 @@ TEST_P(Names, that_are_not_found_end_no_chain) {
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
 }
 
+// The answer for a descriptor that is none once depended on what the ring had worked on before.
+TEST_P(Names, below_what_is_no_directory_end_no_chain) {
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::fadvise(path_only, 0, 0, POSIX_FADV_NORMAL)), Gives(-EBADF));
+    EXPECT_THAT(ring.submit(GetParam().make(1'000'000, "one", "two").data(1).flag(IOSQE_IO_LINK), sqe::nop().data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, 0)));
+}
+
 TEST(NamesInAChain, are_made_and_moved_and_removed_in_order) {
     RawRing ring(16);
     const Workplace place;
