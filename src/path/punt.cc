@@ -68,6 +68,7 @@ void punt(Request& request) {
     if (resolved < 0) return finish(request, resolved);
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     request.place = Place::worker;
+    request.bounded_work = request.has(request_bounded);
     Ring& ring = *request.ring;
     ring.requests.table.insert(request);
     ++ring.worker_jobs;

@@ -50,7 +50,7 @@ struct Affinity {
 };
 Affinity affinity;
 
-Pool& pool_of(const Request& request) { return request.has(request_bounded) ? bounded_pool : unbounded_pool; }
+Pool& pool_of(const Request& request) { return request.bounded_work ? bounded_pool : unbounded_pool; }
 
 // How many threads the user may have at all.
 unsigned most_threads() {

@@ -104,6 +104,8 @@ struct Request {
     uint16_t personality;
     uint16_t buffer_id;   // of the provided buffer in use
     uint8_t timer_clock;  // which heap of service/timers
+    bool bounded_work;    // which class of workers has it: request_bounded when it was handed over, since its flags are
+                          // the worker's from then on
     BufferUse buffer_use;
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     union {
