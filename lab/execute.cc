@@ -60,6 +60,8 @@ class Execution {
         : program_(program), world_(world), sink_(sink), ring_(kind, program.setup) {}
 
     void run();
+    // After the trace.
+    void leave_nothing();
 
   private:
     void step(const Push& push);
@@ -109,6 +111,23 @@ void Execution::run() {
     step(Settle{});
     print_order();
     print_ring();
+}
+
+// A ring that is closed cancels its requests after the close(2) that ended it, and what a hard link or a futex then
+// does would happen in the middle of the next program.
+void Execution::leave_nothing() {
+    const bool lasting = std::any_of(open_requests_.begin(), open_requests_.end(), [&](uint64_t user_data) {
+        const Sqe& sqe = *pushed_[user_data];
+        return (sqe.flags() & IOSQE_IO_HARDLINK) != 0 || sqe.opcode() == IORING_OP_FUTEX_WAIT;
+    });
+    if (!lasting || !ring_.usable()) return;
+    io_uring_sync_cancel_reg all = {};
+    all.fd = -1;
+    all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+    all.timeout.tv_nsec = 50'000'000;
+    ring_.register_call(IORING_REGISTER_SYNC_CANCEL, &all, 1);
+    wait_until_quiet(Settle{.linger_us = 1000});
+    print_completions();  // so that descriptors among the results are closed
 }
 
 void Execution::step(const Push& push) {
@@ -248,9 +267,9 @@ void Execution::note(const Completion& completion) {
 void Execution::print_completions() {
     // Of completions that did not fit, some are in the CQ and some are not: which ones, timing decides.
     if ((ring_.load(Word::sq_flags) & IORING_SQ_CQ_OVERFLOW) != 0) return;
-    std::stable_sort(fresh_.begin(), fresh_.end(),
-                     [](const Completion& a, const Completion& b) { return a.user_data < b.user_data; });
-    for (const Completion& completion : fresh_) {
+    std::multimap<uint64_t, Completion> by_request;
+    for (const Completion& completion : fresh_) by_request.emplace(completion.user_data, completion);
+    for (const auto& [user_data, completion] : by_request) {
         const auto found = pushed_.find(completion.user_data);
         std::string result = result_text(completion.res);
         if (found != pushed_.end() && completion.res >= 0 && gives_descriptor(*found->second)) {
@@ -319,9 +338,15 @@ void execute(provider::Kind kind, const Program& program, World& world, const Tr
     const unsigned before = World::open_descriptors();
     world.build(program);
     {
-        Execution execution(kind, program, world, sink);
+        bool muted = false;
+        const TraceSink trace = [&](const std::string& line) {
+            if (!muted) sink(line);
+        };
+        Execution execution(kind, program, world, trace);
         execution.run();
         for (const std::string& line : world.describe(program)) sink(line);
+        muted = true;
+        execution.leave_nothing();
     }
     world.clear();
     const unsigned after = World::open_descriptors();

@@ -74,10 +74,8 @@ void Generator::choose_setup() {
     if ((setup.flags & IORING_SETUP_CQSIZE) != 0)
         setup.cq_entries = setup.entries * random_.one_of<uint32_t>({1, 2, 8});
     if ((setup.flags & IORING_SETUP_CLAMP) != 0 && random_.percent(20)) setup.entries = 100'000;
-    if ((setup.flags & IORING_SETUP_SQPOLL) != 0) {
-        setup.sq_thread_idle = 1;
-        setup.entries = 32;
-    }
+    setup.sq_thread_idle = 1;
+    if ((setup.flags & IORING_SETUP_SQPOLL) != 0) setup.entries = 32;
     if (!random_.percent(3)) return;
     // A setup that may well be refused.
     switch (random_.below(5)) {

@@ -109,6 +109,11 @@ bool RingMemory::push(const io_uring_sqe& sqe) {
     return true;
 }
 
+void RingMemory::add(const Poke& poke) {
+    if (poke.word == Word::sq_array && has(IORING_SETUP_NO_SQARRAY)) return;
+    word_at(poke.word, poke.index).fetch_add(poke.add);
+}
+
 void RingMemory::publish() { word_at(Word::sq_tail, 0).fetch_add(std::exchange(unpublished_, 0)); }
 
 // Hands out the completion in a slot; returns how many slots it took.

@@ -34,7 +34,7 @@ class RingMemory {
     bool has(unsigned setup_flag) const { return (params_.flags & setup_flag) != 0; }
 
     uint32_t load(Word word, uint32_t index = 0) const { return word_at(word, index).load(); }
-    void add(const Poke& poke) { word_at(poke.word, poke.index).fetch_add(poke.add); }
+    void add(const Poke& poke);
 
     // SQEs that wait to be submitted.
     uint32_t queued() const { return load(Word::sq_tail) - load(Word::sq_head); }
