@@ -45,10 +45,8 @@ std::atomic<Ring*>* entry_of(int fd) {
     return page == nullptr ? nullptr : &(*page)[number % numbers_per_page];
 }
 
-// The descriptors by which requests hold their files. A thread that is not here any more may have been in the middle of
-// changing the ring; then they stay open, which is the lesser evil.
-void close_inherited_pins(Ring& ring) RINGSIDE_UNCHECKED {
-    if (!ring.lock.try_acquire()) return;
+// The descriptors by which requests hold their files.
+void close_inherited_pins(Ring& ring) {
     ring.requests.table.find_any([](Request& request) {
         if (request.has(request_pinned)) close_fd(request.fd);
         if (request.has(request_pinned_too)) close_fd(request.second_fd);
@@ -80,10 +78,22 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     }
 }
 
+// A fork takes the rings between two steps: the child then finds them whole, and can let go of what is not its own. The
+// registry comes first and the rings after it; nobody asks for the registry while holding a ring.
+void hold_rings() RINGSIDE_UNCHECKED {
+    registry.lock.acquire();
+    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) at->ring.lock.acquire();
+}
+
+void release_rings() RINGSIDE_UNCHECKED {
+    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) at->ring.lock.release();
+    registry.lock.release();
+}
+
 void watch_fork() RINGSIDE_REQUIRES(registry.lock) {
     if (registry.fork_watched) return;
     registry.fork_watched = true;
-    pthread_atfork(nullptr, nullptr, leave_rings_to_parent);
+    pthread_atfork(hold_rings, release_rings, leave_rings_to_parent);
 }
 
 }  // namespace
