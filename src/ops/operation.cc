@@ -16,8 +16,8 @@ namespace {
 }  // namespace
 
 const Operation operations[operation_count] = {
-#define OP(name, since, flags, refuses, prep, issue, work, unpark) \
-    {#name, since, flags, refuses, prep, issue, work, unpark},
+#define OP(name, since, flags, refuses, prep, issue, work, unpark, ... /* together */) \
+    {#name, since, flags, refuses, prep, issue, work, unpark, __VA_ARGS__},
 #define NOT_YET(name, since) OP(name, since, op_unsupported, 0, refuse_prep, never_issued, nullptr, nullptr)
 #include "ops/ops.def"
 #undef NOT_YET

@@ -46,6 +46,11 @@ enum SqeField : uint32_t {
 // or -ENOENT when what it waited for has just happened and it will end by itself.
 using Unpark = int (*)(Request&);
 
+// Attempts some requests in one call, without blocking: they are the same operation on the same file, each going on
+// where the one before it ends, linked through Request::next. Returns how many of them are done, the first ones; each
+// of the others is issued alone.
+using Together = unsigned (*)(Request& first, unsigned count);
+
 // A row fills a cache line, so that finding it is a shift.
 struct alignas(64) Operation {
     const char* name;  // without IORING_OP_
@@ -54,8 +59,9 @@ struct alignas(64) Operation {
     uint32_t refuses;  // SqeField
     Prep prep;
     Issue issue;
-    Work work;      // null where no worker is ever needed
-    Unpark unpark;  // null where requests never park
+    Work work;                    // null where no worker is ever needed
+    Unpark unpark;                // null where requests never park
+    Together together = nullptr;  // null where each is done alone
 };
 
 inline constexpr unsigned operation_count = IORING_OP_PIPE + 1;

@@ -16,6 +16,8 @@ int readv_prep(Request&, const io_uring_sqe&);
 int writev_prep(Request&, const io_uring_sqe&);
 Outcome rw_issue(Request&);
 Outcome rw_work(Request&);
+unsigned read_together(Request&, unsigned);
+unsigned read_fixed_together(Request&, unsigned);
 int read_fixed_prep(Request&, const io_uring_sqe&);
 int write_fixed_prep(Request&, const io_uring_sqe&);
 int readv_fixed_prep(Request&, const io_uring_sqe&);

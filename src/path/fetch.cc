@@ -7,20 +7,24 @@
 namespace ringside::engine {
 namespace {
 
-// The next SQE in the program's memory. Null when the SQ array holds an index that is none: such an entry is dropped
-// and counted, as the kernel does.
-const unsigned char* next_sqe(Ring& ring) {
-    const uint32_t mask = ring.sq_entries - 1;
-    uint32_t index = ring.sq_head++ & mask;
+// The SQE at a place in the queue, in the program's memory. Null when the SQ array holds an index that is none.
+const unsigned char* sqe_at(const Ring& ring, uint32_t place) {
+    uint32_t index = place & (ring.sq_entries - 1);
     if (ring.memory.array != nullptr) {
         index = ring.memory.array[index].load(std::memory_order_relaxed);
-        if (__builtin_expect(index >= ring.sq_entries, 0)) {
-            auto& dropped = ring.memory.header->sq_dropped;
-            dropped.store(dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-            return nullptr;
-        }
+        if (__builtin_expect(index >= ring.sq_entries, 0)) return nullptr;
     }
     return ring.memory.sqes + (static_cast<size_t>(index) << ring.sqe_shift);
+}
+
+// The next SQE. Null when the entry has to be dropped, which is counted, as the kernel does.
+const unsigned char* next_sqe(Ring& ring) {
+    const unsigned char* sqe = sqe_at(ring, ring.sq_head++);
+    if (__builtin_expect(sqe == nullptr, 0)) {
+        auto& dropped = ring.memory.header->sq_dropped;
+        dropped.store(dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    return sqe;
 }
 
 // The one and only read of the program's SQE: it may change it at any time.
@@ -35,7 +39,10 @@ io_uring_sqe copy_sqe(const unsigned char* shared) {
 // One entry. Returns false when the batch ends with it.
 bool submit_one(Ring& ring, Request& request, const unsigned char* shared) {
     const io_uring_sqe sqe = copy_sqe(shared);
+    if (__builtin_expect(ring.joined.count != 0, 0) && !continues_joined(ring, sqe)) issue_joined(ring);
     const int admitted = admit(request, sqe);
+    if (admitted == 0 && operation_of(request).together != nullptr && join(request, sqe)) return true;
+    if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     const bool stops_batch = admitted < 0 && !request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK) &&
                              !(ring.setup_flags & IORING_SETUP_SUBMIT_ALL);
     route(request, admitted);
@@ -52,6 +59,12 @@ unsigned queued_entries(const Ring& ring) {
     // Pairs with the program's release store of the tail: its SQEs are there when the tail says so.
     const unsigned queued = ring.memory.header->sq_tail.load(std::memory_order_acquire) - ring.sq_head;
     return queued < ring.sq_entries ? queued : ring.sq_entries;
+}
+
+const io_uring_sqe* peek_sqe(const Ring& ring) {
+    // What the program has queued behind the end of this batch is as good to guess from.
+    const unsigned char* sqe = queued_entries(ring) != 0 ? sqe_at(ring, ring.sq_head) : nullptr;
+    return reinterpret_cast<const io_uring_sqe*>(sqe);
 }
 
 int submit(Ring& ring, unsigned to_submit) {
@@ -76,6 +89,7 @@ int submit(Ring& ring, unsigned to_submit) {
         ++consumed;
         if (!submit_one(ring, *request, shared)) break;
     }
+    if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     close_chain(ring);
     publish(ring);
     // Pairs with the program's acquire load of the head: it may reuse the entries that we have read.

@@ -18,10 +18,25 @@ int submit(Ring& ring, unsigned to_submit);
 // How many entries the program has queued: its tail against our head, bounded by the size of the SQ.
 unsigned queued_entries(const Ring& ring);
 
+// The SQE that comes next in the program's memory, to guess from: it may change before it is fetched. Null when there is
+// none.
+const io_uring_sqe* peek_sqe(const Ring& ring);
+
 // --- admit.cc -------------------------------------------------------------------------------------------------------
 
 // Fills a fresh request from its SQE and lets the operation check its fields. Returns 0 or -errno.
 int admit(Request& request, const io_uring_sqe& sqe);
+
+// --- join.cc --------------------------------------------------------------------------------------------------------
+
+// Whether the SQE goes on where the requests that are being joined end.
+bool continues_joined(const Ring& ring, const io_uring_sqe& sqe);
+
+// Holds an admitted request back to be attempted together with its neighbours, if `sqe` has any. Returns whether it did.
+bool join(Request& request, const io_uring_sqe& sqe);
+
+// Attempts what was held back.
+void issue_joined(Ring& ring);
 
 // --- chain.cc -------------------------------------------------------------------------------------------------------
 

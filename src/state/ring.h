@@ -49,6 +49,14 @@ struct ChainHead {
     Request* last = nullptr;
 };
 
+// Neighbours while their SQEs are being collected (path/join.cc).
+struct Joined {
+    RequestQueue requests;
+    unsigned count = 0;
+    uint64_t next_offset = 0;  // where one would begin that goes on from the last of them
+    Request* last = nullptr;
+};
+
 // Requests held back by IOSQE_IO_DRAIN (path/chain.cc).
 struct Drain {
     RequestQueue held;
@@ -109,6 +117,7 @@ struct Ring {
     RingMemory memory;
 
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
+    Joined joined;
     ChainHead chain;
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it

@@ -1,0 +1,53 @@
+// Neighbouring reads of a file, in one vectored call (path/join.cc holds them back for it).
+#include <linux/fs.h>
+#include <sys/uio.h>
+
+#include "abi/syscall.h"
+#include "ops/ops.h"
+#include "ops/rw.h"
+#include "state/registered_buffers.h"
+#include "state/ring.h"
+#include "state/user_memory.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr unsigned most_together = 64;
+
+// Gives each its part of what was read, as far as that goes in full. Short of it, a request finds out by itself whether
+// the file ends there, the rest is not in memory, or its buffer is bad.
+unsigned divide(Request& first, unsigned count, long got) {
+    unsigned done = 0;
+    for (Request* at = &first; done < count; at = at->next, ++done) {
+        const long length = at->as<Transfer>().length;
+        if (got < length) break;
+        got -= length;
+        at->done(length);
+    }
+    return done;
+}
+
+}  // namespace
+
+unsigned read_together(Request& first, unsigned count) {
+    iovec vectors[most_together];
+    unsigned filled = 0;
+    for (Request* at = &first; filled < count && filled < most_together; at = at->next, ++filled) {
+        const auto& transfer = at->as<Transfer>();
+        vectors[filled] = {user_pointer(transfer.address), size_t{transfer.length}};
+    }
+    const int64_t offset = first.as<Transfer>().offset;
+    return divide(first, filled, abi::syscall(__NR_preadv2, first.fd, vectors, filled, offset, 0, RWF_NOWAIT));
+}
+
+// The buffers of all of them have to be good ones.
+unsigned read_fixed_together(Request& first, unsigned count) {
+    unsigned good = 0;
+    for (Request* at = &first; good < count; at = at->next, ++good) {
+        const auto& transfer = at->as<Transfer>();
+        if (import_buffer(*at, transfer.address, transfer.length) != 0) break;
+    }
+    return good < 2 ? 0 : read_together(first, good);
+}
+
+}  // namespace ringside::engine
