@@ -5,6 +5,7 @@
 #   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
 #   make bench   the engine against the kernel's io_uring
 #   make check   the tests again under sanitizers and clang, and the formatting
+#   make deb     a Debian package, in build/package
 #   make lab     the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
 
 JOBS ?= $(shell nproc)
@@ -22,7 +23,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo test bench check asan tsan clang format format-check lab lab-long clean
+.PHONY: all demo deb test bench check asan tsan clang format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -30,6 +31,11 @@ all:
 
 demo: all
 	@scripts/demo build/tool
+
+deb:
+	@scripts/setup build package
+	@$(call build,package)
+	@cd build/package && cpack -G DEB
 
 test:
 	@scripts/setup build test

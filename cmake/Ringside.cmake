@@ -1,5 +1,6 @@
 # Compile rules that every target of the project shares.
 
+include(GNUInstallDirs)
 find_package(Threads REQUIRED)
 
 add_library(ringside-options INTERFACE)
@@ -31,4 +32,11 @@ function(ringside_core_sources target)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc)
     target_sources(${target} PRIVATE ${sources})
   endforeach()
+endfunction()
+
+# ringside_installed_headers(TARGET): who links the target finds the public headers, in this tree as in an installation,
+# where they have a folder of their own beside the liburing.h that the system may have.
+function(ringside_installed_headers target)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ringside>)
 endfunction()

@@ -21,6 +21,11 @@
 #define _GNU_SOURCE
 #endif
 
+#include <features.h>
+#if defined(__GLIBC__) && !defined(__USE_MISC)
+#error "liburing.h must come before other headers under -std=c11, or _GNU_SOURCE be defined: sigset_t is hidden now"
+#endif
+
 #include "liburing/barrier.h"
 #include "liburing/io_uring.h"
 #include "liburing/types.h"

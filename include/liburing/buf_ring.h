@@ -35,16 +35,16 @@ int io_uring_unregister_buf_ring(struct io_uring* ring, int bgid);
 int io_uring_buf_ring_head(struct io_uring* ring, int buf_group, uint16_t* head);
 
 /* What turns a count of `ring_entries` entries into an index. */
-static inline int io_uring_buf_ring_mask(__u32 ring_entries) { return (int)(ring_entries - 1); }
+IOURINGINLINE int io_uring_buf_ring_mask(__u32 ring_entries) { return (int)(ring_entries - 1); }
 
 /* Empties a buffer ring that was just registered. */
-static inline void io_uring_buf_ring_init(struct io_uring_buf_ring* br) { br->tail = 0; }
+IOURINGINLINE void io_uring_buf_ring_init(struct io_uring_buf_ring* br) { br->tail = 0; }
 
 /*
  * Fills the entry that lies `buf_offset` places after the tail with a buffer of `len` bytes and id `bid`. The ring does
  * not see it before io_uring_buf_ring_advance().
  */
-static inline void io_uring_buf_ring_add(struct io_uring_buf_ring* br, void* addr, unsigned int len, unsigned short bid,
+IOURINGINLINE void io_uring_buf_ring_add(struct io_uring_buf_ring* br, void* addr, unsigned int len, unsigned short bid,
                                          int mask, int buf_offset) {
     struct io_uring_buf* buf = &br->bufs[(br->tail + buf_offset) & mask];
 
@@ -55,20 +55,26 @@ static inline void io_uring_buf_ring_add(struct io_uring_buf_ring* br, void* add
 }
 
 /* Publishes `count` entries. */
-static inline void io_uring_buf_ring_advance(struct io_uring_buf_ring* br, int count) {
+IOURINGINLINE void io_uring_buf_ring_advance(struct io_uring_buf_ring* br, int count) {
     const unsigned short tail = (unsigned short)(br->tail + count);
 
     io_uring_smp_store_release(&br->tail, tail);
 }
 
+/* Publishes `buf_count` entries and passes `cq_count` completions. */
+IOURINGINLINE void __io_uring_buf_ring_cq_advance(struct io_uring* ring, struct io_uring_buf_ring* br, int cq_count,
+                                                  int buf_count) {
+    io_uring_buf_ring_advance(br, buf_count);
+    io_uring_cq_advance(ring, (unsigned)cq_count);
+}
+
 /* Publishes `count` entries and passes as many completions. */
-static inline void io_uring_buf_ring_cq_advance(struct io_uring* ring, struct io_uring_buf_ring* br, int count) {
-    io_uring_buf_ring_advance(br, count);
-    io_uring_cq_advance(ring, (unsigned)count);
+IOURINGINLINE void io_uring_buf_ring_cq_advance(struct io_uring* ring, struct io_uring_buf_ring* br, int count) {
+    __io_uring_buf_ring_cq_advance(ring, br, count, count);
 }
 
 /* Entries that the ring has not taken yet, or -errno. Out of date at once if requests are in flight. */
-static inline int io_uring_buf_ring_available(struct io_uring* ring, struct io_uring_buf_ring* br,
+IOURINGINLINE int io_uring_buf_ring_available(struct io_uring* ring, struct io_uring_buf_ring* br,
                                               unsigned short bgid) {
     uint16_t head;
     const int ret = io_uring_buf_ring_head(ring, bgid, &head);

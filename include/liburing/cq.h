@@ -30,28 +30,28 @@ static inline unsigned io_uring_cqe_shift(const struct io_uring* ring) {
 #define io_uring_cqe_index(ring, ptr, mask) (((ptr) & (mask)) << io_uring_cqe_shift(ring))
 
 /* How many entries this CQE takes: 2 for one of 32 bytes in a ring of mixed sizes (IORING_SETUP_CQE_MIXED), else 1. */
-static inline unsigned io_uring_cqe_nr(const struct io_uring_cqe* cqe) {
+IOURINGINLINE unsigned io_uring_cqe_nr(const struct io_uring_cqe* cqe) {
     return 1U << !!(cqe->flags & IORING_CQE_F_32);
 }
 
 /* Entries that wait to be reaped. */
-static inline unsigned io_uring_cq_ready(const struct io_uring* ring) {
+IOURINGINLINE unsigned io_uring_cq_ready(const struct io_uring* ring) {
     return io_uring_smp_load_acquire(ring->cq.ktail) - *ring->cq.khead;
 }
 
 /* Whether completions wait outside the full queue; io_uring_get_events() fetches them once there is room. */
-static inline bool io_uring_cq_has_overflow(const struct io_uring* ring) {
+IOURINGINLINE bool io_uring_cq_has_overflow(const struct io_uring* ring) {
     return (IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
 }
 
 /* Whether the registered eventfd is signalled for completions. */
-static inline bool io_uring_cq_eventfd_enabled(const struct io_uring* ring) {
+IOURINGINLINE bool io_uring_cq_eventfd_enabled(const struct io_uring* ring) {
     if (!ring->cq.kflags) return true;
     return !(IO_URING_READ_ONCE(*ring->cq.kflags) & IORING_CQ_EVENTFD_DISABLED);
 }
 
 /* Switches that. Returns 0, or -EOPNOTSUPP where the ring has no such flag. */
-static inline int io_uring_cq_eventfd_toggle(struct io_uring* ring, bool enabled) {
+IOURINGINLINE int io_uring_cq_eventfd_toggle(struct io_uring* ring, bool enabled) {
     unsigned flags;
 
     if (enabled == io_uring_cq_eventfd_enabled(ring)) return 0;
@@ -64,21 +64,21 @@ static inline int io_uring_cq_eventfd_toggle(struct io_uring* ring, bool enabled
 }
 
 /* Passes `nr` entries: their CQEs must not be looked at any more. */
-static inline void io_uring_cq_advance(struct io_uring* ring, unsigned nr) {
+IOURINGINLINE void io_uring_cq_advance(struct io_uring* ring, unsigned nr) {
     /* The reads of these CQEs come before the ring learns that it may overwrite them. */
     if (nr) io_uring_smp_store_release(ring->cq.khead, *ring->cq.khead + nr);
 }
 
 /* Passes one completion. A null cqe is allowed. */
-static inline void io_uring_cqe_seen(struct io_uring* ring, struct io_uring_cqe* cqe) {
+IOURINGINLINE void io_uring_cqe_seen(struct io_uring* ring, struct io_uring_cqe* cqe) {
     if (!cqe) return;
     if (uring_unlikely((cqe->flags & IORING_CQE_F_32) != 0)) io_uring_cq_advance(ring, 2);
     else io_uring_cq_advance(ring, 1);
 }
 
 /* What io_uring_sqe_set_data() and io_uring_sqe_set_data64() put into the request. */
-static inline void* io_uring_cqe_get_data(const struct io_uring_cqe* cqe) { return (void*)(uintptr_t)cqe->user_data; }
-static inline __u64 io_uring_cqe_get_data64(const struct io_uring_cqe* cqe) { return cqe->user_data; }
+IOURINGINLINE void* io_uring_cqe_get_data(const struct io_uring_cqe* cqe) { return (void*)(uintptr_t)cqe->user_data; }
+IOURINGINLINE __u64 io_uring_cqe_get_data64(const struct io_uring_cqe* cqe) { return cqe->user_data; }
 
 /* A walk over the completions that are there when it starts; none is passed. */
 struct io_uring_cqe_iter {

@@ -16,10 +16,10 @@ extern "C" {
 #endif
 
 /* Completes with 0, at once. */
-static inline void io_uring_prep_nop(struct io_uring_sqe* sqe) { io_uring_prep_rw(IORING_OP_NOP, sqe, -1, NULL, 0, 0); }
+IOURINGINLINE void io_uring_prep_nop(struct io_uring_sqe* sqe) { io_uring_prep_rw(IORING_OP_NOP, sqe, -1, NULL, 0, 0); }
 
 /* The same as an SQE of 128 bytes, from io_uring_get_sqe128(), in a ring of mixed sizes. */
-static inline void io_uring_prep_nop128(struct io_uring_sqe* sqe) {
+IOURINGINLINE void io_uring_prep_nop128(struct io_uring_sqe* sqe) {
     io_uring_prep_rw(IORING_OP_NOP128, sqe, -1, NULL, 0, 0);
 }
 
@@ -27,14 +27,14 @@ static inline void io_uring_prep_nop128(struct io_uring_sqe* sqe) {
  * Posts a completion on the ring behind `fd`, with `data` as its user_data and `len` as its res. The result here is 0;
  * -EBADFD if fd is no ring, -EOVERFLOW if the other ring could not take it.
  */
-static inline void io_uring_prep_msg_ring(struct io_uring_sqe* sqe, int fd, unsigned int len, __u64 data,
+IOURINGINLINE void io_uring_prep_msg_ring(struct io_uring_sqe* sqe, int fd, unsigned int len, __u64 data,
                                           unsigned int flags) {
     io_uring_prep_rw(IORING_OP_MSG_RING, sqe, fd, NULL, len, data);
     sqe->msg_ring_flags = flags;
 }
 
 /* The same with `cqe_flags` as the flags of the completion. Linux 6.3. */
-static inline void io_uring_prep_msg_ring_cqe_flags(struct io_uring_sqe* sqe, int fd, unsigned int len, __u64 data,
+IOURINGINLINE void io_uring_prep_msg_ring_cqe_flags(struct io_uring_sqe* sqe, int fd, unsigned int len, __u64 data,
                                                     unsigned int flags, unsigned int cqe_flags) {
     io_uring_prep_msg_ring(sqe, fd, len, data, flags | IORING_MSG_RING_FLAGS_PASS);
     sqe->file_index = cqe_flags;
@@ -44,7 +44,7 @@ static inline void io_uring_prep_msg_ring_cqe_flags(struct io_uring_sqe* sqe, in
  * Hands registered file `source_fd` to slot `target_fd` of the registered files of the ring behind `fd`, and posts a
  * completion with `data` there, unless `flags` has IORING_MSG_RING_CQE_SKIP.
  */
-static inline void io_uring_prep_msg_ring_fd(struct io_uring_sqe* sqe, int fd, int source_fd, int target_fd, __u64 data,
+IOURINGINLINE void io_uring_prep_msg_ring_fd(struct io_uring_sqe* sqe, int fd, int source_fd, int target_fd, __u64 data,
                                              unsigned int flags) {
     io_uring_prep_rw(IORING_OP_MSG_RING, sqe, fd, NULL, 0, data);
     sqe->addr = IORING_MSG_SEND_FD;
@@ -54,19 +54,19 @@ static inline void io_uring_prep_msg_ring_fd(struct io_uring_sqe* sqe, int fd, i
 }
 
 /* The same to any free slot, which is the result and the res of the other completion. */
-static inline void io_uring_prep_msg_ring_fd_alloc(struct io_uring_sqe* sqe, int fd, int source_fd, __u64 data,
+IOURINGINLINE void io_uring_prep_msg_ring_fd_alloc(struct io_uring_sqe* sqe, int fd, int source_fd, __u64 data,
                                                    unsigned int flags) {
     io_uring_prep_msg_ring_fd(sqe, fd, source_fd, (int)IORING_FILE_INDEX_ALLOC, data, flags);
 }
 
 /* A command of the driver behind `fd`; its payload goes to sqe->cmd. */
-static inline void io_uring_prep_uring_cmd(struct io_uring_sqe* sqe, int cmd_op, int fd) {
+IOURINGINLINE void io_uring_prep_uring_cmd(struct io_uring_sqe* sqe, int cmd_op, int fd) {
     io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
     sqe->cmd_op = (__u32)cmd_op;
 }
 
 /* The same as an SQE of 128 bytes, from io_uring_get_sqe128(), in a ring of mixed sizes. */
-static inline void io_uring_prep_uring_cmd128(struct io_uring_sqe* sqe, int cmd_op, int fd) {
+IOURINGINLINE void io_uring_prep_uring_cmd128(struct io_uring_sqe* sqe, int cmd_op, int fd) {
     io_uring_prep_uring_cmd(sqe, cmd_op, fd);
     sqe->opcode = IORING_OP_URING_CMD128;
 }
@@ -75,7 +75,7 @@ static inline void io_uring_prep_uring_cmd128(struct io_uring_sqe* sqe, int cmd_
  * SOCKET_URING_OP_... on socket `fd`. Getting a socket option results in the length of what was written to optval (of
  * `optlen` bytes), setting one in 0, SIOCINQ and SIOCOUTQ in the number of bytes. Linux 6.7.
  */
-static inline void io_uring_prep_cmd_sock(struct io_uring_sqe* sqe, int cmd_op, int fd, int level, int optname,
+IOURINGINLINE void io_uring_prep_cmd_sock(struct io_uring_sqe* sqe, int cmd_op, int fd, int level, int optname,
                                           void* optval, int optlen) {
     io_uring_prep_uring_cmd(sqe, cmd_op, fd);
     sqe->level = (__u32)level;
@@ -88,7 +88,7 @@ static inline void io_uring_prep_cmd_sock(struct io_uring_sqe* sqe, int cmd_op, 
  * getsockname(2), or getpeername(2) if `peer` is 1: *sockaddr and *sockaddr_len are written when it completes. Linux
  * 6.19.
  */
-static inline void io_uring_prep_cmd_getsockname(struct io_uring_sqe* sqe, int fd, struct sockaddr* sockaddr,
+IOURINGINLINE void io_uring_prep_cmd_getsockname(struct io_uring_sqe* sqe, int fd, struct sockaddr* sockaddr,
                                                  socklen_t* sockaddr_len, int peer) {
     io_uring_prep_uring_cmd(sqe, SOCKET_URING_OP_GETSOCKNAME, fd);
     sqe->addr = uring_ptr_to_u64(sockaddr);
@@ -105,14 +105,14 @@ static inline void io_uring_prep_cmd_getsockname(struct io_uring_sqe* sqe, int f
 #endif
 
 /* Discards `nbytes` bytes of block device `fd` from `offset` on, both multiples of its block size. Linux 6.12. */
-static inline void io_uring_prep_cmd_discard(struct io_uring_sqe* sqe, int fd, uint64_t offset, uint64_t nbytes) {
+IOURINGINLINE void io_uring_prep_cmd_discard(struct io_uring_sqe* sqe, int fd, uint64_t offset, uint64_t nbytes) {
     io_uring_prep_uring_cmd(sqe, BLOCK_URING_CMD_DISCARD, fd);
     sqe->addr = offset;
     sqe->addr3 = nbytes;
 }
 
 /* Resets all zones of zoned block device `fd` that must be written in sequence. */
-static inline void io_uring_prep_cmd_zone_reset_all(struct io_uring_sqe* sqe, int fd) {
+IOURINGINLINE void io_uring_prep_cmd_zone_reset_all(struct io_uring_sqe* sqe, int fd) {
     io_uring_prep_uring_cmd(sqe, BLOCK_URING_CMD_ZONE_RESET_ALL, fd);
 }
 

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* The header of a buffer of which `buf_len` bytes (the completion's res) were filled; null if they cannot hold one. */
-static inline struct io_uring_recvmsg_out* io_uring_recvmsg_validate(void* buf, int buf_len, struct msghdr* msgh) {
+IOURINGINLINE struct io_uring_recvmsg_out* io_uring_recvmsg_validate(void* buf, int buf_len, struct msghdr* msgh) {
     const size_t least = sizeof(struct io_uring_recvmsg_out) + msgh->msg_namelen + msgh->msg_controllen;
 
     if (buf_len < 0 || (size_t)buf_len < least) return NULL;
@@ -24,16 +24,16 @@ static inline struct io_uring_recvmsg_out* io_uring_recvmsg_validate(void* buf, 
 }
 
 /* The sender's address: o->namelen bytes, or msg_namelen if that is less. */
-static inline void* io_uring_recvmsg_name(struct io_uring_recvmsg_out* o) { return (void*)(o + 1); }
+IOURINGINLINE void* io_uring_recvmsg_name(struct io_uring_recvmsg_out* o) { return (void*)(o + 1); }
 
 /* The first control message, or null. */
-static inline struct cmsghdr* io_uring_recvmsg_cmsg_firsthdr(struct io_uring_recvmsg_out* o, struct msghdr* msgh) {
+IOURINGINLINE struct cmsghdr* io_uring_recvmsg_cmsg_firsthdr(struct io_uring_recvmsg_out* o, struct msghdr* msgh) {
     if (o->controllen < sizeof(struct cmsghdr)) return NULL;
     return (struct cmsghdr*)(void*)((unsigned char*)io_uring_recvmsg_name(o) + msgh->msg_namelen);
 }
 
 /* The control message after `cmsg`, or null. */
-static inline struct cmsghdr* io_uring_recvmsg_cmsg_nexthdr(struct io_uring_recvmsg_out* o, struct msghdr* msgh,
+IOURINGINLINE struct cmsghdr* io_uring_recvmsg_cmsg_nexthdr(struct io_uring_recvmsg_out* o, struct msghdr* msgh,
                                                             struct cmsghdr* cmsg) {
     unsigned char* const first = (unsigned char*)io_uring_recvmsg_name(o) + msgh->msg_namelen;
     unsigned char* const end = first + o->controllen;
@@ -51,12 +51,12 @@ static inline struct cmsghdr* io_uring_recvmsg_cmsg_nexthdr(struct io_uring_recv
 }
 
 /* The payload. */
-static inline void* io_uring_recvmsg_payload(struct io_uring_recvmsg_out* o, struct msghdr* msgh) {
+IOURINGINLINE void* io_uring_recvmsg_payload(struct io_uring_recvmsg_out* o, struct msghdr* msgh) {
     return (unsigned char*)io_uring_recvmsg_name(o) + msgh->msg_namelen + msgh->msg_controllen;
 }
 
 /* Bytes of it that are in the buffer, of which `buf_len` were filled; o->payloadlen is what the message had. */
-static inline unsigned int io_uring_recvmsg_payload_length(struct io_uring_recvmsg_out* o, int buf_len,
+IOURINGINLINE unsigned int io_uring_recvmsg_payload_length(struct io_uring_recvmsg_out* o, int buf_len,
                                                            struct msghdr* msgh) {
     const unsigned char* const start = (const unsigned char*)io_uring_recvmsg_payload(o, msgh);
     const unsigned char* const end = (const unsigned char*)o + buf_len;

@@ -64,7 +64,7 @@ struct io_uring_probe* io_uring_get_probe_ring(struct io_uring* ring);
 void io_uring_free_probe(struct io_uring_probe* probe);
 
 /* Whether opcode `op` (IORING_OP_...) works, by the answer of io_uring_get_probe(): 1 or 0. */
-static inline int io_uring_opcode_supported(const struct io_uring_probe* p, int op) {
+IOURINGINLINE int io_uring_opcode_supported(const struct io_uring_probe* p, int op) {
     if (op < 0 || op > p->last_op || op >= p->ops_len) return 0;
     return (p->ops[op].flags & IO_URING_OP_SUPPORTED) != 0;
 }

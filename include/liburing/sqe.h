@@ -36,12 +36,12 @@ static inline unsigned io_uring_load_sq_head(const struct io_uring* ring) {
 }
 
 /* SQEs that were handed out and not yet taken by the ring. */
-static inline unsigned io_uring_sq_ready(const struct io_uring* ring) {
+IOURINGINLINE unsigned io_uring_sq_ready(const struct io_uring* ring) {
     return ring->sq.sqe_tail - io_uring_load_sq_head(ring);
 }
 
 /* SQEs that io_uring_get_sqe() can still hand out. */
-static inline unsigned io_uring_sq_space_left(const struct io_uring* ring) {
+IOURINGINLINE unsigned io_uring_sq_space_left(const struct io_uring* ring) {
     return ring->sq.ring_entries - io_uring_sq_ready(ring);
 }
 
@@ -80,7 +80,7 @@ static inline struct io_uring_sqe* io_uring_get_sqe(struct io_uring* ring) { ret
  * The next free SQE of 128 bytes, in a ring where all have that size (IORING_SETUP_SQE128) or that mixes sizes
  * (IORING_SETUP_SQE_MIXED, for the ...128 operations); null if there is no room or the ring has no such entries.
  */
-static inline struct io_uring_sqe* io_uring_get_sqe128(struct io_uring* ring) {
+IOURINGINLINE struct io_uring_sqe* io_uring_get_sqe128(struct io_uring* ring) {
     struct io_uring_sq* sq = &ring->sq;
     struct io_uring_sqe* sqe;
     unsigned head;
@@ -110,19 +110,19 @@ static inline struct io_uring_sqe* io_uring_get_sqe128(struct io_uring* ring) {
 }
 
 /* Gives the request a pointer or a number that its completions will carry. */
-static inline void io_uring_sqe_set_data(struct io_uring_sqe* sqe, void* data) {
+IOURINGINLINE void io_uring_sqe_set_data(struct io_uring_sqe* sqe, void* data) {
     sqe->user_data = uring_ptr_to_u64(data);
 }
-static inline void io_uring_sqe_set_data64(struct io_uring_sqe* sqe, __u64 data) { sqe->user_data = data; }
+IOURINGINLINE void io_uring_sqe_set_data64(struct io_uring_sqe* sqe, __u64 data) { sqe->user_data = data; }
 
 /* Sets IOSQE_... flags, in place of those that were set. */
-static inline void io_uring_sqe_set_flags(struct io_uring_sqe* sqe, unsigned flags) { sqe->flags = (__u8)flags; }
+IOURINGINLINE void io_uring_sqe_set_flags(struct io_uring_sqe* sqe, unsigned flags) { sqe->flags = (__u8)flags; }
 
 /* The group of provided buffers that an IOSQE_BUFFER_SELECT request takes its buffer from. */
-static inline void io_uring_sqe_set_buf_group(struct io_uring_sqe* sqe, int bgid) { sqe->buf_group = (__u16)bgid; }
+IOURINGINLINE void io_uring_sqe_set_buf_group(struct io_uring_sqe* sqe, int bgid) { sqe->buf_group = (__u16)bgid; }
 
 /* What the io_uring_prep_... helpers share: the five fields that nearly all operations have. */
-static inline void io_uring_prep_rw(int op, struct io_uring_sqe* sqe, int fd, const void* addr, unsigned len,
+IOURINGINLINE void io_uring_prep_rw(int op, struct io_uring_sqe* sqe, int fd, const void* addr, unsigned len,
                                     __u64 offset) {
     sqe->opcode = (__u8)op;
     sqe->fd = fd;

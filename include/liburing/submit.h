@@ -88,18 +88,18 @@ int __io_uring_get_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, uns
 int __io_uring_sqring_wait(struct io_uring* ring);
 
 /* Waits for `wait_nr` completions without a limit; *cqe_ptr becomes the first. Returns 0 or -errno. */
-static inline int io_uring_wait_cqe_nr(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned wait_nr) {
+IOURINGINLINE int io_uring_wait_cqe_nr(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned wait_nr) {
     return __io_uring_get_cqe(ring, cqe_ptr, 0, wait_nr, NULL);
 }
 
 /* The first completion that is there, without waiting. Returns 0, or -EAGAIN and a null *cqe_ptr if there is none. */
-static inline int io_uring_peek_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr) {
+IOURINGINLINE int io_uring_peek_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr) {
     if (__io_uring_peek_cqe(ring, cqe_ptr, NULL) == 0 && *cqe_ptr != NULL) return 0;
     return io_uring_wait_cqe_nr(ring, cqe_ptr, 0);
 }
 
 /* Waits for a completion without a limit; *cqe_ptr becomes the first. Returns 0 or -errno. */
-static inline int io_uring_wait_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr) {
+IOURINGINLINE int io_uring_wait_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr) {
     if (__io_uring_peek_cqe(ring, cqe_ptr, NULL) == 0 && *cqe_ptr != NULL) return 0;
     return io_uring_wait_cqe_nr(ring, cqe_ptr, 1);
 }
@@ -108,7 +108,7 @@ static inline int io_uring_wait_cqe(struct io_uring* ring, struct io_uring_cqe**
  * With IORING_SETUP_SQPOLL: waits until the submission queue has room. Returns 0 or -errno; without it, 0 at once,
  * since an enter takes all there is.
  */
-static inline int io_uring_sqring_wait(struct io_uring* ring) {
+IOURINGINLINE int io_uring_sqring_wait(struct io_uring* ring) {
     if (!(ring->flags & IORING_SETUP_SQPOLL)) return 0;
     if (io_uring_sq_space_left(ring)) return 0;
     return __io_uring_sqring_wait(ring);

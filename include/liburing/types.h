@@ -87,6 +87,14 @@ struct io_uring {
 #define uring_unlikely(condition) __builtin_expect(!!(condition), 0)
 #define uring_likely(condition) __builtin_expect(!!(condition), 1)
 
+/*
+ * How the small functions of these headers are defined. liburing-ffi.so.2 defines it as nothing and so gets them as
+ * functions that other languages can call.
+ */
+#ifndef IOURINGINLINE
+#define IOURINGINLINE static inline
+#endif
+
 /* A pointer as the ABI carries it. */
 static inline __u64 uring_ptr_to_u64(const void* pointer) { return (__u64)(uintptr_t)pointer; }
 

@@ -1,0 +1,3 @@
+#include "reads_itself.h"
+
+int main(void) { return read_itself(); }
