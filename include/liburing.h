@@ -26,6 +26,20 @@
 #error "liburing.h must come before other headers under -std=c11, or _GNU_SOURCE be defined: sigset_t is hidden now"
 #endif
 
+/* Programs that use these without including them have found them here since liburing's first version. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/swab.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
 #include "liburing/barrier.h"
 #include "liburing/io_uring.h"
 #include "liburing/types.h"

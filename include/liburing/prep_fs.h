@@ -28,7 +28,7 @@ IOURINGINLINE void io_uring_prep_openat(struct io_uring_sqe* sqe, int dfd, const
 IOURINGINLINE void io_uring_prep_openat_direct(struct io_uring_sqe* sqe, int dfd, const char* path, int flags,
                                                mode_t mode, unsigned file_index) {
     io_uring_prep_openat(sqe, dfd, path, flags, mode);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 
 /* open(2): openat from the working directory. */
@@ -48,7 +48,7 @@ IOURINGINLINE void io_uring_prep_openat2(struct io_uring_sqe* sqe, int dfd, cons
 IOURINGINLINE void io_uring_prep_openat2_direct(struct io_uring_sqe* sqe, int dfd, const char* path,
                                                 const struct open_how* how, unsigned file_index) {
     io_uring_prep_openat2(sqe, dfd, path, how);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 
 /* close(2). Requests in flight on the file go on. */
@@ -59,7 +59,7 @@ IOURINGINLINE void io_uring_prep_close(struct io_uring_sqe* sqe, int fd) {
 /* Empties slot `file_index` of the registered files. -EBADF if it was empty. */
 IOURINGINLINE void io_uring_prep_close_direct(struct io_uring_sqe* sqe, unsigned file_index) {
     io_uring_prep_close(sqe, 0);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 
 /* statx(2): STATX_... `mask`, AT_... `flags`; *statxbuf is written when the request completes. */
@@ -197,7 +197,7 @@ IOURINGINLINE void io_uring_prep_pipe(struct io_uring_sqe* sqe, int* fds, int pi
 IOURINGINLINE void io_uring_prep_pipe_direct(struct io_uring_sqe* sqe, int* fds, int pipe_flags,
                                              unsigned int file_index) {
     io_uring_prep_pipe(sqe, fds, pipe_flags);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 
 /*

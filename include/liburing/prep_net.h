@@ -26,7 +26,7 @@ IOURINGINLINE void io_uring_prep_socket(struct io_uring_sqe* sqe, int domain, in
 IOURINGINLINE void io_uring_prep_socket_direct(struct io_uring_sqe* sqe, int domain, int type, int protocol,
                                                unsigned file_index, unsigned int flags) {
     io_uring_prep_socket(sqe, domain, type, protocol, flags);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 IOURINGINLINE void io_uring_prep_socket_direct_alloc(struct io_uring_sqe* sqe, int domain, int type, int protocol,
                                                      unsigned int flags) {
@@ -59,7 +59,7 @@ IOURINGINLINE void io_uring_prep_accept(struct io_uring_sqe* sqe, int fd, struct
 IOURINGINLINE void io_uring_prep_accept_direct(struct io_uring_sqe* sqe, int fd, struct sockaddr* addr,
                                                socklen_t* addrlen, int flags, unsigned int file_index) {
     io_uring_prep_accept(sqe, fd, addr, addrlen, flags);
-    ringside_set_target_slot(sqe, file_index);
+    __io_uring_set_target_fixed_file(sqe, file_index);
 }
 
 /* Accepts one connection after the other. The address is of little use: each one overwrites the last. */
@@ -73,7 +73,7 @@ IOURINGINLINE void io_uring_prep_multishot_accept(struct io_uring_sqe* sqe, int 
 IOURINGINLINE void io_uring_prep_multishot_accept_direct(struct io_uring_sqe* sqe, int fd, struct sockaddr* addr,
                                                          socklen_t* addrlen, int flags) {
     io_uring_prep_multishot_accept(sqe, fd, addr, addrlen, flags);
-    ringside_set_target_slot(sqe, IORING_FILE_INDEX_ALLOC);
+    __io_uring_set_target_fixed_file(sqe, IORING_FILE_INDEX_ALLOC);
 }
 
 /* send(2) of `len` bytes, with MSG_... flags. MSG_WAITALL makes it go on after a short send. */

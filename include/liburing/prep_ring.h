@@ -49,7 +49,7 @@ IOURINGINLINE void io_uring_prep_msg_ring_fd(struct io_uring_sqe* sqe, int fd, i
     io_uring_prep_rw(IORING_OP_MSG_RING, sqe, fd, NULL, 0, data);
     sqe->addr = IORING_MSG_SEND_FD;
     sqe->addr3 = (__u64)source_fd;
-    ringside_set_target_slot(sqe, (unsigned)target_fd);
+    __io_uring_set_target_fixed_file(sqe, (unsigned)target_fd);
     sqe->msg_ring_flags = flags;
 }
 

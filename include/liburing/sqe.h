@@ -135,7 +135,7 @@ IOURINGINLINE void io_uring_prep_rw(int op, struct io_uring_sqe* sqe, int fd, co
  * Lets the operation put its file into slot `file_index` of the registered files instead of the descriptor table, or
  * into any free slot (IORING_FILE_INDEX_ALLOC). The ABI counts slots from 1, so that 0 means none.
  */
-static inline void ringside_set_target_slot(struct io_uring_sqe* sqe, unsigned file_index) {
+static inline void __io_uring_set_target_fixed_file(struct io_uring_sqe* sqe, unsigned file_index) {
     sqe->file_index = file_index == IORING_FILE_INDEX_ALLOC ? file_index : file_index + 1;
 }
 

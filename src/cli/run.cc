@@ -41,8 +41,8 @@ std::string find_library() {
     std::error_code error;
     const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
     const char* const file = "libringside-preload.so";
-    for (const fs::path& directory :
-         {here / ".." / "lib", here / ".." / RINGSIDE_LIBDIR / "ringside", fs::path(RINGSIDE_FULL_LIBDIR) / "ringside"}) {
+    for (const fs::path& directory : {here / ".." / "lib", here / ".." / RINGSIDE_LIBDIR / "ringside",
+                                      fs::path(RINGSIDE_FULL_LIBDIR) / "ringside"}) {
         if (fs::exists(directory / file, error)) return fs::weakly_canonical(directory / file, error).string();
     }
     return {};

@@ -1,6 +1,6 @@
 #include <fcntl.h>
-#include <ringside/ringside.hpp>
 #include <unistd.h>
+#include <ringside/ringside.hpp>
 
 #include <cstdio>
 
