@@ -101,7 +101,26 @@ std::vector<Worker> find_workers(const std::filesystem::path& directory) {
     return workers;
 }
 
+// A folder for what the columns share, gone with the run.
+class SharedFolder {
+  public:
+    SharedFolder() : path_(std::filesystem::temp_directory_path() / "ringside-bench-XXXXXX") {
+        if (mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category(), path_);
+        setenv("RINGSIDE_BENCH_FOLDER", path_.c_str(), 1);
+    }
+    ~SharedFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    SharedFolder(const SharedFolder&) = delete;
+    SharedFolder& operator=(const SharedFolder&) = delete;
+
+  private:
+    std::string path_;
+};
+
 void run(const Plan& plan) {
+    const SharedFolder folder;
     const auto workers = find_workers(std::filesystem::read_symlink("/proc/self/exe").parent_path());
     fmt::print("{} rounds of {} ms samples taken in turn, core {}; medians, ratios as median (quartiles)\n\n",
                plan.rounds, plan.sample_ms, plan.core);
@@ -113,8 +132,8 @@ void run(const Plan& plan) {
         if (!plan.only.empty() && std::find(plan.only.begin(), plan.only.end(), line.name) == plan.only.end()) continue;
         const auto samples = measure(line, workers, plan);
         fmt::print(layout, line.what, median_ns(samples, "engine"), median_ns(samples, "kernel"),
-                   median_ns(samples, "liburing"), ratio(samples, "engine", "kernel"), line.wanted,
-                   ratio(samples, "kernel", "liburing"));
+                   median_ns(samples, "liburing"), ratio(samples, "engine", "kernel"),
+                   line.wanted > 0 ? fmt::format("{}", line.wanted) : "", ratio(samples, "kernel", "liburing"));
         fflush(stdout);
     }
 }

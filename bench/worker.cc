@@ -43,6 +43,7 @@ unsigned long batches_in(double sample_ns, Case& work) {
 }
 
 double sample(Case& work, unsigned long batches) {
+    for (unsigned stale = 0; stale < 2 * work.in_flight();) stale += work.batch();
     unsigned long operations = 0;
     const double begin = now_ns();
     for (unsigned long i = 0; i < batches; ++i) operations += work.batch();

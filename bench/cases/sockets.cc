@@ -1,0 +1,46 @@
+// Short messages between the two ends of socket pairs.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "case.h"
+#include "ring.h"
+
+namespace bench {
+namespace {
+
+// A message is in its socket before it is received: nothing of this ever waits.
+template <unsigned pairs>
+class SocketPairs final : public Case {
+  public:
+    SocketPairs() {
+        for (auto& pair : sockets_) must("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    }
+    ~SocketPairs() override {
+        for (const auto& pair : sockets_) close(pair[0]), close(pair[1]);
+    }
+    unsigned batch() override {
+        unsigned next = 0;
+        ring_.batch(2 * pairs, size, [&](io_uring_sqe* sqe) {
+            const auto& pair = sockets_[next / 2];
+            if (next++ % 2 == 0) {
+                io_uring_prep_send(sqe, pair[0], message_, size, 0);
+            } else {
+                io_uring_prep_recv(sqe, pair[1], received_, size, 0);
+            }
+        });
+        return pairs;
+    }
+
+  private:
+    static constexpr unsigned size = 64;
+    int sockets_[pairs][2];
+    char message_[size] = {};
+    char received_[size];
+    Ring ring_{2 * pairs};
+};
+
+const Row<SocketPairs<32>> socket_pairs("pairs", "64 B send and recv, 32 UNIX socket pairs a batch", 1.05);
+const Row<SocketPairs<1>> one_pair("pairs-1", "64 B send and recv, one UNIX socket pair at a time", 1.0);
+
+}  // namespace
+}  // namespace bench
