@@ -12,3 +12,10 @@ TEST(Header, agrees_with_the_systems_in_every_number_size_and_offset) {
         EXPECT_EQ(found->second, value) << name;
     }
 }
+
+TEST(Header, lays_a_ring_out_as_liburings_does) {
+    const Facts ours = our_layout();
+    const Facts liburings = liburings_layout();
+    ASSERT_GT(liburings.size(), 40u);
+    EXPECT_EQ(ours, liburings);
+}
