@@ -1,29 +1,71 @@
-// What is measured: a case does a batch of operations, again and again. Cases in cases/ do it through the liburing API:
-// the same source is compiled against ringside's liburing.h and against liburing itself, so it uses nothing that only
-// one of them has.
+// What is measured. Most measurements are cases: batches of operations, done again and again. Cases in cases/ do them
+// through the liburing API: the same source is compiled against ringside's liburing.h and against liburing itself, so
+// it uses nothing that only one of them has. Cases in peers/ do the same work in other ways.
 #pragma once
+
+#include <time.h>
 
 #include <memory>
 #include <vector>
 
 namespace bench {
 
-class Case {
+inline double now_ns() {
+    timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+}
+
+// Something that can be measured again and again; the smaller, the better.
+class Measurement {
   public:
-    virtual ~Case() = default;
+    virtual ~Measurement() = default;
+    // Warms up, and finds out what has to be done for a sample that takes about this long.
+    virtual void prepare(double sample_ns) = 0;
+    // Takes one sample: nanoseconds an operation, or what the row says.
+    virtual double sample() = 0;
+};
+
+class Case : public Measurement {
+  public:
+    void prepare(double sample_ns) final {
+        for (operations_ = 1;; operations_ *= 2) {
+            const double took = time_of(operations_);
+            if (took < sample_ns) continue;
+            operations_ = static_cast<unsigned long>(static_cast<double>(operations_) * sample_ns / took) + 1;
+            return;
+        }
+    }
+    double sample() final {
+        for (unsigned stale = 0; stale < 2 * in_flight();) stale += batch();
+        return time_of(operations_) / static_cast<double>(operations_);
+    }
+
     // Does one batch and returns how many operations that was. Aborts when an operation fails: a wrong answer has no
     // speed.
     virtual unsigned batch() = 0;
     // How many operations are left in flight between batches. They complete while others take their samples, so as many
     // are done again before the clock runs.
     virtual unsigned in_flight() const { return 0; }
+
+  private:
+    // Of at least so many operations, scaled to just so many.
+    double time_of(unsigned long operations) {
+        unsigned long done = 0;
+        const double begin = now_ns();
+        while (done < operations) done += batch();
+        return (now_ns() - begin) * static_cast<double>(operations) / static_cast<double>(done);
+    }
+
+    unsigned long operations_ = 0;  // a sample's
 };
 
 struct CaseRow {
     const char* name;
     const char* what;  // for people: the work, and how much of it at a time
     double wanted;     // how many times the kernel's rate the engine is to reach; 0 if we ask for nothing
-    std::unique_ptr<Case> (*make)();
+    const char* unit;
+    std::unique_ptr<Measurement> (*make)();
 };
 
 inline std::vector<CaseRow>& cases() {
@@ -31,11 +73,12 @@ inline std::vector<CaseRow>& cases() {
     return rows;
 }
 
-// A case joins the table by declaring one of these in its file. Its class sets up in the constructor.
+// A measurement joins the table by declaring one of these in its file. Its class sets up in the constructor.
 template <typename Work>
 struct Row {
-    Row(const char* name, const char* what, double wanted = 0) {
-        cases().push_back({name, what, wanted, []() -> std::unique_ptr<Case> { return std::make_unique<Work>(); }});
+    Row(const char* name, const char* what, double wanted = 0, const char* unit = "ns") {
+        cases().push_back(
+            {name, what, wanted, unit, []() -> std::unique_ptr<Measurement> { return std::make_unique<Work>(); }});
     }
 };
 

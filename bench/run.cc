@@ -31,6 +31,7 @@ struct CaseLine {
     std::string name;
     std::string what;
     double wanted;
+    std::string unit;
 };
 
 struct Worker {
@@ -42,7 +43,8 @@ struct Worker {
 std::vector<CaseLine> list_cases(const std::string& program) {
     std::vector<CaseLine> lines;
     std::istringstream text(output_of(program + " --list"));
-    for (CaseLine line; std::getline(std::getline(text, line.name, '\t'), line.what, '\t') >> line.wanted >> std::ws;) {
+    for (CaseLine line;
+         std::getline(std::getline(text, line.name, '\t'), line.what, '\t') >> line.wanted >> line.unit >> std::ws;) {
         lines.push_back(line);
     }
     return lines;

@@ -1,25 +1,21 @@
-// One column of the table: a process that holds one case ready and times a sample of it for each line it is sent.
+// One column of the table: a process that holds one case ready and takes a sample of it for each line it is sent.
 //
-//   WORKER --list               prints name, description and wanted ratio of each case
-//   WORKER CASE SAMPLE_MS CORE  for each line on standard input, prints the nanoseconds an operation took
+//   WORKER --list               prints name, description, wanted ratio and unit of each case
+//   WORKER CASE SAMPLE_MS CORE  for each line on standard input, prints a sample
+//   WORKER CASE --batches N     does N batches and nothing else: for callgrind, perf and strace
 //
-// Compiled twice from this source: against ringside and against liburing.
+// Compiled from this source against ringside, against liburing, and with the peers.
 #include <sched.h>
-#include <time.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "case.h"
-#include "ring.h"
+#include "die.h"
 
 namespace bench {
 namespace {
-
-double now_ns() {
-    timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
 
 // Everything that is compared runs on one core, threads that are started later included: a switch of cores would cost
 // more than what is measured.
@@ -27,42 +23,38 @@ void pin_to(int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(core, &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0) die("sched_setaffinity", errno);
+    must("sched_setaffinity", sched_setaffinity(0, sizeof set, &set));
 }
 
-// How many batches take about as long as a sample should. Warms up as well.
-unsigned long batches_in(double sample_ns, Case& work) {
-    unsigned long batches = 1;
-    for (;;) {
-        const double begin = now_ns();
-        for (unsigned long i = 0; i < batches; ++i) work.batch();
-        const double took = now_ns() - begin;
-        if (took >= sample_ns) return static_cast<unsigned long>(static_cast<double>(batches) * sample_ns / took) + 1;
-        batches *= 2;
-    }
-}
-
-double sample(Case& work, unsigned long batches) {
-    for (unsigned stale = 0; stale < 2 * work.in_flight();) stale += work.batch();
-    unsigned long operations = 0;
-    const double begin = now_ns();
-    for (unsigned long i = 0; i < batches; ++i) operations += work.batch();
-    return (now_ns() - begin) / static_cast<double>(operations);
+// Some cases wait on very many files. Where the limit may not be raised they say what is missing.
+void raise_file_limit() {
+    rlimit limit = {1 << 19, 1 << 19};
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int list() {
-    for (const CaseRow& row : cases()) printf("%s\t%s\t%g\n", row.name, row.what, row.wanted);
+    for (const CaseRow& row : cases()) printf("%s\t%s\t%g\t%s\n", row.name, row.what, row.wanted, row.unit);
     return 0;
 }
 
 int serve(const CaseRow& row, double sample_ns) {
     const auto work = row.make();
-    const unsigned long batches = batches_in(sample_ns, *work);
+    work->prepare(sample_ns);
     for (int byte; (byte = getchar()) != EOF;) {
         if (byte != '\n') continue;
-        printf("%.2f\n", sample(*work, batches));
+        printf("%.2f\n", work->sample());
         fflush(stdout);
     }
+    return 0;
+}
+
+int do_batches(const CaseRow& row, unsigned long count) {
+    const auto work = row.make();
+    auto* const batches = dynamic_cast<Case*>(work.get());
+    if (batches == nullptr) die(row.name, EOPNOTSUPP);
+    for (unsigned long i = 0; i < count; ++i) batches->batch();
     return 0;
 }
 
@@ -73,13 +65,17 @@ int main(int argc, char** argv) {
     using namespace bench;
     if (argc == 2 && std::string_view(argv[1]) == "--list") return list();
     if (argc != 4) {
-        fputs("usage: WORKER --list | WORKER CASE SAMPLE_MS CORE\n", stderr);
+        fputs("usage: WORKER --list | WORKER CASE SAMPLE_MS CORE | WORKER CASE --batches N\n", stderr);
         return 2;
     }
-    pin_to(atoi(argv[3]));
-    for (const CaseRow& row : cases()) {
-        if (std::string_view(row.name) == argv[1]) return serve(row, atof(argv[2]) * 1e6);
+    const auto row = std::find_if(cases().begin(), cases().end(),
+                                  [&](const CaseRow& each) { return std::string_view(argv[1]) == each.name; });
+    if (row == cases().end()) {
+        fprintf(stderr, "bench: no such case: %s\n", argv[1]);
+        return 2;
     }
-    fprintf(stderr, "bench: no such case: %s\n", argv[1]);
-    return 2;
+    raise_file_limit();
+    if (std::string_view(argv[2]) == "--batches") return do_batches(*row, strtoul(argv[3], nullptr, 10));
+    pin_to(atoi(argv[3]));
+    return serve(*row, atof(argv[2]) * 1e6);
 }
