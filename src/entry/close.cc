@@ -18,7 +18,9 @@
 namespace ringside::engine {
 namespace {
 
-bool anybody_inside(Ring& ring) { return ring.worker_jobs != 0 || !ring.poller.waiters.empty(); }
+bool anybody_inside(Ring& ring) {
+    return ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.poller.waiters.empty();
+}
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
 void wait_until_left(Ring& ring) {
@@ -26,6 +28,7 @@ void wait_until_left(Ring& ring) {
     while (anybody_inside(ring)) {
         cancel_all(ring);
         wake_satisfied(ring);
+        if (ring.disk.in_flight != 0) reap_transfers(ring);
         ring.lock.release();
         wait_on_eventfd(-1, 100'000, nullptr);
         ring.lock.acquire();
@@ -73,6 +76,8 @@ void destroy_ring(Ring& ring) {
     drop_region(ring, ring.region);
     drop_napi(ring.napi);
     drop_overflow(ring);
+    close_disk(ring);
+    forget_facts(ring);
     close_poller(ring);
     ring.timers.destroy();
     ring.requests.destroy();

@@ -19,12 +19,11 @@
 #include "ops/vectors.h"
 #include "path/path.h"
 #include "service/workers.h"
+#include "state/fds.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
-
-constexpr int64_t current_position = -1;
 
 // Classes of ioprio_set(2), in the upper three bits of the value.
 constexpr unsigned ioprio_none = 0, ioprio_realtime = 1, ioprio_best_effort = 2, ioprio_idle = 3;
@@ -68,11 +67,6 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
 
 // --- The system call ------------------------------------------------------------------------------------------------
 
-mode_t kind_of(int fd) {
-    struct stat status;
-    return fstat(fd, &status) == 0 ? status.st_mode & S_IFMT : 0;
-}
-
 // A stream has no positions, so io_uring ignores the offset there; only a socket minds one that is not 0.
 bool has_no_positions(int fd, int64_t offset) { return offset == 0 || kind_of(fd) != S_IFSOCK; }
 
@@ -95,16 +89,6 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
 uint64_t wanted_bytes(const Transfer& transfer) {
     if (!transfer.vectored) return transfer.length;
     return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
-}
-
-// The end of a request. Less than was asked for severs a chain, though it is no error.
-Outcome complete(Request& request, long last) {
-    auto& transfer = request.as<Transfer>();
-    const long result = last < 0 && transfer.done != 0 ? transfer.done : last < 0 ? last : last + transfer.done;
-    if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
-        if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
-    }
-    return request.done(result);
 }
 
 // --- Attempts -------------------------------------------------------------------------------------------------------
@@ -194,6 +178,16 @@ bool may_have_more(Request& request, long got) {
 
 }  // namespace
 
+// Less than was asked for severs a chain, though it is no error.
+Outcome complete(Request& request, long last) {
+    auto& transfer = request.as<Transfer>();
+    const long result = last < 0 && transfer.done != 0 ? transfer.done : last < 0 ? last : last + transfer.done;
+    if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
+        if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
+    }
+    return request.done(result);
+}
+
 int keep_iovecs(Request& request) {
     auto& transfer = request.as<Transfer>();
     if (!transfer.vectored || transfer.kept) return 0;
@@ -245,11 +239,6 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
     return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
 }
 
-bool is_on_disk(int fd) {
-    const mode_t kind = kind_of(fd);
-    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
-}
-
 // Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was
 // to use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before
 // all others and ends the batch. Then comes a file that is none, and then what the call complained about.
@@ -269,6 +258,7 @@ Outcome attempt(Request& request) {
     auto& transfer = request.as<Transfer>();
     const int refused = check_ring_and_file(request);
     if (__builtin_expect(refused < 0, 0)) return request.done(blame(request, refused));
+    if (__builtin_expect(bypasses_cache(request), 0)) return attempt_direct(request);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;

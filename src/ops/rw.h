@@ -8,6 +8,9 @@
 
 namespace ringside::engine {
 
+// The offset that stands for the file position.
+inline constexpr int64_t current_position = -1;
+
 struct Transfer {
     uint64_t address;  // the buffer, or the array of iovecs
     int64_t offset;    // or -1 for the current position
@@ -31,14 +34,22 @@ int keep_iovecs(Request& request);
 // Tries it on the memory that the request has. What completes inline does so here.
 Outcome attempt(Request& request);
 
+// The end of a request, after an attempt that gave `last`, a number of bytes or an error.
+Outcome complete(Request& request, long last);
+
 // Transfers what is left, in one call. Returns what the call returned.
 long transfer_rest(Request& request, int extra_flags, bool may_block);
 
 // Which of several faults the program is told of, beside this one.
 long blame(Request& request, long error);
 
-// A file, a directory or a disk: one that is never waited for by polling.
-bool is_on_disk(int fd);
+// --- rw_direct.cc ----------------------------------------------------------------------------------------------------
+
+// Whether the file was opened with O_DIRECT, so that no attempt at it ends before the disk answers. Only asks where it
+// may be so.
+bool bypasses_cache(Request& request);
+
+Outcome attempt_direct(Request& request);
 
 // --- rw_buffers.cc --------------------------------------------------------------------------------------------------
 

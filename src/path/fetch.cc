@@ -73,6 +73,7 @@ int submit(Ring& ring, unsigned to_submit) {
     if (entries == 0) return 0;
 
     ring.submitting_inline = true;
+    ++ring.batch;
     unsigned consumed = 0;
     bool out_of_memory = false;
     while (consumed < entries) {
@@ -91,6 +92,7 @@ int submit(Ring& ring, unsigned to_submit) {
     }
     if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     close_chain(ring);
+    if (__builtin_expect(ring.disk.queued != 0, 0)) submit_transfers(ring);
     publish(ring);
     // Pairs with the program's acquire load of the head: it may reuse the entries that we have read.
     ring.memory.header->sq_head.store(ring.sq_head, std::memory_order_release);

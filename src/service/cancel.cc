@@ -35,6 +35,7 @@ int take_out(Request& request) {
         case Place::chain:
         case Place::drained:
         case Place::task_work:
+        case Place::device:
             break;
     }
     return -ENOENT;

@@ -13,7 +13,6 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint64_t wake_cookie = ~uint64_t{0};
 constexpr unsigned slots_per_page = 64;
 
 // --- Slots ----------------------------------------------------------------------------------------------------------
@@ -137,14 +136,18 @@ int open_poller(Ring& ring) {
     if (set < 0) return set;
     const int wake = new_eventfd();
     poller.epoll_fd = set;
-    // Edge-triggered: each write wakes the leader once, and nobody has to read.
-    if (wake < 0 || epoll_control(poller.epoll_fd, EPOLL_CTL_ADD, wake, EPOLLIN | EPOLLET, wake_cookie) < 0) {
+    if (wake < 0 || watch_eventfd(ring, wake, wake_cookie) < 0) {
         drop_fd(poller.epoll_fd);
         if (wake >= 0) close_fd(wake);
         return -EMFILE;
     }
     poller.wake_fd = wake;
     return 0;
+}
+
+int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie) {
+    // Edge-triggered: each write is an event, and nobody has to read.
+    return epoll_control(ring.poller.epoll_fd, EPOLL_CTL_ADD, eventfd, EPOLLIN | EPOLLET, cookie);
 }
 
 int arm_poll(Request& request, int number) {
@@ -182,6 +185,10 @@ void forget_number(Ring& ring, int fd) {
 void handle_events(Ring& ring, const epoll_event* events, int count) {
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_cookie) continue;
+        if (events[i].data.u64 == disk_cookie) {
+            reap_transfers(ring);
+            continue;
+        }
         FdSlot* slot = find_slot(ring.poller, events[i].data.u64);
         if (slot == nullptr) continue;
         Request* next;

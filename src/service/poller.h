@@ -41,7 +41,7 @@ struct Poller {
     bool wake_sent = false;
     FdSlot*** pages = nullptr;  // slots by descriptor number, in pages
     unsigned page_count = 0;
-    unsigned armed = 0;  // requests waiting for readiness
+    unsigned armed = 0;  // requests waiting for readiness, or for a disk
     List<Waiter, &Waiter::node> waiters;
     Waiter* leader = nullptr;
     int spare_wake_fd = -1;       // of a waiter that left, for the next
@@ -50,6 +50,11 @@ struct Poller {
 
 // Makes the epoll set if the ring has none. Returns 0 or -errno.
 int open_poller(Ring& ring);
+
+// Puts an eventfd of ours into the set, under a cookie that handle_events() knows. Returns 0 or -errno.
+inline constexpr uint64_t wake_cookie = ~uint64_t{0};
+inline constexpr uint64_t disk_cookie = ~uint64_t{1};
+int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie);
 
 // Puts a request to wait for `wait_events` of its file, which the poller knows by `number`: the program's descriptor,
 // while that is sure to be the file still (registering it again is cheaper than a new one), else Request::fd. Returns

@@ -45,6 +45,16 @@ int move_high(int fd) {
     return high;
 }
 
+mode_t kind_of(int fd) {
+    struct stat status;
+    return abi::syscall(__NR_fstat, fd, &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+bool is_on_disk(int fd) {
+    const mode_t kind = kind_of(fd);
+    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
+}
+
 bool same_file(int a, int b) {
     if (a == b) return true;
     constexpr int f_dupfd_query = 1024 + 3;  // Linux 6.10

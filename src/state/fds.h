@@ -2,6 +2,8 @@
 // return the lowest free one.
 #pragma once
 
+#include <sys/stat.h>
+
 namespace ringside::engine {
 
 // A second descriptor of the same open file, close-on-exec, at a high number. Returns it, or -errno.
@@ -14,6 +16,12 @@ int move_high(int fd);
 // The second argument of our own close(2), which the kernel does not look at: a filter that watches how the program
 // closes its rings (src/preload/filter.cc) lets this one pass.
 constexpr unsigned own_close_mark = 0x52494e47;
+
+// What kind of file a descriptor stands for: S_IFREG and so on, 0 when it stands for none.
+mode_t kind_of(int fd);
+
+// A file, a directory or a disk: one that is never waited for by polling.
+bool is_on_disk(int fd);
 
 // Whether two descriptors are the same open file.
 bool same_file(int a, int b);

@@ -37,6 +37,7 @@ enum class Place : uint8_t {
     armed,      // waiting for its file to become ready (service/poller)
     timer,      // waiting for time to pass (service/timers)
     worker,     // queued for a worker, or running in one (service/workers)
+    device,     // at the disk, which cannot be told to stop (service/disk)
     parked,     // waiting in a list of its operation's own
 };
 

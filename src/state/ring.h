@@ -11,12 +11,14 @@
 
 #include "entry/engine.h"
 #include "liburing/io_uring.h"
+#include "service/disk.h"
 #include "service/helper.h"
 #include "service/messages.h"
 #include "service/poller.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "state/credentials.h"
+#include "state/file_facts.h"
 #include "state/fixed_files.h"
 #include "state/list.h"
 #include "state/lock.h"
@@ -123,12 +125,15 @@ struct Ring {
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
     bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
 
+    uint32_t batch = 0;              // counts the batches that were submitted
+
     RequestPool requests;
     RequestQueue task_work;
     bool announced = false;  // the program was told that there is task work for its next call
     Completion completion;
     Notification notification;
     FixedFiles files;
+    KnownFiles known_files;
     RegisteredBuffers buffers;
     ProvidedBuffers provided;
     Personalities personalities;
@@ -138,6 +143,7 @@ struct Ring {
     Napi napi;
     Inbox inbox;
     Poller poller;
+    Disk disk;
     Timers timers;
     Helped helped;
     SqPoll sqpoll;

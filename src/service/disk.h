@@ -1,0 +1,45 @@
+// Transfers that bypass the page cache (O_DIRECT), many at a time with no thread: handed to the kernel by io_submit(2),
+// a batch in one call, and reaped from the completion ring that it shares with us. An eventfd in the ring's epoll set
+// tells whoever waits.
+//
+// It is the one asynchronous interface for files that is allowed where io_uring is not. Where it is refused as well,
+// workers do the transfers.
+//
+// All of it is under the ring's lock.
+#pragma once
+
+#include <linux/aio_abi.h>
+#include <stdint.h>
+
+#include "state/request.h"
+
+namespace ringside::engine {
+
+struct Ring;
+struct DiskShared;
+
+struct Disk {
+    aio_context_t context = 0;
+    DiskShared* shared = nullptr;  // the kernel's completion ring; null when it has a form that we do not know
+    int eventfd = -1;
+    bool refused = false;  // there is none to be had
+    unsigned in_flight = 0;
+    unsigned queued = 0;
+    iocb* queue = nullptr;
+    // Called with each result. The request is not in flight any more.
+    void (*transferred)(Request&, long result) = nullptr;
+};
+
+// Begins a transfer. Within a batch it is only put in line, for submit_transfers(). Returns false when it cannot be
+// done this way. What the kernel refuses to begin is given to a worker.
+bool start_transfer(Request& request, const iocb& transfer);
+
+void submit_transfers(Ring& ring);
+
+// Takes what has been transferred.
+void reap_transfers(Ring& ring);
+
+// There is nothing in flight any more.
+void close_disk(Ring& ring);
+
+}  // namespace ringside::engine

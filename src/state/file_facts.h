@@ -1,0 +1,39 @@
+// What was found out about the files behind descriptor numbers, so that not every request has to ask again.
+//
+// A number may come to stand for another file at any time, so a fact is a guess: acting on one that does not hold any
+// more may cost time, but must never give a wrong result. Facts are looked up anew every few batches, and thrown away
+// by whoever finds one to be wrong.
+//
+// Guarded by the ring's lock.
+#pragma once
+
+#include <stdint.h>
+
+namespace ringside::engine {
+
+struct Ring;
+
+struct FileFacts {
+    int32_t fd = -1;           // whose they are; -1 for nobody's
+    uint32_t looked_in = 0;    // the batch (Ring::batch) in which they were found out
+    bool direct = false;       // on a disk, and opened with O_DIRECT
+    bool writes_wait = false;  // on a disk, and writes with RWF_NOWAIT are not known there
+
+    // Whether all of the file is in memory (state/file_cache.cc).
+    uint32_t read_in = 0;    // the last batch that read it
+    uint32_t reads = 0;      // how often that did so
+    uint32_t cached_in = 0;  // the batch in which it is known to be in memory
+    int64_t cached_until_ns = 0;
+    int64_t next_look_ns = 0;
+};
+
+struct KnownFiles {
+    FileFacts* facts = nullptr;
+};
+
+// What is known of the file behind a descriptor. Null when memory is out.
+FileFacts* facts_of(Ring& ring, int fd);
+
+void forget_facts(Ring& ring);
+
+}  // namespace ringside::engine
