@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "path/path.h"
+#include "service/helper.h"
 #include "service/poller.h"
 
 namespace ringside::engine {
@@ -98,6 +99,12 @@ void settle_ring(Ring& ring) {
     } else {
         settle_deferred(ring);
     }
+}
+
+void settle_from_outside(Ring& ring) {
+    settle_ring(ring);
+    const bool something_waits = ring.poller.armed != 0 || !ring.timers.empty();
+    if (something_waits && !ring.closing) leave_to_helper(ring);
 }
 
 void settle_deferred(Ring& ring) {

@@ -18,8 +18,8 @@ int submit(Ring& ring, unsigned to_submit);
 // How many entries the program has queued: its tail against our head, bounded by the size of the SQ.
 unsigned queued_entries(const Ring& ring);
 
-// The SQE that comes next in the program's memory, to guess from: it may change before it is fetched. Null when there is
-// none.
+// The SQE that comes next in the program's memory, to guess from: it may change before it is fetched. Null when there
+// is none.
 const io_uring_sqe* peek_sqe(const Ring& ring);
 
 // --- admit.cc -------------------------------------------------------------------------------------------------------
@@ -32,7 +32,8 @@ int admit(Request& request, const io_uring_sqe& sqe);
 // Whether the SQE goes on where the requests that are being joined end.
 bool continues_joined(const Ring& ring, const io_uring_sqe& sqe);
 
-// Holds an admitted request back to be attempted together with its neighbours, if `sqe` has any. Returns whether it did.
+// Holds an admitted request back to be attempted together with its neighbours, if `sqe` has any. Returns whether it
+// did.
 bool join(Request& request, const io_uring_sqe& sqe);
 
 // Attempts what was held back.
@@ -78,6 +79,10 @@ bool issue_again(Request& request);
 // nothing of either is left. On a ring with IORING_SETUP_DEFER_TASKRUN the second is the waiting submitter's alone.
 void settle_ring(Ring& ring);
 void settle_deferred(Ring& ring);
+
+// settle_ring() for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another
+// ring, a registration. What waits after that is the helper's to look after, since the program may never enter again.
+void settle_from_outside(Ring& ring);
 
 // Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
 // the result that it has (which is none).

@@ -86,7 +86,7 @@ void run_in_worker(Request& request) {
     ring.lock.acquire();
     note_work_done();
     take_from_worker(request, outcome);
-    settle_ring(ring);
+    settle_from_outside(ring);
     ring.lock.release();
 }
 
@@ -95,7 +95,7 @@ void finish_elsewhere(Request& request, long result) {
     Guard guard(ring.lock);
     request.done(result);
     take_from_worker(request, Outcome::done);
-    settle_ring(ring);
+    settle_from_outside(ring);
 }
 
 }  // namespace ringside::engine

@@ -48,7 +48,7 @@ int register_sync_cancel(Ring& ring, uint64_t address, unsigned) RINGSIDE_REQUIR
     if (checked < 0) return checked;
     const Cancel cancel = {wanted.addr, wanted.flags, wanted.fd, wanted.opcode};
     long result = cancel_matches(ring, cancel);
-    settle_ring(ring);
+    settle_from_outside(ring);
     if (result != -EALREADY) return static_cast<int>(result);
     const int64_t deadline_ns = deadline_of(wanted.timeout);
     while (result == -EALREADY) {
@@ -56,7 +56,7 @@ int register_sync_cancel(Ring& ring, uint64_t address, unsigned) RINGSIDE_REQUIR
         if (waited < 0) return waited;
         if (!ring.open || ring.closing) return 0;
         result = cancel_matches(ring, cancel);
-        settle_ring(ring);
+        settle_from_outside(ring);
     }
     // It was there, and is not any more.
     return result == -ENOENT ? 0 : static_cast<int>(result);

@@ -19,7 +19,7 @@ int post_message(Ring& to, uint64_t user_data, int32_t res, uint32_t flags) RING
     if (!takes_messages(to)) return -EBADFD;
     take_messages(to);
     complete_from_outside(to, user_data, res, flags);
-    settle_ring(to);
+    settle_from_outside(to);
     return 0;
 }
 
@@ -53,7 +53,7 @@ void deliver(Ring& to) {
     Guard guard(to.lock);
     if (!takes_messages(to)) return;
     take_messages(to);
-    settle_ring(to);
+    settle_from_outside(to);
 }
 
 void take_messages(Ring& ring) {

@@ -79,6 +79,32 @@ TEST(Completion, of_a_timeout_appears_while_the_program_spins) {
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, -ETIME)));
 }
 
+TEST(Completion, of_what_a_worker_had_to_leave_waiting_appears_without_another_enter) {
+    // A worker that found nothing to read yet, or whose end began the wait of the next in the chain, used to leave what
+    // waited to nobody.
+    RawRing ring;
+    const Pipe pipe, other;
+    const Fd file = file_with("content");
+    char buffer[8], bytes[2];
+    const __kernel_timespec time = milliseconds_of(30);
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[0], 1).data(1).flag(IOSQE_ASYNC)), Gives(1));
+    sleep_ms(20);
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.watch(1), ElementsAre(Completes(1, 1)));
+
+    EXPECT_THAT(ring.submit(sqe::read(file, buffer, 7).data(2).flag(IOSQE_ASYNC | IOSQE_IO_LINK),
+                            sqe::read(other.read_end, &bytes[1], 1).data(3)),
+                Gives(2));
+    EXPECT_THAT(ring.watch(1), ElementsAre(Completes(2, 7)));
+    EXPECT_EQ(write(other.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.watch(1), ElementsAre(Completes(3, 1)));
+
+    EXPECT_THAT(
+        ring.submit(sqe::read(file, buffer, 7).data(4).flag(IOSQE_ASYNC | IOSQE_IO_LINK), sqe::timeout(&time).data(5)),
+        Gives(2));
+    EXPECT_THAT(ring.watch(2), ElementsAre(Completes(4, 7), Completes(5, -ETIME)));
+}
+
 TEST(Completion, of_asynchronous_work_appears_while_the_program_spins) {
     RawRing ring;
     const Fd file = file_with("content");
