@@ -100,6 +100,7 @@ void end_link_timeout(Request& request) {
     if (request.has(request_arms_timeout)) {
         timeout = &take_next(request);
     } else {
+        if (timeout == nullptr) return;
         request.ring->timers.take_out(*timeout);
         untie_timeout(*timeout);
     }
@@ -142,7 +143,7 @@ void start_link_timeout(Request& request) {
     Request& timeout = take_next(request);
     request.clear(request_arms_timeout);
     request.timeout_link = &timeout;
-    request.set(request_timeout_runs);
+    request.set(request_timeout_started);
     timeout.timeout_link = &request;
     issue(timeout);
 }
@@ -150,12 +151,13 @@ void start_link_timeout(Request& request) {
 Request* untie_timeout(Request& timeout) {
     Request* request = timeout.timeout_link;
     timeout.timeout_link = nullptr;
-    if (request != nullptr) request->clear(request_timeout_runs);
+    // Not by its flags, which are a worker's while one runs it.
+    if (request != nullptr) request->timeout_link = nullptr;
     return request;
 }
 
 void advance_chain(Request& request) {
-    if (request.has(request_arms_timeout | request_timeout_runs)) end_link_timeout(request);
+    if (request.has(request_arms_timeout | request_timeout_started)) end_link_timeout(request);
     if (request.link == nullptr) return;
     if (request.has(request_failed) && !request.has(IOSQE_IO_HARDLINK)) {
         cancel_rest(request);

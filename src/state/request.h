@@ -1,8 +1,8 @@
 // A request: what the engine keeps of an SQE from fetch to its last CQE.
 //
 // Requests come from their ring's pool (state/requests.h) and go back there in path/finish.cc. All of it is guarded by
-// the ring's lock, except while a worker runs the request: then `fd`, `res`, `cqe_flags`, `args` and `memory` are the
-// worker's alone.
+// the ring's lock, except while a worker runs the request: then `fd`, `res`, `cqe_flags`, `flags`, `args` and `memory`
+// are the worker's alone.
 #pragma once
 
 #include <stddef.h>
@@ -65,7 +65,7 @@ enum RequestFlag : uint64_t {
     request_holds_slot = 1u << 27,         // is one of the holders of `fixed_file`
     request_pinned_too = 1u << 29,         // `second_fd` is our own duplicate as well
     request_impersonates = 1u << 31,       // is one of the holders of `credentials`, with which it is to be done
-    request_timeout_runs = 1u << 30,       // its link timeout (`timeout_link`) is armed
+    request_timeout_started = 1u << 30,    // its link timeout was armed, and is as long as there is a `timeout_link`
     request_direct = 1u << 28,             // its result is a descriptor that goes into the slot `direct_slot`
     request_notifies = uint64_t{1} << 32,  // its CQE is followed by that of a zero-copy send's notification
     request_ends_itself = uint64_t{1} << 33,  // cancelled, it is issued once more: it has done a part and says so
