@@ -10,6 +10,7 @@
 #include "ops/net_timestamp.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
+#include "state/fds.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -68,7 +69,7 @@ long do_command(const Request& request, const Command& command) {
 // /dev/null takes any command.
 bool is_null_device(int fd) {
     struct stat status;
-    return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+    return file_status(fd, status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
 }
 
 }  // namespace

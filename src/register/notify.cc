@@ -17,8 +17,8 @@ namespace {
 bool is_eventfd(int fd) {
     const int sample = new_eventfd();
     struct stat wanted, given;
-    const bool nameless = fstat(sample, &wanted) == 0 && fstat(fd, &given) == 0 && wanted.st_dev == given.st_dev &&
-                          wanted.st_ino == given.st_ino;
+    const bool nameless = file_status(sample, wanted) == 0 && file_status(fd, given) == 0 &&
+                          wanted.st_dev == given.st_dev && wanted.st_ino == given.st_ino;
     close_fd(sample);
     const uint64_t zero = 0;
     return nameless && abi::syscall(__NR_write, fd, &zero, sizeof(zero)) == sizeof(zero);

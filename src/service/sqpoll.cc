@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <unistd.h>
 
+#include "abi/syscall.h"
 #include "path/path.h"
 #include "service/poller.h"
 #include "service/threads.h"
@@ -62,7 +62,7 @@ void* sqpoll_body(void* argument) {
             sleep_until_woken(ring);
             last_work_ns = now_ns(CLOCK_MONOTONIC);
         } else {
-            sched_yield();
+            abi::syscall(__NR_sched_yield);
         }
     }
     return nullptr;

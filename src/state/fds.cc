@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <atomic>
 
 #include "abi/syscall.h"
@@ -45,9 +44,12 @@ int move_high(int fd) {
     return high;
 }
 
+// libc's struct is the kernel's on the processors that we know.
+int file_status(int fd, struct stat& status) { return static_cast<int>(abi::syscall(__NR_fstat, fd, &status)); }
+
 mode_t kind_of(int fd) {
     struct stat status;
-    return abi::syscall(__NR_fstat, fd, &status) == 0 ? status.st_mode & S_IFMT : 0;
+    return file_status(fd, status) == 0 ? status.st_mode & S_IFMT : 0;
 }
 
 bool is_on_disk(int fd) {
@@ -66,7 +68,7 @@ bool same_file(int a, int b) {
     if (order >= 0) return order == 0;
     // What is left on an old kernel whose policy refuses kcmp cannot tell one open of a file from another.
     struct stat first, second;
-    return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+    return file_status(a, first) == 0 && file_status(b, second) == 0 && first.st_dev == second.st_dev &&
            first.st_ino == second.st_ino;
 }
 

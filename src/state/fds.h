@@ -17,6 +17,9 @@ int move_high(int fd);
 // closes its rings (src/preload/filter.cc) lets this one pass.
 constexpr unsigned own_close_mark = 0x52494e47;
 
+// fstat(2). Returns 0 or -errno.
+int file_status(int fd, struct stat& status);
+
 // What kind of file a descriptor stands for: S_IFREG and so on, 0 when it stands for none.
 mode_t kind_of(int fd);
 

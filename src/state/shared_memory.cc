@@ -22,7 +22,7 @@ void* map_into_file(const Ring& ring, uint64_t offset, size_t size) {
     const int fd = duplicate_descriptor_of(ring);
     if (fd < 0) return nullptr;
     struct stat status;
-    long result = fstat(fd, &status);
+    long result = file_status(fd, status);
     const auto end = static_cast<off_t>(offset + size);
     if (result == 0 && status.st_size < end) result = abi::syscall(__NR_ftruncate, fd, end);
     // A program that shrank the file would make us fault on our own mapping.
