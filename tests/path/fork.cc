@@ -14,6 +14,7 @@
 #include "support/files.h"
 #include "support/process.h"
 #include "support/raw_ring.h"
+#include "support/sanitizers.h"
 
 namespace ringside::test {
 namespace {
@@ -124,6 +125,7 @@ TEST_P(Fork, child_cannot_register_on_the_engines_ring) {
 }
 
 TEST_P(Fork, child_uses_a_ring_of_its_own_beside_the_inherited_one) {
+    if (!child_may_start_threads) GTEST_SKIP() << "see support/sanitizers.h";
     const int ending = ending_of_child([&] {
         RawRing own(8, GetParam());
         const Pipe mine;
@@ -140,6 +142,7 @@ TEST_P(Fork, child_uses_a_ring_of_its_own_beside_the_inherited_one) {
 }
 
 TEST_P(Fork, parents_death_leaves_the_child_with_its_own_ring) {
+    if (!child_may_start_threads) GTEST_SKIP() << "see support/sanitizers.h";
     // The middle process makes a ring with requests in flight, forks and dies; its child goes on by itself.
     const Pipe report;
     const int ending = ending_of_child([&] {

@@ -5,7 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <ostream>
+#include <string>
 
 namespace ringside::test {
 namespace {
@@ -25,6 +28,17 @@ size_t count_entries(const char* path) {
 size_t count_fds() { return count_entries("/proc/self/fd") - 1; }
 
 size_t count_threads() { return count_entries("/proc/self/task"); }
+
+size_t count_threads_named(std::string_view beginning) {
+    size_t count = 0;
+    std::error_code gone_meanwhile;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", gone_meanwhile)) {
+        std::string name;
+        std::getline(std::ifstream(thread.path() / "comm"), name);
+        count += name.starts_with(beginning) ? 1 : 0;
+    }
+    return count;
+}
 
 size_t count_mappings() {
     // Read by system calls alone: a buffer from the heap would itself be a mapping more.

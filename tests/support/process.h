@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <iosfwd>
+#include <string_view>
 
 namespace ringside::test {
 
@@ -23,6 +24,9 @@ size_t count_fds();
 size_t count_threads();
 size_t count_mappings();
 Holdings holdings();
+
+// The threads of this process whose name begins so.
+size_t count_threads_named(std::string_view beginning);
 
 // How a child process ended: its exit status, or minus the number of the signal that killed it.
 int ending_of(pid_t child);
