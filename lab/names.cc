@@ -274,7 +274,7 @@ std::optional<uint64_t> bits_from(std::span<const Name> names, std::string_view 
 std::string result_text(int64_t result) {
     if (result >= 0) return std::to_string(result);
     const char* name = result >= -4095 ? strerrorname_np(static_cast<int>(-result)) : nullptr;
-    return name == nullptr ? std::to_string(result) : "-" + std::string(name);
+    return name == nullptr ? std::to_string(result) : std::string("-").append(name);
 }
 
 }  // namespace ringside::lab

@@ -121,7 +121,7 @@ Offer common_offer(provider::Kind first, provider::Kind second, const std::strin
         if (!call_works(servers[0], opcode, offer)) offer.registers.reset(opcode);
         else if (!call_works(servers[1], opcode, offer)) {
             offer.registers.reset(opcode);
-            missing += " " + name_of(register_names(), opcode);
+            missing.append(" ").append(name_of(register_names(), opcode));
         }
     }
     notes += missing_note("register calls", missing);
