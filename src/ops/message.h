@@ -23,6 +23,10 @@ struct Message {
     iovec* vectors() { return reinterpret_cast<iovec*>(this + 1); }
 };
 
+// The flags of an entry that sendmsg(2) and recvmsg(2) take. They refuse the one by which the kernel tells itself that
+// control messages have the layout of 32 bits, which io_uring ignores.
+inline int32_t known_to_calls(uint32_t flags) { return static_cast<int32_t>(flags & ~0x80000000u); }
+
 enum class Direction : uint8_t {
     out,
     in,

@@ -44,7 +44,7 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool message) {
     receiving = {};
     receiving.address = sqe.addr;
     receiving.length = sqe.len;
-    receiving.flags = static_cast<int32_t>(sqe.msg_flags);
+    receiving.flags = known_to_calls(sqe.msg_flags);
     receiving.message = message;
     const int checked = check_multishot(request, sqe, message);
     if (checked < 0) return checked;
@@ -83,6 +83,13 @@ uint64_t missing(const Request& request) {
     if (!receiving.message) return receiving.length - receiving.done;
     const Message& message = message_of(request);
     return message.header.msg_controllen != 0 ? 0 : message.length - receiving.done;
+}
+
+// A receive into one buffer is not even looked at before, one of a message needs a socket.
+Outcome poll_first(Request& request) {
+    const auto& receiving = request.as<Receiving>();
+    const int type = receiving.message ? socket_option(request.fd, SO_TYPE) : 0;
+    return type < 0 ? complete_receive(request, type) : request.wait(awaited_events(receiving));
 }
 
 Outcome attempt(Request& request) {
@@ -167,7 +174,7 @@ int recvmsg_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome recv_issue(Request& request) {
     if (__builtin_expect(request.has(request_cancelled | request_poll_first | IOSQE_BUFFER_SELECT), 0)) {
         if (request.has(request_cancelled)) return complete_receive(request, -ECANCELED);
-        if (request.has(request_poll_first)) return request.wait(awaited_events(request.as<Receiving>()));
+        if (request.has(request_poll_first)) return poll_first(request);
         return receive_into_selected(request);
     }
     return attempt(request);

@@ -102,7 +102,7 @@ void receive_parts(const Request& request, const Receiving& receiving, const iov
 Arrival receive(Request& request, Selection& selection) {
     auto& receiving = request.as<Receiving>();
     Arrival arrival = {0, 0};
-    if (receiving.bundle) {
+    if (receiving.bundle && !receiving.kept) {
         receive_bundle(request, receiving, selection, arrival);
     } else if (receiving.message && is_multishot(request)) {
         receive_parts(request, receiving, selection.vectors[0], arrival);
@@ -118,6 +118,12 @@ Arrival receive(Request& request, Selection& selection) {
     return arrival;
 }
 
+// It cannot be had: but first of all there has to be a socket.
+int without_buffer(const Request& request) {
+    const int type = socket_option(request.fd, SO_TYPE);
+    return type < 0 ? type : -ENOBUFS;
+}
+
 // --- Once -----------------------------------------------------------------------------------------------------------
 
 Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
@@ -127,12 +133,30 @@ Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
     return outcome;
 }
 
+// A bundle that has to be filled was not: the rest of its buffers is the request's until they are. Of a bundle without
+// a length that is the first buffer. Returns whether there is something to wait for.
+bool await_rest_of_bundle(Request& request, const Selection& selection, long received) {
+    auto& receiving = request.as<Receiving>();
+    const unsigned count = receiving.wanted == 0 ? 1 : selection.count;
+    if (!receiving.kept) {
+        receiving.length = static_cast<uint32_t>(total_length(selection.vectors, count));
+    }
+    const auto sum = receiving.done + static_cast<uint64_t>(received);
+    if (received <= 0 || sum >= receiving.length || !continues_partial(request.fd)) return false;
+    if (!receiving.kept && keep_vectors(request, selection.vectors, count) < 0) return false;
+    receiving.kept = true;
+    receiving.done = sum;
+    request.set(request_ends_itself);
+    commit_buffer(request, receiving.length, count);
+    return true;
+}
+
 Outcome receive_once(Request& request) {
     auto& receiving = request.as<Receiving>();
     Selection selection;
     for (;;) {
         const int selected = select(request, selection);
-        if (selected < 0) return complete_receive(request, selected);
+        if (selected < 0) return complete_receive(request, without_buffer(request));
         const Arrival arrival = receive(request, selection);
         if (arrival.received == -EINTR || arrival.received == -EAGAIN) {
             if (receiving.done == 0) recycle_buffer(request);
@@ -141,7 +165,9 @@ Outcome receive_once(Request& request) {
         }
         if (!(receiving.flags & MSG_WAITALL) || arrival.received < 0) return complete_once(request, arrival, true);
         if (receiving.bundle) {
-            return complete_once(request, arrival, static_cast<uint64_t>(arrival.received) == receiving.length);
+            if (await_rest_of_bundle(request, selection, arrival.received)) continue;
+            const uint64_t sum = receiving.done + static_cast<uint64_t>(arrival.received);
+            return complete_once(request, arrival, sum >= receiving.length);
         }
         const Rest rest = rest_of_receive(request, arrival.received, arrival.received_flags);
         if (rest != Rest::awaited) return complete_once(request, arrival, rest == Rest::none);
@@ -152,11 +178,11 @@ Outcome receive_once(Request& request) {
 // --- Again and again ------------------------------------------------------------------------------------------------
 
 // There is no buffer for more. Of a stream it is known whether there is more; if not, one may be provided until then.
-Outcome without_buffer(Request& request, bool received_before) {
+Outcome wait_for_buffer(Request& request, bool received_before) {
     if (received_before && socket_option(request.fd, SO_TYPE) == SOCK_STREAM && !is_ready_for(request.fd, POLLIN)) {
         return put_off_receive(request);
     }
-    return request.done(-ENOBUFS);
+    return request.done(without_buffer(request));
 }
 
 Outcome give_way(Request& request) {
@@ -178,7 +204,7 @@ Outcome receive_repeatedly(Request& request) {
     for (bool received_before = false;; received_before = true) {
         if (receiving.rounds >= most_rounds) return give_way(request);
         const int selected = select(request, selection);
-        if (selected < 0) return without_buffer(request, received_before);
+        if (selected < 0) return wait_for_buffer(request, received_before);
         const Arrival arrival = receive(request, selection);
         if (arrival.received <= 0) recycle_buffer(request);
         if (arrival.received == -EINTR) continue;
@@ -189,7 +215,8 @@ Outcome receive_repeatedly(Request& request) {
         if (arrival.received <= 0) return complete_receive(request, arrival.received);
         const uint32_t flags =
             more_to_read(request, arrival.received) | consume_buffer(request, arrival.received, arrival.filled);
-        const bool finished = count_off(receiving, arrival.received);
+        const bool used_up = receiving.bundle && !has_buffers(*request.ring, request.buf_index);
+        const bool finished = count_off(receiving, arrival.received) || used_up;
         if (!finished && post_more(request, static_cast<int32_t>(arrival.received), flags)) {
             ++receiving.rounds;
             continue;

@@ -54,7 +54,7 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
     sending.name = sqe.addr2;
     sending.name_length = sqe.addr2 != 0 ? sqe.addr_len : 0;
     if (request.has(IOSQE_BUFFER_SELECT)) return 0;
-    if (sqe.ioprio & IORING_RECVSEND_FIXED_BUF) return 0;
+    if (sqe.ioprio & IORING_RECVSEND_FIXED_BUF) return sqe.ioprio & IORING_SEND_VECTORIZED ? -EINVAL : 0;
     if (sqe.ioprio & IORING_SEND_VECTORIZED) {
         sending.form = Form::vectors;
         return sqe.len > most_iovecs ? -EINVAL : 0;
@@ -67,7 +67,7 @@ int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy
     sending = {};
     sending.address = sqe.addr;
     sending.length = sending.wanted = sqe.len;
-    sending.flags = static_cast<int32_t>(sqe.msg_flags | MSG_NOSIGNAL);
+    sending.flags = known_to_calls(sqe.msg_flags) | MSG_NOSIGNAL;
     sending.form = form;
     sending.zero_copy = zero_copy;
     sending.fixed = sqe.ioprio & IORING_RECVSEND_FIXED_BUF;
@@ -81,7 +81,7 @@ int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy
     }
     if (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) request.set(request_poll_first);
     // Which buffer it is, and whether its socket will do, only its issue can find out.
-    if (request.has(IOSQE_BUFFER_SELECT) || zero_copy) request.set(request_takes_buffer);
+    if (request.has(IOSQE_BUFFER_SELECT) || zero_copy || sending.bundle) request.set(request_takes_buffer);
     if (request.has(IOSQE_BUFFER_SELECT)) return 0;
     if (sending.fixed && form == Form::message) return keep(request);
     const bool plain = sending.form == Form::buffer && sending.name == 0;
@@ -161,10 +161,21 @@ int import(Request& request) {
 int begin_zero_copy(Request& request) {
     request.cqe_flags = IORING_CQE_F_MORE;
     request.clear(IOSQE_ASYNC);
+    const auto& sending = request.as<Sending>();
+    const bool message = sending.form == Form::message;
+    const int imported = sending.fixed && message ? import(request) : 0;
+    if (imported < 0) return imported;
     const int domain = socket_option(request.fd, SO_DOMAIN);
     if (domain < 0) return domain;
     if (!supports_zero_copy(request.fd)) return -EOPNOTSUPP;
-    return request.as<Sending>().fixed ? import(request) : 0;
+    return sending.fixed && !message ? import(request) : 0;
+}
+
+// A bundle without provided buffers goes on as one with them would: with an empty send, which ends it.
+Outcome bundle_of_one(Request& request, Outcome outcome) {
+    if (outcome != Outcome::done || request.res <= 0 || !post_more(request, request.res, 0)) return outcome;
+    const int flags = request.as<Sending>().flags | MSG_DONTWAIT;
+    return request.done(abi::syscall(__NR_sendto, request.fd, 0, 0, flags, 0, 0));
 }
 
 }  // namespace
@@ -210,9 +221,14 @@ Outcome send_issue(Request& request) {
         const int refused = begin_zero_copy(request);
         if (refused < 0) return complete_send(request, refused);
     }
-    if (__builtin_expect(request.has(request_poll_first), 0)) return request.wait(POLLOUT);
+    if (__builtin_expect(request.has(request_poll_first), 0)) {
+        const int type = socket_option(request.fd, SO_TYPE);
+        return type < 0 ? complete_send(request, type) : request.wait(POLLOUT);
+    }
     if (__builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0)) return send_selected(request);
+    request.clear(IOSQE_ASYNC);
     const Outcome outcome = attempt_send(request);
+    if (__builtin_expect(sending.bundle, 0)) return bundle_of_one(request, outcome);
     if (__builtin_expect(sending.fixed, 0) && outcome != Outcome::done) hold_buffer(request);
     return outcome;
 }

@@ -9,6 +9,7 @@
 
 #include "abi/syscall.h"
 #include "ops/net_send.h"
+#include "ops/socket.h"
 #include "path/path.h"
 #include "state/provided_buffers.h"
 
@@ -18,8 +19,10 @@ namespace {
 // As many buffers as one send may take.
 constexpr unsigned most_in_bundle = 256;
 
-// A group that was never made is not the same as an empty one.
+// A group that was never made is not the same as an empty one; but first of all there has to be a socket.
 int without_buffer(const Request& request) {
+    const int type = socket_option(request.fd, SO_TYPE);
+    if (type < 0) return type;
     return find_group(*request.ring, request.buf_index) == nullptr ? -ENOENT : -ENOBUFS;
 }
 
@@ -34,7 +37,8 @@ Outcome send_one(Request& request) {
         sending.length = static_cast<uint32_t>(buffer.iov_len);
     }
     const Outcome outcome = attempt_send(request);
-    if (outcome == Outcome::done) return outcome;
+    const bool no_socket = request.res == -ENOTSOCK || request.res == -EBADF;
+    if (outcome == Outcome::done && !no_socket) return outcome;
     if (sending.done != 0 || sending.kept || outcome == Outcome::punt) {
         commit_buffer(request, sending.length);
     } else {

@@ -91,6 +91,16 @@ uint64_t wanted_bytes(const Transfer& transfer) {
     return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
 }
 
+// A part of it went before the rest failed with `error`. The file position stays where it was then, as in the kernel.
+long partial_result(Request& request, long error) {
+    const auto& transfer = request.as<Transfer>();
+    if (transfer.done == 0) return error;
+    if (transfer.offset == current_position && is_on_disk(request.fd)) {
+        abi::syscall(__NR_lseek, request.fd, -int64_t{transfer.done}, SEEK_CUR);
+    }
+    return transfer.done;
+}
+
 // --- Attempts -------------------------------------------------------------------------------------------------------
 
 uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
@@ -101,10 +111,23 @@ bool is_ready(Request& request) {
     return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
 }
 
+bool is_nonblocking(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFL) & O_NONBLOCK; }
+
+// A system call has refused its flags, ours among them, or would not look at them. Returns what the kernel has against
+// the program's, or 0.
+int judge_flags(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    const int refused = check_file_and_flags(request);
+    if (refused < 0 || transfers_by_iterator(request)) return refused;
+    if ((transfer.flags & RWF_NOWAIT) && !is_nonblocking(request.fd)) return -EAGAIN;
+    transfer.flags = 0;
+    return 0;
+}
+
 // A file that does not know RWF_NOWAIT and is not on disk: a terminal, inotify, an old kernel's eventfd. If it is ready
 // the plain call will not wait; if it is non-blocking by itself, not being ready is its answer.
 Outcome attempt_without_nowait(Request& request) {
-    if (is_ready(request) || (abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_NONBLOCK)) {
+    if (is_ready(request) || is_nonblocking(request.fd)) {
         return complete(request, transfer_rest(request, 0, false));
     }
     return request.wait(wanted_readiness(request.as<Transfer>()));
@@ -112,7 +135,12 @@ Outcome attempt_without_nowait(Request& request) {
 
 // Nothing more goes without waiting: who waits, and for what?
 Outcome put_off(Request& request, long reason) {
-    if (request.has(request_nowait)) return complete(request, reason);
+    if (reason == -EOPNOTSUPP && request.as<Transfer>().flags != 0) {
+        const int refused = judge_flags(request);
+        if (refused < 0) return complete(request, refused);
+    }
+    // A file system that knows RWF_NOWAIT and cannot write without waiting says -EOPNOTSUPP too.
+    if (request.has(request_nowait)) return complete(request, is_on_disk(request.fd) ? -EAGAIN : reason);
     const int kept = keep_iovecs(request);
     if (kept < 0) return complete(request, kept);
     if (is_on_disk(request.fd)) {
@@ -129,19 +157,32 @@ bool wants_nothing(Request& request) {
     return keep_iovecs(request) == 0 && wanted_bytes(transfer) == 0;
 }
 
-// A transfer of nothing is for the file to judge: an eventfd refuses it, a socket of records sends an empty one.
-// preadv2 and pwritev2 would not ask it, read and write do.
+// The page cache of most file systems takes nothing without waiting.
+bool waits_to_write(int fd) { return kind_of(fd) == S_IFREG && !(abi::syscall(__NR_fcntl, fd, F_GETFL) & O_DIRECT); }
+
+// A transfer of nothing is for the file to judge: an eventfd refuses to read it, a socket of records sends an empty
+// one. preadv2 and pwritev2 would not ask it, read and write do. Neither looks at the flags.
 Outcome transfer_nothing(Request& request, bool may_block) {
     const auto& transfer = request.as<Transfer>();
+    const int refused = transfer.flags != 0 ? judge_flags(request) : 0;
+    if (refused < 0) return complete(request, refused);
+    if (!may_block && transfer.writes && (transfer.flags & RWF_NOWAIT) && waits_to_write(request.fd)) {
+        return complete(request, -EAGAIN);
+    }
     const auto call = [&](long number, int64_t offset) {
         return may_block ? blocking_syscall(number, request.fd, 0, 0, offset)
                          : abi::syscall(number, request.fd, 0, 0, offset);
     };
     const long stream_call = transfer.writes ? __NR_write : __NR_read;
-    if (transfer.offset == current_position) return complete(request, call(stream_call, 0));
-    const long result = call(transfer.writes ? __NR_pwrite64 : __NR_pread64, transfer.offset);
-    const bool stream = result == -ESPIPE && has_no_positions(request.fd, transfer.offset);
-    return complete(request, stream ? call(stream_call, 0) : result);
+    long result = -ESPIPE;
+    if (transfer.offset != current_position) {
+        result = call(transfer.writes ? __NR_pwrite64 : __NR_pread64, transfer.offset);
+    }
+    if (result == -ESPIPE && (transfer.offset == current_position || has_no_positions(request.fd, transfer.offset))) {
+        result = call(stream_call, 0);
+    }
+    const bool was_asked = result == 0 || result == -EBADF || transfers_by_iterator(request);
+    return complete(request, was_asked ? result : 0);
 }
 
 // Files of unusual kinds may wait even then.
@@ -152,18 +193,9 @@ Outcome attempt_nothing(Request& request) {
     return is_ready(request) ? transfer_nothing(request, false) : Outcome::punt;
 }
 
-// On a ring that polls for completions only devices that can be polled, without the page cache, are read and written.
-bool refused_by_iopoll(const Request& request) {
-    if (!(request.ring->setup_flags & IORING_SETUP_IOPOLL)) return false;
-    return !(abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_DIRECT) || !is_on_disk(request.fd);
-}
-
-// Polling for completions is for rings that do nothing else. No file of ours has protection information.
-int check_ring_and_file(Request& request) {
-    const auto& transfer = request.as<Transfer>();
-    const bool polls = request.ring->setup_flags & IORING_SETUP_IOPOLL;
-    if (__builtin_expect(polls, 0) && refused_by_iopoll(request)) return -EOPNOTSUPP;
-    return ((transfer.flags & RWF_HIPRI) && !polls) || transfer.has_attribute ? -EINVAL : 0;
+// Whether something other than the system call has to judge the request.
+bool is_unusual(const Request& request, const Transfer& transfer) {
+    return (request.ring->setup_flags & IORING_SETUP_IOPOLL) || (transfer.flags & RWF_HIPRI) || transfer.has_attribute;
 }
 
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
@@ -176,12 +208,19 @@ bool may_have_more(Request& request, long got) {
            static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
 }
 
+// What the system call complained about may not be what the kernel would find first.
+long first_fault(const Request& request, long fault) {
+    if (const_cast<Request&>(request).as<Transfer>().flags == 0) return fault;
+    const int refused = check_file_and_flags(request);
+    return refused < 0 ? refused : fault;
+}
+
 }  // namespace
 
 // Less than was asked for severs a chain, though it is no error.
 Outcome complete(Request& request, long last) {
     auto& transfer = request.as<Transfer>();
-    const long result = last < 0 && transfer.done != 0 ? transfer.done : last < 0 ? last : last + transfer.done;
+    const long result = last < 0 ? partial_result(request, last) : last + transfer.done;
     if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
         if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
     }
@@ -256,14 +295,16 @@ long blame(Request& request, long error) {
 
 Outcome attempt(Request& request) {
     auto& transfer = request.as<Transfer>();
-    const int refused = check_ring_and_file(request);
-    if (__builtin_expect(refused < 0, 0)) return request.done(blame(request, refused));
+    if (__builtin_expect(is_unusual(request, transfer), 0)) {
+        const int refused = check_file_and_flags(request);
+        if (refused < 0) return request.done(blame(request, refused));
+    }
     if (__builtin_expect(bypasses_cache(request), 0)) return attempt_direct(request);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
         if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
-        if (__builtin_expect(got < 0, 0)) return complete(request, blame(request, got));
+        if (__builtin_expect(got < 0, 0)) return complete(request, blame(request, first_fault(request, got)));
         if (__builtin_expect(got == 0, 0) && wants_nothing(request)) return attempt_nothing(request);
         if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
             transfer.done += static_cast<uint32_t>(got);
@@ -285,18 +326,35 @@ Outcome rw_issue(Request& request) {
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
 // cannot be polled: it waits for readiness rather than in a thread, where it can.
 Outcome rw_work(Request& request) {
-    const int refused = check_ring_and_file(request);
-    if (refused < 0) return request.done(blame(request, refused));
+    auto& transfer = request.as<Transfer>();
+    if (is_unusual(request, transfer) || (transfer.flags & RWF_NOWAIT)) {
+        const int refused = check_file_and_flags(request);
+        if (refused < 0) return request.done(blame(request, refused));
+        // In a worker a file on disk may wait all the same.
+        if (is_on_disk(request.fd)) transfer.flags &= ~RWF_NOWAIT;
+    }
     if (wants_nothing(request)) return transfer_nothing(request, true);
     if (!request.has(request_bounded) && !is_on_disk(request.fd)) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
-        if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got);
+        if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got < 0 ? first_fault(request, got) : got);
+        const int refused = got == -EOPNOTSUPP && transfer.flags != 0 ? judge_flags(request) : 0;
+        if (refused < 0) return complete(request, refused);
         if (!is_ready(request)) {
             if (request.has(request_nowait)) return complete(request, -EAGAIN);
-            return request.wait(wanted_readiness(request.as<Transfer>()));
+            return request.wait(wanted_readiness(transfer));
         }
     }
-    return complete(request, transfer_rest(request, 0, true));
+    for (;;) {
+        const long got = transfer_rest(request, 0, true);
+        if (got == -EOPNOTSUPP && transfer.flags != 0) {
+            const int refused = judge_flags(request);
+            if (refused < 0 || transfer.flags != 0) return complete(request, refused < 0 ? refused : got);
+            continue;
+        }
+        // As in the kernel, what is left of a write is tried once more, what is left of a read is not.
+        if (!transfer.writes || !may_have_more(request, got)) return complete(request, got);
+        transfer.done += static_cast<uint32_t>(got);
+    }
 }
 
 }  // namespace ringside::engine

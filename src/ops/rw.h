@@ -51,6 +51,16 @@ bool bypasses_cache(Request& request);
 
 Outcome attempt_direct(Request& request);
 
+// --- rw_flags.cc ----------------------------------------------------------------------------------------------------
+
+// What the kernel has against the request before it transfers anything, in its order: the mode of the file, the flags,
+// the kind of ring. Returns 0 or -errno.
+int check_file_and_flags(const Request& request);
+
+// Whether the file reads (or writes) by the newer of the kernel's two ways. A file with the older one alone ignores
+// flags, and is not even asked to transfer nothing.
+bool transfers_by_iterator(const Request& request);
+
 // --- rw_buffers.cc --------------------------------------------------------------------------------------------------
 
 // The memory of a request with IOSQE_BUFFER_SELECT, at its preparation.

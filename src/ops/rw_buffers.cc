@@ -32,6 +32,9 @@ bool takes_worker(Request& request) {
     return true;
 }
 
+// More iovecs than this do not even get memory.
+constexpr uint32_t most_iovecs_in_memory = 1u << 18;
+
 // --- Registered buffers ---------------------------------------------------------------------------------------------
 
 int prepare_fixed(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes) {
@@ -39,7 +42,7 @@ int prepare_fixed(Request& request, const io_uring_sqe& sqe, bool vectored, bool
     if (result < 0) return result;
     request.set(request_takes_buffer);
     if (!vectored) return 0;
-    if (sqe.len > most_iovecs) return -EINVAL;
+    if (sqe.len > most_iovecs) return sqe.len > most_iovecs_in_memory ? -ENOMEM : -EINVAL;
     // They are looked at here, so they may not change until the system call reads them.
     return keep_iovecs(request);
 }

@@ -27,8 +27,8 @@ int prepare(Request& request, const io_uring_sqe& sqe) {
     if (sqe.splice_flags & ~known_flags) return -EINVAL;
     request.as<Splice>() = {static_cast<int64_t>(sqe.splice_off_in), static_cast<int64_t>(sqe.off), sqe.len,
                             sqe.splice_flags, sqe.splice_fd_in};
-    // It goes to a worker anyway; but issue is to find its second file first.
-    request.clear(IOSQE_ASYNC);
+    // It goes to a worker anyway; but issue is to find its second file first, under the ring's lock.
+    request.set(request_takes_buffer);
     return 0;
 }
 
@@ -70,6 +70,7 @@ int splice_prep(Request& request, const io_uring_sqe& sqe) { return prepare(requ
 int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
 
 Outcome splice_issue(Request& request) {
+    request.clear(IOSQE_ASYNC);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;

@@ -15,6 +15,8 @@ void arm(Request& request) {
     const int tried = request.fd;
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);
+    // To wait before the first attempt is given up, for a file that cannot be waited for.
+    if (armed == -EPERM && request.has(request_poll_first)) return finish(request, -EAGAIN);
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
     if (armed < 0 && operation_of(request).work != nullptr) return punt(request);
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);

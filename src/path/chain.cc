@@ -134,7 +134,8 @@ void close_chain(Ring& ring) {
     if (__builtin_expect(ring.chain.head == nullptr, 1)) return;
     Request& head = *ring.chain.head;
     ring.chain.head = nullptr;
-    // The kernel hands a chain without an end to a worker.
+    // The kernel hands a chain without an end to a worker, as if its head had asked for one.
+    head.set(IOSQE_ASYNC);
     route_aside(head);
 }
 

@@ -229,6 +229,12 @@ BufferGroup* need_group(Ring& ring, unsigned id) {
 
 bool is_buffer_ring(const BufferGroup& group) { return group.entries != 0; }
 
+bool has_buffers(const Ring& ring, unsigned id) {
+    const BufferGroup* group = find_group(ring, id);
+    if (group == nullptr) return false;
+    return is_buffer_ring(*group) ? available(*group) != 0 : group->count != 0;
+}
+
 int provide_buffer(Ring& ring, BufferGroup& group, uint64_t address, uint32_t length, uint16_t id) {
     if (group.count == most_in_classic_group) return -EOVERFLOW;
     ProvidedBuffer* buffer = take_spare(ring);

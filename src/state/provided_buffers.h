@@ -84,6 +84,9 @@ BufferGroup* need_group(Ring& ring, unsigned id);
 
 bool is_buffer_ring(const BufferGroup& group);
 
+// Whether there is anything left to select in a group.
+bool has_buffers(const Ring& ring, unsigned id);
+
 // Adds a buffer behind the others of a classic group. Returns 0, -ENOMEM or -EOVERFLOW.
 int provide_buffer(Ring& ring, BufferGroup& group, uint64_t address, uint32_t length, uint16_t id);
 

@@ -52,7 +52,7 @@ enum RequestFlag : uint64_t {
     request_multishot = 1u << 14,          // goes on after a CQE with IORING_CQE_F_MORE
     request_big_cqe = 1u << 15,            // `extra` goes into the second half of a 32-byte CQE
     request_nowait = 1u << 16,             // -EAGAIN is a result: never armed, never punted
-    request_takes_buffer = 1u << 17,       // its issue takes a buffer from the ring's tables before it can be punted
+    request_takes_buffer = 1u << 17,       // its issue finds a buffer or a second file before it can be punted
     request_skip_links = 1u << 18,         // a failure ends the rest of the chain without CQEs
     request_arms_timeout = 1u << 19,       // the next of its chain is its link timeout, to be armed when it has to wait
     request_bounded = 1u << 20,            // its work ends by itself: a disk's, not a peer's

@@ -421,6 +421,53 @@ TEST(BundledRecv, goes_on_again_and_again) {
     expect_bundles(completions, fixture.buffers, text);
 }
 
+TEST(BundledRecv, of_everything_waits_for_the_rest_of_its_buffers) {
+    for (const size_t length : {0UL, 8UL}) {
+        SCOPED_TRACE(length);
+        Fixture fixture(2, 4);
+        const Ends ends = unix_pair(SOCK_STREAM);
+        say(ends.near, "ab");
+        EXPECT_THAT(fixture.ring.submit(
+                        recv_selecting(ends.far, length, IORING_RECVSEND_BUNDLE, MSG_WAITALL).flag(IOSQE_IO_LINK),
+                        sqe::nop().data(2)),
+                    Gives(2));
+        EXPECT_THAT(fixture.ring.linger(), IsEmpty());
+        if (length == 0) {
+            // One buffer is everything where no length says more.
+            say(ends.near, "cd");
+            EXPECT_THAT(fixture.ring.wait(2), ElementsAre(Completes(1, 4, with_buffer(0)), Completes(2, 0)));
+            EXPECT_EQ(fixture.buffers.text(0, 4), "abcd");
+        } else {
+            say(ends.near, "cde");
+            EXPECT_THAT(fixture.ring.linger(), IsEmpty());
+            say(ends.near, "fgh");
+            EXPECT_THAT(fixture.ring.wait(2), ElementsAre(Completes(1, 8, with_buffer(0)), Completes(2, 0)));
+            EXPECT_EQ(fixture.buffers.text(0, 8), "abcdefgh");
+        }
+    }
+}
+
+TEST(BundledRecv, of_everything_ends_short_with_its_stream) {
+    Fixture fixture(2, 4);
+    Ends ends = unix_pair(SOCK_STREAM);
+    say(ends.near, "ab");
+    EXPECT_THAT(
+        fixture.ring.submit(recv_selecting(ends.far, 8, IORING_RECVSEND_BUNDLE, MSG_WAITALL).flag(IOSQE_IO_LINK),
+                            sqe::nop().data(2)),
+        Gives(2));
+    EXPECT_THAT(fixture.ring.linger(), IsEmpty());
+    ends.near.reset();
+    EXPECT_THAT(fixture.ring.wait(2), ElementsAre(Completes(1, 2, with_buffer(0)), Completes(2, -ECANCELED)));
+}
+
+TEST(BundledRecv, again_and_again_ends_with_the_last_buffer) {
+    Fixture fixture(1, 4);
+    const Ends ends = unix_pair(SOCK_STREAM);
+    say(ends.near, "ab");
+    EXPECT_THAT(fixture.ring.submit(recv_multishot(ends.far, 0, IORING_RECVSEND_BUNDLE)), Gives(1));
+    EXPECT_THAT(fixture.ring.wait(1), ElementsAre(Completes(1, 2, with_buffer(0))));
+}
+
 TEST(SelectingSend, sends_the_next_buffer) {
     for (const SocketPair& pair : socket_pairs) {
         for (const unsigned flag : {0U, IOSQE_ASYNC, IOSQE_IO_LINK}) {
@@ -466,6 +513,47 @@ TEST(BundledSend, waits_for_room_and_loses_nothing) {
         }
     }
     EXPECT_EQ(total, static_cast<int>(6 * size));
+}
+
+TEST(BundledSend, without_selection_sends_its_one_buffer_and_then_nothing) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Sqe bundle = sqe::send(ends.near, "hello", 5).set(&Sqe::ioprio, IORING_RECVSEND_BUNDLE).data(1);
+    EXPECT_THAT(ring.submit(bundle), Gives(1));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 5, more), Completes(1, 0)));
+    EXPECT_THAT(ring.submit(Sqe(bundle).set(&Sqe::len, 0)), Gives(1));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 0)));
+    EXPECT_EQ(receive_all(ends.far, 5), "hello");
+}
+
+TEST(Selection, needs_a_socket_before_it_needs_a_buffer) {
+    RawRing ring;
+    const Fd file = file_with("content");
+    msghdr message = {};
+    iovec vector = {nullptr, 8};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    for (const auto& [fd, error] : {std::pair(file.get(), -ENOTSOCK), std::pair(1'000'000, -EBADF)}) {
+        EXPECT_THAT(ring.run(recv_selecting(fd).data(0)), Gives(error));
+        EXPECT_THAT(ring.run(recv_multishot(fd).data(0)), Gives(error));
+        EXPECT_THAT(ring.run(sqe::selecting(sqe::recvmsg(fd, &message), group)), Gives(error));
+        EXPECT_THAT(ring.run(send_selecting(fd).data(0)), Gives(error));
+        EXPECT_THAT(ring.run(send_selecting(fd, 0, IORING_RECVSEND_BUNDLE).data(0)), Gives(error));
+    }
+    // Nor is one used up where there is none.
+    Fixture fixture(1, 8);
+    EXPECT_THAT(fixture.ring.run(send_selecting(file).data(0)), Gives(-ENOTSOCK));
+    EXPECT_THAT(fixture.ring.run(recv_selecting(file).data(0)), Gives(-ENOTSOCK));
+    EXPECT_EQ(head_of_ring(fixture.ring, group), 0);
+}
+
+TEST(SelectingRead, of_what_a_socket_refuses_uses_its_buffer_up) {
+    RawRing ring;
+    Buffers buffers(2, 8);
+    EXPECT_THAT(ring.run(sqe::provide_buffers(buffers.at(0), 8, 2, group)), Gives(0));
+    const Ends ends = unix_pair(SOCK_SEQPACKET);
+    const Cqe refused = ring.run(sqe::selecting(sqe::read(ends.near, nullptr, 4, 5), group));
+    EXPECT_EQ(refused, (Cqe{0, -ESPIPE, with_buffer(0)}));
 }
 
 }  // namespace

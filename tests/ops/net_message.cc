@@ -297,5 +297,25 @@ TEST(Message, has_no_destination_in_the_entry) {
     EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &message.header).set(&Sqe::file_index, 1)), Gives(-EINVAL));
 }
 
+TEST(Message, flag_of_the_layout_of_control_messages_is_ignored_where_there_are_none) {
+    // MSG_CMSG_COMPAT, which the system calls refuse.
+    constexpr int compat = static_cast<int>(0x80000000);
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char text[] = "hello";
+    char buffer[8] = {};
+    iovec out = {text, 5}, in = {buffer, 5};
+    msghdr sent = {}, received = {};
+    sent.msg_iov = &out;
+    received.msg_iov = &in;
+    sent.msg_iovlen = received.msg_iovlen = 1;
+    EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &sent, compat)), Gives(5));
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &received, compat)), Gives(5));
+    EXPECT_STREQ(buffer, "hello");
+    EXPECT_THAT(ring.run(sqe::send(ends.near, "again", 5, compat)), Gives(5));
+    EXPECT_THAT(ring.run(sqe::recv(ends.far, buffer, 5, compat | MSG_WAITALL)), Gives(5));
+    EXPECT_STREQ(buffer, "again");
+}
+
 }  // namespace
 }  // namespace ringside::test

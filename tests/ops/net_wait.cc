@@ -279,5 +279,20 @@ TEST(WaitingRecv, works_on_ten_thousand_sockets_at_once) {
     }
 }
 
+TEST(PollFirst, needs_a_socket_but_for_a_receive_into_one_buffer) {
+    RawRing ring;
+    const Fd file = file_with("content");
+    char buffer[8];
+    msghdr message = {};
+    for (const int flags : {0, int{MSG_DONTWAIT}}) {
+        const auto first = [&](Sqe sqe) { return sqe.set(&Sqe::ioprio, IORING_RECVSEND_POLL_FIRST); };
+        // What cannot be polled is not waited for, and so it is never found out that it is no socket.
+        EXPECT_THAT(ring.run(first(sqe::recv(file, buffer, 8, flags))), Gives(-EAGAIN));
+        EXPECT_THAT(ring.run(first(sqe::recvmsg(file, &message, flags))), Gives(-ENOTSOCK));
+        EXPECT_THAT(ring.run(first(sqe::send(file, buffer, 8, flags))), Gives(-ENOTSOCK));
+        EXPECT_THAT(ring.run(first(sqe::sendmsg(file, &message, flags))), Gives(-ENOTSOCK));
+    }
+}
+
 }  // namespace
 }  // namespace ringside::test

@@ -147,5 +147,25 @@ TEST(ZeroCopySend, from_a_registered_buffer) {
     }
 }
 
+TEST(ZeroCopySend, has_vectors_or_a_registered_buffer_but_not_both) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Ends local = unix_pair(SOCK_STREAM);
+    iovec vector = {const_cast<char*>("hello"), 5};
+    constexpr unsigned both = IORING_SEND_VECTORIZED | IORING_RECVSEND_FIXED_BUF;
+    EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, &vector, 1).set(&Sqe::ioprio, both).data(1)),
+                gives_with_notification(-EINVAL));
+    // The buffers of a message are looked for before its socket is found to be unfit, that of a plain send after.
+    msghdr header = {};
+    header.msg_iov = &vector;
+    header.msg_iovlen = 1;
+    const Sqe message = sqe::sendmsg(local.near, &header).set(&Sqe::opcode, IORING_OP_SENDMSG_ZC).data(1);
+    EXPECT_THAT(run_both(ring, Sqe(message).set(&Sqe::ioprio, IORING_RECVSEND_FIXED_BUF)),
+                gives_with_notification(-EFAULT));
+    EXPECT_THAT(
+        run_both(ring, sqe::send_zc(local.near, "hello", 5).set(&Sqe::ioprio, IORING_RECVSEND_FIXED_BUF).data(1)),
+        gives_with_notification(-EOPNOTSUPP));
+}
+
 }  // namespace
 }  // namespace ringside::test

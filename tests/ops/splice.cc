@@ -106,6 +106,30 @@ TEST(Splice, of_less_than_was_asked_for_ends_a_chain) {
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 3), Completes(2, -ECANCELED)));
 }
 
+TEST(Splice, as_the_last_of_a_chain_that_stays_open_finds_both_its_files) {
+    // Such a request goes straight to a worker. The engine forgot to look for the file to read from on that way.
+    const Pipe in, out;
+    const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    put(in, "abc");
+    EXPECT_THAT(RawRing().run(sqe::splice(in.read_end, here, out.write_end, here, 1).flag(IOSQE_IO_LINK)), Gives(1));
+    EXPECT_THAT(RawRing().run(sqe::tee(in.read_end, out.write_end, 1).flag(IOSQE_IO_LINK)), Gives(1));
+    EXPECT_THAT(RawRing().run(sqe::splice(in.read_end, here, null, 0, 1000).flag(IOSQE_IO_LINK)), Gives(2));
+    EXPECT_THAT(RawRing().run(sqe::splice(in.read_end, here, null, 0, 100, SPLICE_F_NONBLOCK).flag(IOSQE_IO_HARDLINK)),
+                Gives(-EAGAIN));
+    EXPECT_EQ(taken_from(out.read_end), "ab");
+}
+
+TEST(Tee, within_one_pipe_and_after_one_that_failed) {
+    RawRing ring;
+    const Pipe in, out;
+    put(in, "abc");
+    EXPECT_THAT(ring.run(sqe::tee(in.read_end, in.write_end, 1)), Gives(-EINVAL));
+    EXPECT_THAT(
+        ring.submit(sqe::tee(1'000'000, out.write_end, 1).data(1), sqe::tee(in.read_end, out.write_end, 1).data(2)),
+        Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, 1)));
+}
+
 TEST(Splice, waits_for_data_and_for_room) {
     RawRing ring;
     const Pipe in, out;
