@@ -38,6 +38,7 @@ void wait_until_left(Ring& ring) {
 
 void reset(Ring& ring) {
     ring.chain = {};
+    ring.rung = {};
     ring.drain = {};
     ring.sq_head = 0;
     ring.completion = {};

@@ -10,6 +10,7 @@
 #include "service/helper.h"
 #include "service/poller.h"
 #include "service/sqpoll.h"
+#include "service/workers.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -62,6 +63,19 @@ int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned
     return result;
 }
 
+int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size)
+    RINGSIDE_REQUIRES(ring.lock) {
+    if (!ring.open || ring.inherited) return -EBADF;
+    if (ring.disabled) return -EBADFD;
+    ++ring.calls;
+    take_messages(ring);
+    if (to_submit == 0) lower_readiness(ring);
+    const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
+    // What waits now waits without us.
+    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_to_helper(ring);
+    return result;
+}
+
 }  // namespace
 
 int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
@@ -80,15 +94,11 @@ int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags
 
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
     if (flags & ~known_enter_flags) return -EINVAL;
-    Guard guard(ring.lock);
-    if (!ring.open || ring.inherited) return -EBADF;
-    if (ring.disabled) return -EBADFD;
-    ++ring.calls;
-    take_messages(ring);
-    if (to_submit == 0) lower_readiness(ring);
-    const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
-    // What waits now waits without us.
-    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_to_helper(ring);
+    ring.lock.acquire();
+    const int result = enter_open(ring, to_submit, min_complete, flags, arg, arg_size);
+    const Rung rung = take_rung(ring);
+    ring.lock.release();
+    wake_workers(rung);
     return result;
 }
 

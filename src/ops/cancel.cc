@@ -14,6 +14,8 @@ namespace ringside::engine {
 namespace {
 
 bool matches(const Cancel& cancel, const Request& request) {
+    // What is at the disk cannot be had back, so it is not even found.
+    if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
     if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;

@@ -27,6 +27,7 @@ enum OperationFlag : uint32_t {
     op_poll_out = 1u << 6,       // waits for POLLOUT
     op_unsupported = 1u << 7,    // known by number, refused
     op_cancel_counts = 1u << 8,  // who cancels one is told how many there were: 1
+    op_joins_any = 1u << 9,      // together with any other on its file, not only with one that goes on where it ends
 };
 
 // Fields that a row can refuse: a value other than zero is -EINVAL.
@@ -46,10 +47,16 @@ enum SqeField : uint32_t {
 // or -ENOENT when what it waited for has just happened and it will end by itself.
 using Unpark = int (*)(Request&);
 
-// Attempts some requests in one call, without blocking: they are the same operation on the same file, each going on
-// where the one before it ends, linked through Request::next. Returns how many of them are done, the first ones; each
-// of the others is issued alone.
-using Together = unsigned (*)(Request& first, unsigned count);
+// What became of requests that were attempted together: all of the first `count` are done, or all are to be punted.
+// Each of the others is issued alone.
+struct Share {
+    unsigned count;
+    Outcome outcome;
+};
+
+// Attempts requests together, without blocking. They are the same operation on the same file, linked through
+// Request::next; reads go on where the one before them ends.
+using Together = Share (*)(Request& first, unsigned count);
 
 // A row fills a cache line, so that finding it is a shift.
 struct alignas(64) Operation {

@@ -20,6 +20,7 @@
 #include "path/path.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/file_facts.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -77,6 +78,12 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     const long call = transfer.writes ? __NR_pwritev2 : __NR_preadv2;
     const auto address = reinterpret_cast<long>(vectors);
     const auto make = [&](int64_t at) {
+        if (may_block && flags == 0 && !transfer.vectored && at != current_position) {
+            // The plain call costs less than the vectored one.
+            const long plain = transfer.writes ? __NR_pwrite64 : __NR_pread64;
+            return blocking_syscall(plain, request.fd, reinterpret_cast<long>(vectors->iov_base),
+                                    static_cast<long>(vectors->iov_len), at);
+        }
         // The kernel takes the offset in two halves, of which on 64 bits the first is the whole.
         return may_block ? blocking_syscall(call, request.fd, address, count, at, 0, flags)
                          : abi::syscall(call, request.fd, address, count, at, 0, flags);
@@ -133,6 +140,11 @@ Outcome attempt_without_nowait(Request& request) {
     return request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
+void note_writes_wait(Request& request) {
+    FileFacts* facts = facts_of(*request.ring, request.fd);
+    if (facts != nullptr) facts->writes_wait = true;
+}
+
 // Nothing more goes without waiting: who waits, and for what?
 Outcome put_off(Request& request, long reason) {
     if (reason == -EOPNOTSUPP && request.as<Transfer>().flags != 0) {
@@ -145,6 +157,7 @@ Outcome put_off(Request& request, long reason) {
     if (kept < 0) return complete(request, kept);
     if (is_on_disk(request.fd)) {
         request.set(request_bounded);
+        if (reason == -EOPNOTSUPP && request.as<Transfer>().writes) note_writes_wait(request);
         return Outcome::punt;
     }
     return reason == -EOPNOTSUPP ? attempt_without_nowait(request)
@@ -225,6 +238,14 @@ Outcome complete(Request& request, long last) {
         if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
     }
     return request.done(result);
+}
+
+// The fact may be an old one, and a pipe must not be taken for a disk.
+bool writes_would_wait(Request& request) {
+    FileFacts* facts = facts_of(*request.ring, request.fd);
+    if (facts == nullptr || !facts->writes_wait) return false;
+    facts->writes_wait = is_on_disk(request.fd);
+    return facts->writes_wait;
 }
 
 int keep_iovecs(Request& request) {

@@ -37,6 +37,10 @@ Outcome attempt(Request& request);
 // The end of a request, after an attempt that gave `last`, a number of bytes or an error.
 Outcome complete(Request& request, long last);
 
+// Whether it is known that a write to this file would not go at once: the file is on a disk, and its file system knows
+// no RWF_NOWAIT for writes.
+bool writes_would_wait(Request& request);
+
 // Transfers what is left, in one call. Returns what the call returned.
 long transfer_rest(Request& request, int extra_flags, bool may_block);
 

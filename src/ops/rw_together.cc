@@ -1,4 +1,5 @@
-// Neighbouring reads of a file, in one vectored call (path/join.cc holds them back for it).
+// Neighbouring reads of a file in one vectored call, and writes of one for a worker (path/join.cc holds them back for
+// it).
 #include <linux/fs.h>
 #include <sys/uio.h>
 
@@ -16,7 +17,7 @@ constexpr unsigned most_together = 64;
 
 // Gives each its part of what was read, as far as that goes in full. Short of it, a request finds out by itself whether
 // the file ends there, the rest is not in memory, or its buffer is bad.
-unsigned divide(Request& first, unsigned count, long got) {
+Share divide(Request& first, unsigned count, long got) {
     unsigned done = 0;
     for (Request* at = &first; done < count; at = at->next, ++done) {
         const long length = at->as<Transfer>().length;
@@ -24,12 +25,12 @@ unsigned divide(Request& first, unsigned count, long got) {
         got -= length;
         at->done(length);
     }
-    return done;
+    return {done, Outcome::done};
 }
 
 }  // namespace
 
-unsigned read_together(Request& first, unsigned count) {
+Share read_together(Request& first, unsigned count) {
     iovec vectors[most_together];
     unsigned filled = 0;
     for (Request* at = &first; filled < count && filled < most_together; at = at->next, ++filled) {
@@ -41,13 +42,21 @@ unsigned read_together(Request& first, unsigned count) {
 }
 
 // The buffers of all of them have to be good ones.
-unsigned read_fixed_together(Request& first, unsigned count) {
+Share read_fixed_together(Request& first, unsigned count) {
     unsigned good = 0;
     for (Request* at = &first; good < count; at = at->next, ++good) {
         const auto& transfer = at->as<Transfer>();
         if (import_buffer(*at, transfer.address, transfer.length) != 0) break;
     }
-    return good < 2 ? 0 : read_together(first, good);
+    return good < 2 ? Share{} : read_together(first, good);
+}
+
+// Only where it is known that they would not go at once.
+Share write_together(Request& first, unsigned count) {
+    if (!writes_would_wait(first)) return {};
+    Request* at = &first;
+    for (unsigned i = 0; i < count; ++i, at = at->next) at->set(request_bounded);
+    return {count, Outcome::punt};
 }
 
 }  // namespace ringside::engine

@@ -56,9 +56,8 @@ void issue(Request& request) {
 }
 
 int resolve_file(Request& request) {
-    if (!(operation_of(request).flags & op_file) || request.has(request_pinned)) return 0;
+    if (!(operation_of(request).flags & op_file) || request.has(request_pinned | request_holds_slot)) return 0;
     if (request.has(IOSQE_FIXED_FILE)) {
-        if (request.has(request_holds_slot)) return 0;
         FixedFile* file = request.ring->files.find(static_cast<uint32_t>(request.sqe_fd));
         if (__builtin_expect(file == nullptr, 0)) return -EBADF;
         request.fixed_file = file;

@@ -1,7 +1,8 @@
 // Between admit and issue: neighbours. A program that reads a file piece by piece, many pieces in one batch, asks for
 // what one vectored system call does, so requests that go on where the one before them ends are held back until the
 // last of them has been fetched, and are attempted together. Each gets the result that it would have had alone: those
-// that the call did not do in full are issued again, one by one.
+// that the call did not do in full are issued again, one by one. Writes of one file that only a worker can do are held
+// back too, wherever they go, so as to be handed over in one go.
 //
 // Nothing that the program can see happens in between: whatever else the batch has next comes after them.
 #include "path/path.h"
@@ -22,17 +23,21 @@ bool is_like(const Request& request, const io_uring_sqe& sqe) {
     return sqe.opcode == request.opcode && sqe.fd == request.sqe_fd && sqe.flags == (request.flags & 0xff);
 }
 
+bool goes_on(const Request& request, uint64_t end, const io_uring_sqe& sqe) {
+    return is_like(request, sqe) && is_plain(sqe) && (sqe.off == end || operation_of(request).flags & op_joins_any);
+}
+
 // Only a guess, since the SQE is the program's still; if it is wrong, the request was held back for nothing.
 bool has_neighbour(const Ring& ring, const Request& request, const io_uring_sqe& sqe) {
     const io_uring_sqe* next = peek_sqe(ring);
-    return next != nullptr && next->off == sqe.off + sqe.len && is_like(request, *next) && is_plain(*next);
+    return next != nullptr && goes_on(request, sqe.off + sqe.len, *next);
 }
 
 }  // namespace
 
 bool continues_joined(const Ring& ring, const io_uring_sqe& sqe) {
     const Joined& joined = ring.joined;
-    return sqe.off == joined.next_offset && joined.count < most_joined && is_like(*joined.last, sqe) && is_plain(sqe);
+    return joined.count < most_joined && goes_on(*joined.last, joined.next_offset, sqe);
 }
 
 bool join(Request& request, const io_uring_sqe& sqe) {
@@ -56,15 +61,19 @@ void issue_joined(Ring& ring) {
     RequestQueue requests = joined.requests.take_all();
     joined.count = 0;
     Request& first = *requests.front();
-    unsigned done = 0;
-    if (count > 1 && resolve_file(first) == 0) done = operation_of(first).together(first, count);
+    Share share = {};
+    if (count > 1 && resolve_file(first) == 0) share = operation_of(first).together(first, count);
+    RequestQueue punted;
     for (unsigned i = 0; Request* request = requests.pop(); ++i) {
-        if (i < done) {
-            finish(*request);
-        } else {
+        if (i >= share.count) {
             issue(*request);
+        } else if (share.outcome == Outcome::punt) {
+            punted.push(*request);
+        } else {
+            finish(*request);
         }
     }
+    if (!punted.empty()) punt_together(punted);
 }
 
 }  // namespace ringside::engine

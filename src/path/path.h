@@ -103,6 +103,9 @@ bool retry_armed(Request& request);
 // Only a thread can do it: hand it to a worker.
 void punt(Request& request);
 
+// The same for some on one file, which the first of them has looked up. One worker does them one after the other.
+void punt_together(RequestQueue requests);
+
 // The worker's side, called without the lock.
 void run_in_worker(Request& request);
 

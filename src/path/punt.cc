@@ -41,6 +41,22 @@ void take_from_worker(Request& request, Outcome outcome) {
     }
 }
 
+void enter_worker_queue(Request& request) {
+    Ring& ring = *request.ring;
+    request.place = Place::worker;
+    request.bounded_work = request.has(request_bounded);
+    ring.requests.table.insert(request);
+    ++ring.worker_jobs;
+    // Before a worker has it, which may write its flags without the lock.
+    start_link_timeout(request);
+}
+
+// No thread to be had: better late than never.
+void work_here(Request& request) {
+    const Outcome outcome = work(request);
+    take_from_worker(request, outcome);
+}
+
 }  // namespace
 
 int pin_file(Request& request) {
@@ -67,17 +83,27 @@ void punt(Request& request) {
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
-    request.place = Place::worker;
-    request.bounded_work = request.has(request_bounded);
-    Ring& ring = *request.ring;
-    ring.requests.table.insert(request);
-    ++ring.worker_jobs;
-    // Before a worker has it, which may write its flags without the lock.
-    start_link_timeout(request);
-    if (queue_for_worker(request)) return;
-    // No thread to be had: better late than never.
-    const Outcome outcome = work(request);
-    take_from_worker(request, outcome);
+    enter_worker_queue(request);
+    if (!queue_for_worker(request)) work_here(request);
+}
+
+void punt_together(RequestQueue requests) {
+    Request& first = *requests.front();
+    FixedFile* shared = first.has(IOSQE_FIXED_FILE) ? nullptr : share_file(first.fd);
+    if (shared == nullptr && !first.has(IOSQE_FIXED_FILE)) {
+        while (Request* request = requests.pop()) punt(*request);
+        return;
+    }
+    RequestQueue ready;
+    while (Request* request = requests.pop()) {
+        request->fixed_file = shared != nullptr ? shared : first.fixed_file;
+        request->fd = request->fixed_file->fd;
+        hold(*request);
+        enter_worker_queue(*request);
+        ready.push(*request);
+    }
+    if (queue_for_worker(ready)) return;
+    while (Request* request = ready.pop()) work_here(*request);
 }
 
 void run_in_worker(Request& request) {

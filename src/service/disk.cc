@@ -93,6 +93,7 @@ bool start_transfer(Request& request, const iocb& transfer) {
     if (!open_disk(ring)) return false;
     Disk& disk = ring.disk;
     request.place = Place::device;
+    ring.requests.table.insert(request);
     iocb& queued = disk.queue[disk.queued++];
     queued = transfer;
     queued.aio_data = reinterpret_cast<uintptr_t>(&request);

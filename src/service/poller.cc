@@ -7,6 +7,7 @@
 #include "path/path.h"
 #include "service/epoll.h"
 #include "service/timers.h"
+#include "service/workers.h"
 #include "state/fds.h"
 #include "state/ring.h"
 
@@ -92,7 +93,9 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     if (!can_be_woken) limit = sooner(limit, nanoseconds_per_second / 1000);
     waiter.asleep = true;
     const int epoll_fd = poller.epoll_fd;
+    const Rung rung = take_rung(ring);
     ring.lock.release();
+    wake_workers(rung);
     const int count = can_be_woken ? wait_in_set(epoll_fd, events, limit, mask) : wait_on_eventfd(-1, limit, mask);
     ring.lock.acquire();
     waiter.asleep = false;
@@ -111,7 +114,9 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     }
     const int64_t limit = waiter.wake_fd >= 0 ? timeout_ns : sooner(timeout_ns, nanoseconds_per_second / 1000);
     waiter.asleep = true;
+    const Rung rung = take_rung(ring);
     ring.lock.release();
+    wake_workers(rung);
     const int result = wait_on_eventfd(waiter.wake_fd, limit, mask);
     ring.lock.acquire();
     waiter.asleep = false;

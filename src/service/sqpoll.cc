@@ -7,6 +7,7 @@
 #include "path/path.h"
 #include "service/poller.h"
 #include "service/threads.h"
+#include "service/workers.h"
 
 namespace ringside::engine {
 namespace {
@@ -19,6 +20,7 @@ bool work_once(Ring& ring) {
     Guard guard(ring.lock);
     if (ring.closing || ring.disabled) return false;
     const int submitted = submit(ring, ring.sq_entries);
+    wake_workers(take_rung(ring));
     settle_ring(ring);
     if (ring.poller.leader == nullptr && (ring.poller.armed != 0 || !ring.timers.empty())) {
         poll_now(ring);

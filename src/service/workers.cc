@@ -196,23 +196,46 @@ void forget(Pool& pool) RINGSIDE_UNCHECKED {
 }  // namespace
 
 bool queue_for_worker(Request& request) {
-    Pool& pool = pool_of(request);
+    RequestQueue one;
+    one.push(request);
+    return queue_for_worker(one);
+}
+
+bool queue_for_worker(RequestQueue requests) {
+    Ring& ring = *requests.front()->ring;
+    Pool& pool = pool_of(*requests.front());
     Guard guard(pool.lock);
-    pool.queue.push(request);
+    pool.queue.append(requests);
     if (pool.idle > pool.wakes) {
         ++pool.wakes;
         pool.bell.fetch_add(1);
-        futex_wake(pool.bell, 1);
+        if (ring.submitting_inline) {
+            ++(&pool == &bounded_pool ? ring.rung.bounded : ring.rung.unbounded);
+        } else {
+            futex_wake(pool.bell, 1);
+        }
         return true;
     }
     const unsigned limit = pool.limit != 0 ? pool.limit : default_limit(pool);
     if (pool.count >= limit || start_worker(pool) || pool.count > 0) return true;
-    pool.queue.remove(request);
+    // Nobody but these was in it.
+    pool.queue = {};
     return false;
 }
 
 void note_work_done() {
     if (this_worker != nullptr) this_worker->running.store(nullptr);
+}
+
+Rung take_rung(Ring& ring) {
+    const Rung rung = ring.rung;
+    ring.rung = {};
+    return rung;
+}
+
+void wake_workers(const Rung& rung) {
+    if (rung.bounded != 0) futex_wake(bounded_pool.bell, rung.bounded);
+    if (rung.unbounded != 0) futex_wake(unbounded_pool.bell, rung.unbounded);
 }
 
 bool in_worker() { return this_worker != nullptr; }

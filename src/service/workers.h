@@ -8,13 +8,21 @@
 #include <sched.h>
 #include "service/interrupt.h"
 
-#include "state/request.h"
+#include "state/ring.h"
 
 namespace ringside::engine {
 
 // Hands a request over. The worker calls run_in_worker() (path/punt.cc). Called under the request's ring's lock.
 // Returns false when no thread could be started at all: the caller has to do the work itself.
 bool queue_for_worker(Request& request);
+
+// The same for several, in order, of one class: one worker is woken for them.
+bool queue_for_worker(RequestQueue requests);
+
+// Wakes the workers for what was queued in a batch. That is put off while the ring's lock is held: take_rung() says what
+// is to be done, and wake_workers() does it without the lock.
+Rung take_rung(Ring& ring);
+void wake_workers(const Rung& rung);
 
 // The worker's request is about to be finished: called in the worker under the request's ring's lock.
 void note_work_done();

@@ -140,6 +140,18 @@ void open_into_slot(Request& request, uint32_t file_index) {
     request.set(request_direct);
 }
 
+FixedFile* share_file(int fd) {
+    const int own = duplicate_high(fd);
+    if (own < 0) return nullptr;
+    auto* file = static_cast<FixedFile*>(malloc(sizeof(FixedFile)));
+    if (file == nullptr) {
+        close_fd(own);
+    } else {
+        *file = {own, 0, 0};
+    }
+    return file;
+}
+
 void hold(Request& request) {
     if (request.has(request_holds_slot)) return;
     ++request.fixed_file->holders;

@@ -70,6 +70,12 @@ int remove_direct(Ring& ring, uint32_t file_index);
 // operation's prep. Its issue and work then need not know.
 void open_into_slot(Request& request, uint32_t file_index);
 
+// --- Requests that share a file -------------------------------------------------------------------------------------
+
+// A file of the program's for several requests to hold, in no slot: it goes with the last of them. Null when there is
+// no descriptor left or no memory.
+FixedFile* share_file(int fd);
+
 // --- Requests -------------------------------------------------------------------------------------------------------
 
 // Holds on to the file that a request works on, until let_go() when it is done.

@@ -26,6 +26,13 @@ class Queue {
         head_ = &item;
     }
 
+    // Puts all items of another queue behind this one's.
+    void append(const Queue& more) {
+        if (more.head_ == nullptr) return;
+        (head_ == nullptr ? head_ : tail_->*Next) = more.head_;
+        tail_ = more.tail_;
+    }
+
     T* pop() {
         T* item = head_;
         if (item != nullptr) {

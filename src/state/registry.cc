@@ -50,6 +50,8 @@ void close_inherited_pins(Ring& ring) {
     ring.requests.table.find_any([](Request& request) {
         if (request.has(request_pinned)) close_fd(request.fd);
         if (request.has(request_pinned_too)) close_fd(request.second_fd);
+        // It may have left its slot, or never had one.
+        if (request.has(request_holds_slot)) drop_fd(request.fixed_file->fd);
         request.clear(request_pinned | request_pinned_too);
         return false;
     });

@@ -100,6 +100,12 @@ struct Napi {
     NapiId* ids = nullptr;  // queues to poll, with static tracking
 };
 
+// Workers that a batch wants woken, once its thread has let go of the ring's lock, which they need (service/workers.cc).
+struct Rung {
+    int bounded = 0;
+    int unbounded = 0;
+};
+
 struct Ring {
     Lock lock;
     std::atomic<unsigned> generation{0};  // counts the rings that this memory has been
@@ -148,6 +154,7 @@ struct Ring {
     Helped helped;
     SqPoll sqpoll;
     unsigned calls = 0;        // of io_uring_enter: tells the helper whether the program is around
+    Rung rung;
     unsigned worker_jobs = 0;  // requests queued for or inside a worker
     uint32_t cancel_sequence = 0;
 };

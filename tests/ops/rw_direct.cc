@@ -146,6 +146,18 @@ TEST_F(DirectFile, keeps_the_order_of_a_chain) {
                 ElementsAre(Completes(0, block), Completes(1, block), Completes(2, 0), Completes(3, -ECANCELED)));
 }
 
+TEST_F(DirectFile, is_not_found_by_a_cancellation) {
+    RawRing ring;
+    const Pipe pipe;
+    char waiting;
+    const Sqe cancel = Sqe(IORING_OP_ASYNC_CANCEL).set(&Sqe::addr, 7).data(1);
+    // Of two requests of one name, the one that can be cancelled is.
+    EXPECT_EQ(ring.submit(sqe::read(pipe.read_end, &waiting, 1).data(7), read(0).data(7), cancel), 3);
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(7, -ECANCELED), Completes(7, block), Completes(1, 0)));
+    EXPECT_EQ(ring.submit(read(0).data(7), cancel), 2);
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(7, block), Completes(1, -ENOENT)));
+}
+
 TEST_F(DirectFile, is_waited_for_by_a_drain) {
     RawRing ring;
     EXPECT_EQ(ring.submit(read(0), read(1), sqe::nop().data(2).flag(IOSQE_IO_DRAIN)), 3);

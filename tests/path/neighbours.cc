@@ -224,5 +224,103 @@ TEST(Neighbours, of_a_registered_file_and_in_registered_buffers_are_joined_too) 
     EXPECT_EQ(std::string(memory.data(), 48), text.substr(0, 48));
 }
 
+// Writes of one batch to one file, three batches of them: the first finds out what the file is like.
+class Writes : public testing::TestWithParam<Fd (*)(std::string_view)> {
+  protected:
+    static constexpr unsigned count = 100, size = 16;
+
+    // Writes every piece, the last first, and has done with the file at once.
+    void write_all(int fd, unsigned more_flags = 0) {
+        for (unsigned i = count; i-- > 0;) {
+            ring_.push(sqe::write(fd, text_.data() + i * size, size, i * size).flag(more_flags).data(i));
+        }
+        EXPECT_EQ(ring_.enter(count), static_cast<int>(count));
+    }
+    void expect_all_done() {
+        const std::vector<Cqe> cqes = ring_.wait(count);
+        EXPECT_THAT(results(cqes), Each(size));
+        EXPECT_EQ(cqes.size(), count);
+    }
+
+    RawRing ring_{128};
+    const std::string text_ = pattern(count * size);
+    Fd file_ = GetParam()("");
+};
+
+TEST_P(Writes, are_all_done) {
+    for (unsigned turn = 0; turn < 3; ++turn) {
+        ASSERT_EQ(ftruncate(file_, 0), 0);
+        write_all(file_);
+        expect_all_done();
+        EXPECT_EQ(content_of(file_), text_);
+    }
+}
+
+TEST_P(Writes, go_to_their_file_though_its_descriptor_is_another_by_then) {
+    const Fd other = GetParam()("");
+    const Fd kept(dup(file_));
+    for (unsigned turn = 0; turn < 3; ++turn) {
+        ASSERT_EQ(ftruncate(kept, 0), 0);
+        const int number = fcntl(kept, F_DUPFD_CLOEXEC, 100);
+        write_all(number);
+        dup2(other, number);
+        expect_all_done();
+        close(number);
+        EXPECT_EQ(content_of(kept), text_);
+        EXPECT_EQ(content_of(other), "");
+    }
+}
+
+TEST_P(Writes, to_a_registered_file_are_all_done) {
+    ASSERT_THAT(register_files(ring_, {file_}), Gives(0));
+    for (unsigned turn = 0; turn < 2; ++turn) {
+        ASSERT_EQ(ftruncate(file_, 0), 0);
+        write_all(0, IOSQE_FIXED_FILE);
+        expect_all_done();
+        EXPECT_EQ(content_of(file_), text_);
+    }
+    write_all(0, IOSQE_FIXED_FILE);
+    EXPECT_THAT(unregister_files(ring_), Gives(0));
+    expect_all_done();
+}
+
+TEST_P(Writes, find_a_pipe_where_there_was_a_file) {
+    for (unsigned turn = 0; turn < 2; ++turn) {
+        write_all(file_);
+        expect_all_done();
+    }
+    const Pipe pipe;
+    dup2(pipe.write_end, file_);
+    write_all(file_);
+    expect_all_done();
+    std::string received(count * size, '.');
+    EXPECT_EQ(read(pipe.read_end, received.data(), received.size()), static_cast<ssize_t>(received.size()));
+}
+
+TEST_P(Writes, fail_alone) {
+    const ForbiddenPage forbidden;
+    for (unsigned turn = 0; turn < 3; ++turn) {
+        for (unsigned i = 0; i < 4; ++i) {
+            const void* from = i == 2 ? forbidden.address() : text_.data();
+            ring_.push(sqe::write(file_, from, size, i * size).data(i));
+        }
+        EXPECT_EQ(ring_.enter(4), 4);
+        EXPECT_THAT(ring_.wait(4), testing::UnorderedElementsAre(Completes(0, size), Completes(1, size),
+                                                                 Completes(2, -EFAULT), Completes(3, size)));
+    }
+}
+
+TEST_P(Writes, are_waited_for_when_the_ring_is_closed) {
+    write_all(file_);
+    expect_all_done();
+    write_all(file_);
+    EXPECT_EQ(ring_.close(), 0);
+}
+
+Fd file_on_disk(std::string_view content) { return file_with(content); }
+Fd file_in_memory(std::string_view content) { return memory_file_with(content); }
+INSTANTIATE_TEST_SUITE_P(OnDisk, Writes, testing::Values(file_on_disk));
+INSTANTIATE_TEST_SUITE_P(InMemory, Writes, testing::Values(file_in_memory));
+
 }  // namespace
 }  // namespace ringside::test
