@@ -3,7 +3,7 @@
 #   make         the tool, the libraries and the examples, in build/tool
 #   make demo    what ringside is for, on this machine, with numbers
 #   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
-#   make bench   the engine against the kernel's io_uring
+#   make bench   the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute
 #   make check   the tests again under sanitizers and clang, and the formatting
 #   make deb     a Debian package, in build/package
 #   make lab     the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
@@ -41,10 +41,10 @@ test:
 	@scripts/setup build test
 	@$(call run_tests,release)
 
-bench:
+bench bench-quick:
 	@scripts/setup build bench
 	@$(call build,bench)
-	@build/bench/bin/ringside-bench
+	@build/bench/bin/ringside-bench $(if $(filter bench-quick,$@),--quick)
 
 check: format-check asan tsan clang
 

@@ -64,6 +64,7 @@ struct CaseRow {
     const char* name;
     const char* what;  // for people: the work, and how much of it at a time
     double wanted;     // how many times the kernel's rate the engine is to reach; 0 if we ask for nothing
+    unsigned rounds;   // at most so many samples, since each takes long; 0 for as many as are asked for
     const char* unit;
     std::unique_ptr<Measurement> (*make)();
 };
@@ -73,13 +74,20 @@ inline std::vector<CaseRow>& cases() {
     return rows;
 }
 
+struct Terms {
+    double wanted = 0;
+    unsigned rounds = 0;
+    const char* unit = "ns";
+};
+
 // A measurement joins the table by declaring one of these in its file. Its class sets up in the constructor.
 template <typename Work>
 struct Row {
-    Row(const char* name, const char* what, double wanted = 0, const char* unit = "ns") {
-        cases().push_back(
-            {name, what, wanted, unit, []() -> std::unique_ptr<Measurement> { return std::make_unique<Work>(); }});
+    Row(const char* name, const char* what, Terms terms = {}) {
+        cases().push_back({name, what, terms.wanted, terms.rounds, terms.unit,
+                           []() -> std::unique_ptr<Measurement> { return std::make_unique<Work>(); }});
     }
+    Row(const char* name, const char* what, double wanted) : Row(name, what, Terms{.wanted = wanted}) {}
 };
 
 }  // namespace bench

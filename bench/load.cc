@@ -1,7 +1,6 @@
 #include "load.h"
 
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -11,6 +10,7 @@
 
 #include <vector>
 
+#include "cores.h"
 #include "die.h"
 
 namespace bench {
@@ -34,19 +34,6 @@ int connected_socket(int type, uint16_t port) {
 void no_delay(int fd) {
     const int on = 1;
     must("TCP_NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
-}
-
-// Any core that we may use but the one that we are pinned to; where there is no other, that one.
-void leave_core() {
-    cpu_set_t mine, others;
-    must("sched_getaffinity", sched_getaffinity(0, sizeof mine, &mine));
-    for (int core = 0; core < CPU_SETSIZE; ++core) CPU_SET(core, &others);
-    must("sched_setaffinity", sched_setaffinity(0, sizeof others, &others));
-    must("sched_getaffinity", sched_getaffinity(0, sizeof others, &others));
-    for (int core = 0; core < CPU_SETSIZE; ++core) {
-        if (CPU_ISSET(core, &mine)) CPU_CLR(core, &others);
-    }
-    if (CPU_COUNT(&others) > 0) must("sched_setaffinity", sched_setaffinity(0, sizeof others, &others));
 }
 
 class EventLoop {
@@ -111,7 +98,7 @@ Load::Load(Body body, uint16_t port, unsigned count) : pid_(must("fork", fork())
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "bench-load");
-    leave_core();
+    pin_to(other_core());
     body(port, count);
     _exit(0);
 }

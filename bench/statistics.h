@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace bench {
@@ -12,10 +13,14 @@ struct Quartiles {
     double high;
 };
 
+// Of at least one sample; between two samples where a quartile falls between them.
 inline Quartiles quartiles(std::vector<double> samples) {
     std::sort(samples.begin(), samples.end());
     const auto at = [&](double share) {
-        return samples[static_cast<size_t>(share * static_cast<double>(samples.size() - 1) + 0.5)];
+        const double place = share * static_cast<double>(samples.size() - 1);
+        const auto below = static_cast<size_t>(place);
+        const auto above = std::min(below + 1, samples.size() - 1);
+        return std::lerp(samples[below], samples[above], place - static_cast<double>(below));
     };
     return {at(0.25), at(0.5), at(0.75)};
 }

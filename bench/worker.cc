@@ -1,30 +1,21 @@
 // One column of the table: a process that holds one case ready and takes a sample of it for each line it is sent.
 //
-//   WORKER --list               prints name, description, wanted ratio and unit of each case
+//   WORKER --list               prints what case.h's CaseRow says of each case
 //   WORKER CASE SAMPLE_MS CORE  for each line on standard input, prints a sample
 //   WORKER CASE --batches N     does N batches and nothing else: for callgrind, perf and strace
 //
 // Compiled from this source against ringside, against liburing, and with the peers.
-#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <string_view>
 
 #include "case.h"
+#include "cores.h"
 #include "die.h"
 
 namespace bench {
 namespace {
-
-// Everything that is compared runs on one core, threads that are started later included: a switch of cores would cost
-// more than what is measured.
-void pin_to(int core) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    must("sched_setaffinity", sched_setaffinity(0, sizeof set, &set));
-}
 
 // Some cases wait on very many files. Where the limit may not be raised they say what is missing.
 void raise_file_limit() {
@@ -35,7 +26,9 @@ void raise_file_limit() {
 }
 
 int list() {
-    for (const CaseRow& row : cases()) printf("%s\t%s\t%g\t%s\n", row.name, row.what, row.wanted, row.unit);
+    for (const CaseRow& row : cases()) {
+        printf("%s\t%s\t%g\t%u\t%s\n", row.name, row.what, row.wanted, row.rounds, row.unit);
+    }
     return 0;
 }
 
