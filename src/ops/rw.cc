@@ -20,6 +20,7 @@
 #include "path/path.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/file_cache.h"
 #include "state/file_facts.h"
 #include "state/user_memory.h"
 
@@ -314,13 +315,23 @@ long blame(Request& request, long error) {
     return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
 }
 
+// The plain call, where the file is known to be in memory and has all that is asked for.
+bool read_from_memory(const Request& request, const Transfer& transfer, const FileFacts* facts) {
+    if (facts == nullptr || !is_in_memory(*facts, request.ring->batch)) return false;
+    if (transfer.writes || transfer.vectored || transfer.flags != 0 || transfer.offset < 0) return false;
+    return abi::syscall(__NR_pread64, request.fd, transfer.address, transfer.length, transfer.offset) ==
+           static_cast<long>(transfer.length);
+}
+
 Outcome attempt(Request& request) {
     auto& transfer = request.as<Transfer>();
     if (__builtin_expect(is_unusual(request, transfer), 0)) {
         const int refused = check_file_and_flags(request);
         if (refused < 0) return request.done(blame(request, refused));
     }
-    if (__builtin_expect(bypasses_cache(request), 0)) return attempt_direct(request);
+    FileFacts* facts = facts_of(*request.ring, request.fd);
+    if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
+    if (read_from_memory(request, transfer, facts)) return complete(request, transfer.length);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
@@ -331,6 +342,7 @@ Outcome attempt(Request& request) {
             transfer.done += static_cast<uint32_t>(got);
             continue;
         }
+        if (facts != nullptr && !transfer.writes) note_read_at_once(*facts, request.ring->batch);
         return complete(request, got);
     }
 }

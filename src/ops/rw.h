@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "state/file_facts.h"
 #include "state/request.h"
 
 namespace ringside::engine {
@@ -49,9 +50,9 @@ long blame(Request& request, long error);
 
 // --- rw_direct.cc ----------------------------------------------------------------------------------------------------
 
-// Whether the file was opened with O_DIRECT, so that no attempt at it ends before the disk answers. Only asks where it
-// may be so.
-bool bypasses_cache(Request& request);
+// Whether no attempt at it ends before the disk answers: the file was opened with O_DIRECT, and it is whole blocks that
+// are to be transferred.
+bool bypasses_cache(const Transfer& transfer, const FileFacts* facts);
 
 Outcome attempt_direct(Request& request);
 

@@ -33,13 +33,11 @@ void transferred(Request& request, long result) {
 
 }  // namespace
 
-bool bypasses_cache(Request& request) {
-    const auto& transfer = request.as<Transfer>();
+bool bypasses_cache(const Transfer& transfer, const FileFacts* facts) {
+    if (facts == nullptr || !facts->direct) return false;
     const uint64_t offset = transfer.offset == current_position ? 0 : static_cast<uint64_t>(transfer.offset);
     const uint64_t memory = transfer.vectored ? 0 : transfer.address | transfer.length;
-    if (((offset | memory) & (smallest_block - 1)) != 0 || transfer.length == 0) return false;
-    const FileFacts* facts = facts_of(*request.ring, request.fd);
-    return facts != nullptr && facts->direct;
+    return ((offset | memory) & (smallest_block - 1)) == 0 && transfer.length != 0;
 }
 
 Outcome attempt_direct(Request& request) {

@@ -12,7 +12,7 @@ namespace {
 
 // Files whose facts are kept at a time, by the low bits of their descriptors' numbers.
 constexpr unsigned places = 1024;
-constexpr uint32_t batches_until_stale = 64;
+constexpr uint32_t batches_until_stale = 256;
 
 bool allocate(KnownFiles& files) {
     files.facts = static_cast<FileFacts*>(malloc(places * sizeof(FileFacts)));

@@ -1,0 +1,20 @@
+// Which files are wholly in memory, so that reading them takes a plain call and no time but its own. A read with
+// RWF_NOWAIT never waits either, but costs a fifth more.
+//
+// Nothing can promise that a page is still there a moment later, so this is asked again and again, and each batch first
+// reads with RWF_NOWAIT: a file that has left memory is noticed there, and until then costs a read of the disk.
+//
+// Guarded by the ring's lock.
+#pragma once
+
+#include "state/file_facts.h"
+
+namespace ringside::engine {
+
+// Whether this batch may read the file with the plain call.
+inline bool is_in_memory(const FileFacts& facts, uint32_t batch) { return facts.cached_in == batch; }
+
+// A read with RWF_NOWAIT did not have to wait: a batch that reads a file more than once has it looked at.
+void note_read_at_once(FileFacts& facts, uint32_t batch);
+
+}  // namespace ringside::engine
