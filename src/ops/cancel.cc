@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
+#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
@@ -37,9 +38,20 @@ Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
     return by_user_data ? ring.requests.table.find(cancel.user_data, wanted) : ring.requests.table.find_any(wanted);
 }
 
+// Whether it means itself: a cancellation in a worker finds itself there, being done.
+bool matches_itself(const Cancel& cancel, const Request& request) {
+    if (!request.has(request_at_work)) return false;
+    if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && cancel.opcode != request.opcode) return false;
+    const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
+    const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
+    return !by_user_data || request.user_data == cancel.user_data;
+}
+
 // Makes `fd` a descriptor of the file whose requests are meant.
 bool find_file(Ring& ring, Cancel& cancel) {
-    if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0;
+    if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) {
+        return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0 && !is_path_only(cancel.fd);
+    }
     const FixedFile* file = ring.files.find(static_cast<uint32_t>(cancel.fd));
     if (file != nullptr) cancel.fd = file->fd;
     return file != nullptr;
@@ -83,7 +95,8 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome async_cancel_issue(Request& request) {
     auto& cancel = request.as<Cancel>();
     if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
-    return request.done(cancel_matches(*request.ring, cancel));
+    const long result = cancel_matches(*request.ring, cancel);
+    return request.done(result == -ENOENT && matches_itself(cancel, request) ? -EALREADY : result);
 }
 
 }  // namespace ringside::engine

@@ -139,9 +139,7 @@ Outcome accept_issue(Request& request) {
 
 // Comes here when there is a connection, or because the program asked for a worker.
 Outcome accept_work(Request& request) {
-    if (!request.has(request_nowait) && is_listening(request.fd) && !is_ready_for(request.fd, POLLIN)) {
-        return request.wait(POLLIN);
-    }
+    if (is_listening(request.fd) && !is_ready_for(request.fd, POLLIN)) return put_off(request, false);
     const long result = call(request, true);
     // It does block by itself: somebody else was faster.
     if (result == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);

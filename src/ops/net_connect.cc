@@ -61,6 +61,7 @@ Outcome connect_issue(Request& request) {
     auto& connect = request.as<Connect>();
     if (connect.in_progress) return end(request);
     const long result = begin(request);
+    if (request.has(request_nowait)) return request.done(result);
     if (result == -EINPROGRESS) {
         connect.in_progress = true;
         return request.wait(POLLOUT);

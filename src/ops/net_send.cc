@@ -141,10 +141,15 @@ Outcome put_off(Request& request) {
     return request.wait(POLLOUT);
 }
 
+// Whether a part is not enough: it was asked for all, or it blocks until all is sent.
+bool goes_on(const Request& request) {
+    const auto& sending = const_cast<Request&>(request).as<Sending>();
+    return (sending.flags & MSG_WAITALL) || (request.has(request_blocks) && !request.has(request_nowait));
+}
+
 // How much of the request has not been sent, where that matters.
 uint64_t missing(Request& request) {
     const auto& sending = request.as<Sending>();
-    if (!(sending.flags & MSG_WAITALL)) return 0;
     if (sending.form == Form::buffer) return sending.length - sending.done;
     return keep(request) == 0 ? message_of(request).length - sending.done : 0;
 }
@@ -193,7 +198,7 @@ Outcome attempt_send(Request& request) {
         if (sent == -EINTR) continue;
         if (sent == -EAGAIN) return put_off(request);
         if (__builtin_expect(sent < 0, 0)) return complete_send(request, blame(request, sent));
-        if (__builtin_expect(!(sending.flags & MSG_WAITALL), 1)) return complete_send(request, sent);
+        if (__builtin_expect(!goes_on(request), 1)) return complete_send(request, sent);
         const bool short_of = static_cast<uint64_t>(sent) < missing(request);
         if (!short_of || sent == 0 || !continues_partial(request.fd)) return complete_send(request, sent, !short_of);
         sending.done += static_cast<uint64_t>(sent);

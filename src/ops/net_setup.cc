@@ -69,6 +69,8 @@ int shutdown_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome shutdown_issue(Request& request) {
     const long result = abi::syscall(__NR_shutdown, request.fd, request.as<OneNumber>().value);
+    // It was done at once, but the kernel leaves it to a worker.
+    request.set(request_at_work);
     // Only what is no socket severs a chain.
     return result == -ENOTSOCK || result == -EBADF ? request.done(result) : request.ended(result);
 }

@@ -19,15 +19,19 @@ using Issue = Outcome (*)(Request&);
 using Work = Outcome (*)(Request&);
 
 enum OperationFlag : uint32_t {
-    op_file = 1u << 0,           // fd names a file that must exist
-    op_ioprio = 1u << 1,         // ioprio may be set (else -EINVAL)
-    op_iopoll = 1u << 2,         // allowed on a ring with IORING_SETUP_IOPOLL
-    op_buffer_select = 1u << 3,  // IOSQE_BUFFER_SELECT allowed
-    op_poll_in = 1u << 5,        // waits for POLLIN
-    op_poll_out = 1u << 6,       // waits for POLLOUT
-    op_unsupported = 1u << 7,    // known by number, refused
-    op_cancel_counts = 1u << 8,  // who cancels one is told how many there were: 1
-    op_joins_any = 1u << 9,      // together with any other on its file, not only with one that goes on where it ends
+    op_file = 1u << 0,             // fd names a file that must exist
+    op_ioprio = 1u << 1,           // ioprio may be set (else -EINVAL)
+    op_iopoll = 1u << 2,           // allowed on a ring with IORING_SETUP_IOPOLL
+    op_buffer_select = 1u << 3,    // IOSQE_BUFFER_SELECT allowed
+    op_poll_in = 1u << 5,          // waits for POLLIN
+    op_poll_out = 1u << 6,         // waits for POLLOUT
+    op_unsupported = 1u << 7,      // known by number, refused
+    op_cancel_counts = 1u << 8,    // who cancels one is told how many there were: 1
+    op_cancel_succeeds = 1u << 9,  // cancelled, it severs no chain
+    op_minds_nonblock = 1u << 10,  // in a worker, O_NONBLOCK of its file keeps it from waiting
+    op_forgets_nowait = 1u << 11,  // in a worker, its own flag does not
+    op_never_blocks = 1u << 12,    // waits for readiness, but not in a worker
+    op_joins_any = 1u << 13,       // together with any other on its file, not only with one that goes on where it ends
 };
 
 // Fields that a row can refuse: a value other than zero is -EINVAL.

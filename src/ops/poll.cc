@@ -57,13 +57,14 @@ Request* find_poll(Ring& ring, uint64_t user_data) {
 
 int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.len & ~IORING_POLL_ADD_MULTI) return -EINVAL;
+    if (sqe.len != 0 && request.has(IOSQE_CQE_SKIP_SUCCESS)) return -EINVAL;
     auto& poll = request.as<Poll>();
     poll.events = events_of(sqe);
     poll.multishot = (sqe.len & IORING_POLL_ADD_MULTI) && !(poll.events & EPOLLONESHOT);
     if (!poll.multishot) return 0;
     // What is ready now is told by the event that registering the file brings, and once only.
     request.set(request_multishot | request_poll_first);
-    return request.has(IOSQE_CQE_SKIP_SUCCESS) ? -EINVAL : 0;
+    return 0;
 }
 
 Outcome poll_add_issue(Request& request) {

@@ -91,7 +91,7 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     };
     const long result = make(offset);
     if (result != -ESPIPE || offset == current_position) return result;
-    return has_no_positions(request.fd, offset) ? make(current_position) : result;
+    return has_no_positions(request.fd, transfer.offset) ? make(current_position) : result;
 }
 
 uint64_t wanted_bytes(const Transfer& transfer) {
@@ -212,14 +212,18 @@ bool is_unusual(const Request& request, const Transfer& transfer) {
     return (request.ring->setup_flags & IORING_SETUP_IOPOLL) || (transfer.flags & RWF_HIPRI) || transfer.has_attribute;
 }
 
+// A write that blocks goes on until all is written.
+bool blocks_in_write(Request& request) {
+    return request.has(request_blocks) && !request.has(request_nowait) && request.as<Transfer>().writes;
+}
+
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
 // rest is not in memory.
 bool may_have_more(Request& request, long got) {
     auto& transfer = request.as<Transfer>();
-    if (got <= 0) return false;
-    if (!transfer.vectored) return transfer.done + got < transfer.length && is_on_disk(request.fd);
-    return is_on_disk(request.fd) && keep_iovecs(request) == 0 &&
-           static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
+    if (got <= 0 || (!transfer.vectored && transfer.done + got >= transfer.length)) return false;
+    if (!is_on_disk(request.fd) && !blocks_in_write(request)) return false;
+    return keep_iovecs(request) == 0 && static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
 }
 
 // What the system call complained about may not be what the kernel would find first.
@@ -235,6 +239,7 @@ long first_fault(const Request& request, long fault) {
 Outcome complete(Request& request, long last) {
     auto& transfer = request.as<Transfer>();
     const long result = last < 0 ? partial_result(request, last) : last + transfer.done;
+    if (result < 0) request.clear(request_at_work);
     if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
         if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
     }
@@ -325,6 +330,7 @@ bool read_from_memory(const Request& request, const Transfer& transfer, const Fi
 
 Outcome attempt(Request& request) {
     auto& transfer = request.as<Transfer>();
+    if (__builtin_expect(request.has(request_cancelled), 0)) return complete(request, -ECANCELED);
     if (__builtin_expect(is_unusual(request, transfer), 0)) {
         const int refused = check_file_and_flags(request);
         if (refused < 0) return request.done(blame(request, refused));
@@ -340,6 +346,7 @@ Outcome attempt(Request& request) {
         if (__builtin_expect(got == 0, 0) && wants_nothing(request)) return attempt_nothing(request);
         if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
             transfer.done += static_cast<uint32_t>(got);
+            if (blocks_in_write(request)) request.set(request_ends_itself);
             continue;
         }
         if (facts != nullptr && !transfer.writes) note_read_at_once(*facts, request.ring->batch);

@@ -22,7 +22,8 @@ void arm(Request& request) {
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
-    start_link_timeout(request);
+    // In a worker that waits in its call the kernel does not begin to count the time.
+    if (!request.has(request_blocks)) start_link_timeout(request);
     if (request.has(request_poll_first)) {
         request.clear(request_poll_first);
         poll_now(*request.ring);

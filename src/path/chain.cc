@@ -41,6 +41,8 @@ void hold_back(Request& request) {
 // The slow way: a head that failed, that must not be tried inline, or that has to drain.
 void route_aside(Request& request) {
     if (request.has(request_failed)) {
+        // Its notification comes nevertheless, and as the head of its chain it says so.
+        if (request.has(request_notifies)) request.cqe_flags = IORING_CQE_F_MORE;
         // Nothing of it ran, so not even a hard link holds.
         request.clear(IOSQE_IO_HARDLINK);
         if (request.link != nullptr) request.set(IOSQE_IO_LINK);
@@ -76,12 +78,9 @@ void cancel_rest(Request& request) {
         rest->link = nullptr;
         // Its link timeout, if it has one, ends here by itself.
         rest->clear(request_arms_timeout);
-        if (silent) {
-            rest->set(request_no_cqe);
-        } else {
-            rest->clear(IOSQE_CQE_SKIP_SUCCESS);
-        }
         queue_result(*rest, rest->has(request_failed) ? rest->res : -ECANCELED);
+        // What fails is not silent by itself.
+        if (silent) rest->set(IOSQE_CQE_SKIP_SUCCESS);
         rest = next;
     }
 }
@@ -92,6 +91,15 @@ Request& take_next(Request& request) {
     request.link = next.link;
     next.link = nullptr;
     return next;
+}
+
+// The worker that has done a request does the next of its chain, unless the ring's results wait for the program's call.
+// What fails for want of a file that will do is not done.
+void continue_chain(const Request& done, Request& next) {
+    const bool unfit = done.res == -EBADF || done.res == -ENOTSOCK;
+    const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
+    if (done.has(request_at_work) && !unfit && !deferred) leave_to_worker(next);
+    queue_issue(next);
 }
 
 // The request is done before its link timeout: that ends with -ECANCELED, which is no failure.
@@ -134,9 +142,8 @@ void close_chain(Ring& ring) {
     if (__builtin_expect(ring.chain.head == nullptr, 1)) return;
     Request& head = *ring.chain.head;
     ring.chain.head = nullptr;
-    // The kernel hands a chain without an end to a worker, as if its head had asked for one.
-    head.set(IOSQE_ASYNC);
-    route_aside(head);
+    if (!head.has(request_failed) && !ring.drain.active) leave_to_worker(head);
+    start(head);
 }
 
 void start_link_timeout(Request& request) {
@@ -163,7 +170,7 @@ void advance_chain(Request& request) {
     if (request.has(request_failed) && !request.has(IOSQE_IO_HARDLINK)) {
         cancel_rest(request);
     } else {
-        queue_issue(*request.link);
+        continue_chain(request, *request.link);
     }
     request.link = nullptr;
 }

@@ -60,6 +60,8 @@ void finish(Request& request) {
 
 void finish(Request& request, long result) {
     request.done(result);
+    // What ends without a result of its own the kernel ends outside of its workers.
+    request.clear(request_at_work);
     finish(request);
 }
 

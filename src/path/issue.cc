@@ -28,6 +28,7 @@ void settle(Request& request, Outcome outcome) {
 
 // Once without waiting, with the credentials that the request asks for.
 Outcome attempt(Request& request) {
+    if (__builtin_expect(request.has(request_blocks), 0)) settle_blocking(request);
     const Issue step = operation_of(request).issue;
     return __builtin_expect(request.has(request_impersonates), 0) ? impersonate(request, step) : step(request);
 }

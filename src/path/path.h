@@ -106,6 +106,13 @@ void punt(Request& request);
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
 
+// Nobody asked for it, but the kernel has this request done by a worker: the head of a chain that its submission left
+// open, and what follows in a chain behind a request that a worker has done. To be called before it is issued.
+void leave_to_worker(Request& request);
+
+// Settles whether an attempt with request_blocks will wait or answer.
+void settle_blocking(Request& request);
+
 // The worker's side, called without the lock.
 void run_in_worker(Request& request);
 

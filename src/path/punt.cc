@@ -1,12 +1,26 @@
 // Stage 5b: only a thread can tell how long it takes, so a worker makes the system call.
+//
+// A program can tell how the kernel's workers attempt a request, and there are two ways. One that asked for a worker
+// (IOSQE_ASYNC) and can wait for readiness does so, when its first attempt finds nothing. All others block in their
+// call (request_blocks): a write goes on until all is written, who cancels them is told that they were being done and
+// they end with -EINTR, their link timeout never begins, and where the call does not wait, because of O_NONBLOCK or
+// because it was to poll first, -EAGAIN is their result. Such a request needs no thread to block here: it waits for
+// readiness as others do, and only answers like one that blocks.
 #include <errno.h>
+#include <fcntl.h>
 
+#include "abi/syscall.h"
 #include "path/path.h"
 #include "service/workers.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
+
+// What waits for readiness where it can.
+bool polls(const Request& request) {
+    return (operation_of(request).flags & (op_poll_in | op_poll_out)) && !request.has(request_multishot);
+}
 
 bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
@@ -73,7 +87,30 @@ int pin_file(Request& request) {
     return 0;
 }
 
+void leave_to_worker(Request& request) {
+    request.set(request_at_work);
+    if (request.has(IOSQE_ASYNC | request_multishot)) return;
+    if (polls(request)) {
+        request.set(request_blocks);
+    } else {
+        request.set(IOSQE_ASYNC);
+        // An open may wait for a FIFO's other end there.
+        request.clear(request_bounded);
+    }
+}
+
+void settle_blocking(Request& request) {
+    const uint32_t kind = operation_of(request).flags;
+    if (kind & op_forgets_nowait) request.clear(request_nowait);
+    const long status = kind & op_minds_nonblock ? abi::syscall(__NR_fcntl, request.fd, F_GETFL) : 0;
+    const bool nonblocking = status > 0 && (status & O_NONBLOCK);
+    if (nonblocking || (kind & op_never_blocks) || request.has(request_poll_first)) request.set(request_nowait);
+}
+
 void punt(Request& request) {
+    // Of what waits for readiness only that which asked for it is a worker's in the kernel too, and what a disk
+    // answers.
+    if (request.has(IOSQE_ASYNC | request_bounded) || !polls(request)) request.set(request_at_work);
     // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const Operation& operation = operation_of(request);

@@ -59,11 +59,20 @@ void end_silently(Request& request) {
 }  // namespace
 
 int cancel_request(Request& request) {
+    const bool blocks = request.place == Place::armed && request.has(request_blocks);
     const int result = take_out(request);
     if (result < 0) return result;
     request.set(request_cancelled);
     request.ring->requests.table.remove(request);
-    request.has(request_ends_itself) ? queue_issue(request) : queue_result(request, -ECANCELED);
+    if (request.has(request_ends_itself)) {
+        queue_issue(request);
+    } else if (operation_of(request).flags & op_cancel_succeeds) {
+        request.ended(-ECANCELED);
+        queue_finish(request);
+    } else {
+        queue_result(request, blocks ? -EINTR : -ECANCELED);
+    }
+    if (blocks) return -EALREADY;
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }
 

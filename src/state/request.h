@@ -69,6 +69,8 @@ enum RequestFlag : uint64_t {
     request_direct = 1u << 28,             // its result is a descriptor that goes into the slot `direct_slot`
     request_notifies = uint64_t{1} << 32,  // its CQE is followed by that of a zero-copy send's notification
     request_ends_itself = uint64_t{1} << 33,  // cancelled, it is issued once more: it has done a part and says so
+    request_at_work = uint64_t{1} << 34,      // a worker's, by the kernel's rules: so is what follows it in its chain
+    request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
 };
 
 // How a request holds its buffer.

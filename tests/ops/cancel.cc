@@ -1,5 +1,6 @@
 // IORING_OP_ASYNC_CANCEL: which requests are found, and what becomes of them and of the cancellation.
 #include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
@@ -137,6 +138,8 @@ TEST(Cancel, by_file_of_what_is_not_open_gives_ebadf) {
     RawRing ring;
     EXPECT_THAT(ring.run(sqe::cancel_fd(-1)), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::cancel_fd(1'000'000)), Gives(-EBADF));
+    const Fd path_only(open("/tmp", O_PATH | O_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::cancel_fd(path_only)), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::cancel_fd(0, IORING_ASYNC_CANCEL_FD_FIXED)), Gives(-EBADF));
 }
 

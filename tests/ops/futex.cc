@@ -345,6 +345,19 @@ TEST_F(Futex, that_waits_can_be_cancelled) {
     EXPECT_THAT(ring.run(sqe::cancel(1)), Gives(-ENOENT));
 }
 
+TEST_F(Futex, that_is_cancelled_severs_no_chain) {
+    // Not even one whose success is silent says that it was cancelled.
+    const auto wait_for = [&](unsigned flags) {
+        return sqe::futex_wait(&word, word, every_waiter).data(1).flag(IOSQE_IO_LINK | flags);
+    };
+    EXPECT_THAT(ring.submit(wait_for(0), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(10)), Gives(1));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(10, 1), Completes(2, 0)));
+    EXPECT_THAT(ring.submit(wait_for(IOSQE_CQE_SKIP_SUCCESS), sqe::nop().data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(10)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(10, 1), Completes(2, 0)));
+}
+
 TEST_F(Futex, that_wait_can_be_cancelled_all_at_once) {
     for (uint64_t data = 0; data < 20; ++data) submit_wait(1, word);
     EXPECT_THAT(ring.submit(sqe::cancel(1, IORING_ASYNC_CANCEL_ALL).data(2)), Gives(1));

@@ -117,6 +117,40 @@ TEST(ZeroCopySend, severs_its_chain_when_it_fails_and_notifies_when_it_is_severe
                 UnorderedElementsAre(Completes(1, 1, more), Completes(1, 0, notification), Completes(2, 0)));
 }
 
+TEST(ZeroCopySend, in_a_chain_that_never_began_notifies) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Sqe zero_copy = sqe::send_zc(ends.near, "x", 1).data(1);
+    const Sqe malformed = Sqe(250).data(2);
+    // Of a chain's head it is said that more is to come.
+    EXPECT_THAT(ring.submit(Sqe(zero_copy).flag(IOSQE_IO_LINK), malformed), Gives(2));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -ECANCELED, more), Completes(1, 0, notification),
+                                                   Completes(2, -EINVAL)));
+    EXPECT_THAT(ring.submit(Sqe(malformed).flag(IOSQE_IO_LINK), zero_copy), Gives(2));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, -ECANCELED), Completes(1, 0, notification), Completes(2, -EINVAL)));
+    // Where the rest of a chain is to end without a word, the notification is not part of that.
+    EXPECT_THAT(
+        ring.submit(sqe::send(1'000'000, "x", 1).data(2).flag(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS), zero_copy),
+        Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, -EBADF), Completes(1, 0, notification)));
+}
+
+TEST(ZeroCopySend, behind_what_drains_is_sent_by_the_engine_alone) {
+    // The kernel counts the notification, which is there from the beginning, among what the send has to wait for.
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(ring.submit(sqe::nop().data(2).flag(IOSQE_IO_DRAIN), sqe::send_zc(ends.near, "x", 1).data(1)),
+                Gives(2));
+    if (provider_under_test() == provider::Kind::kernel) {
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+        EXPECT_THAT(ring.linger(), testing::IsEmpty());
+    } else {
+        EXPECT_THAT(ring.wait(3),
+                    UnorderedElementsAre(Completes(2, 0), Completes(1, 1, more), Completes(1, 0, notification)));
+    }
+}
+
 TEST(ZeroCopySend, from_a_registered_buffer) {
     for (const unsigned flag : {0U, IOSQE_ASYNC}) {
         RawRing ring;

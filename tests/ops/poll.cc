@@ -96,6 +96,19 @@ TEST(PollAdd, refuses_unknown_flags_and_flags_of_an_update) {
     }
 }
 
+TEST(PollMultishot, cannot_be_silent) {
+    // It is refused at its submission, which ends with it, whether or not it would be told of one event only.
+    RawRing ring;
+    const Pipe pipe;
+    for (const uint32_t events : {uint32_t{POLLIN}, uint32_t{POLLIN} | EPOLLONESHOT}) {
+        const Sqe poll = sqe::poll_add(pipe.read_end, events, IORING_POLL_ADD_MULTI).data(1);
+        EXPECT_THAT(ring.submit(Sqe(poll).flag(IOSQE_CQE_SKIP_SUCCESS), sqe::nop().data(2)), Gives(1));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -EINVAL)));
+        EXPECT_THAT(ring.enter(1), Gives(1));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    }
+}
+
 TEST(PollAdd, several_on_one_file_all_complete) {
     RawRing ring;
     const Pipe pipe;

@@ -1,0 +1,389 @@
+// What a worker does with a request. The kernel leaves to one what asks for it (IOSQE_ASYNC), a chain that its
+// submission left open, and what follows in a chain behind a request that a worker has done. The first kind waits for
+// readiness where it can; the others block in their call, and a program can tell.
+#include <errno.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/eventually.h"
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr unsigned link = IOSQE_IO_LINK;
+constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+constexpr unsigned large = 1 << 20;
+
+Sqe receive(int fd, void* buffer, uint32_t length, unsigned flags = 0, unsigned ioprio = 0) {
+    return sqe::transfer(IORING_OP_RECV, fd, buffer, length, 0).set(&Sqe::ioprio, ioprio).data(1).flag(flags);
+}
+
+Sqe send_of(int fd, const void* buffer, uint32_t length, unsigned flags = 0, unsigned ioprio = 0) {
+    return sqe::transfer(IORING_OP_SEND, fd, buffer, length, 0).set(&Sqe::ioprio, ioprio).data(1).flag(flags);
+}
+
+Sqe accept_on(int fd, unsigned flags, unsigned ioprio = 0) {
+    return Sqe(IORING_OP_ACCEPT, fd).set(&Sqe::ioprio, ioprio).data(1).flag(flags);
+}
+
+struct Listener {
+    explicit Listener(int flags = 0) : fd(socket(AF_INET, SOCK_STREAM | flags, 0)) {
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof(address);
+        EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+        EXPECT_EQ(listen(fd, 8), 0);
+        EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    }
+    Fd fd;
+    sockaddr_in address = {};
+};
+
+// Requests with user_data 1 are what a test is about; 2 is what runs before it, 9 who cancels it.
+class AtWork : public testing::TestWithParam<unsigned> {
+  protected:
+    RawRing ring{16, GetParam()};
+    const Pipe pipe;
+    const Pipe nonblocking{O_NONBLOCK};
+    char bytes[large] = {};
+
+    Sqe read_of(int fd, unsigned flags = 0) { return sqe::read(fd, bytes, 1).data(1).flag(flags); }
+
+    void expect_result(const Sqe& sqe, int result) {
+        ASSERT_THAT(ring.submit(sqe), Gives(1));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, result)));
+    }
+
+    // It is inside its call: whoever cancels it is told so, and it ends with what the call then gives.
+    void expect_blocked(int result) {
+        // A worker may need a while to get there.
+        EXPECT_THAT(ring.linger(80), IsEmpty());
+        ASSERT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, -EALREADY), Completes(1, result)));
+    }
+    // It waits for readiness.
+    void expect_waiting() {
+        EXPECT_THAT(ring.linger(), IsEmpty());
+        ASSERT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(1, -ECANCELED)));
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, AtWork, testing::Values(0U, deferred),
+                         [](const testing::TestParamInfo<unsigned>& mode) {
+                             return std::string(mode.param == 0 ? "plain" : "deferred");
+                         });
+
+// --- A chain that its submission left open --------------------------------------------------------------------------
+
+TEST_P(AtWork, head_of_an_open_chain_blocks) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Listener listener;
+    const Fd counter(eventfd(0, 0));
+    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link)), Gives(1));
+    expect_blocked(-EINTR);
+    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, link)), Gives(1));
+    expect_blocked(-EINTR);
+    ASSERT_THAT(ring.submit(accept_on(listener.fd, link)), Gives(1));
+    expect_blocked(-EINTR);
+    ASSERT_THAT(ring.submit(sqe::read(counter, bytes, 8).data(1).flag(IOSQE_IO_HARDLINK)), Gives(1));
+    expect_blocked(-EINTR);
+}
+
+TEST_P(AtWork, blocked_request_is_not_counted_by_who_cancels_all) {
+    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link)), Gives(1));
+    EXPECT_THAT(ring.linger(80), IsEmpty());
+    constexpr unsigned all = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+    ASSERT_THAT(ring.submit(sqe::cancel(0, all).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(1, -EINTR)));
+}
+
+TEST_P(AtWork, blocked_request_ends_when_its_file_is_ready) {
+    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link), sqe::nop().data(3).flag(link)), Gives(2));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 1), Completes(3, 0)));
+    EXPECT_EQ(bytes[0], 'x');
+}
+
+TEST_P(AtWork, blocked_write_goes_on_until_all_is_written) {
+    ASSERT_THAT(ring.submit(sqe::write(pipe.write_end, bytes, 200'000).data(1).flag(link)), Gives(1));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    // Where the ring defers, the request may have to be got on with by who waits for it.
+    size_t drained = 0;
+    EXPECT_TRUE(eventually([&] {
+        drained += pipe.drain();
+        ring.enter(0, 0, IORING_ENTER_GETEVENTS);
+        return drained == 200'000;
+    }));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 200'000)));
+
+    const Ends ends = unix_pair(SOCK_STREAM);
+    for (const Sqe& sqe :
+         {send_of(ends.near, bytes, large, link), sqe::write(ends.near, bytes, large).data(1).flag(link)}) {
+        ASSERT_THAT(ring.submit(sqe), Gives(1));
+        drained = 0;
+        EXPECT_TRUE(eventually([&] {
+            for (ssize_t got; (got = recv(ends.far, bytes, large, MSG_DONTWAIT)) > 0;)
+                drained += static_cast<size_t>(got);
+            ring.enter(0, 0, IORING_ENTER_GETEVENTS);
+            return drained == large;
+        }));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, large)));
+    }
+}
+
+TEST_P(AtWork, blocked_write_that_is_cancelled_tells_what_was_written) {
+    ASSERT_THAT(ring.submit(sqe::write(pipe.write_end, bytes, 200'000).data(1).flag(link)), Gives(1));
+    expect_blocked(65536);
+    const Ends ends = unix_pair(SOCK_STREAM);
+    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 2, link).set(&Sqe::msg_flags, MSG_WAITALL)), Gives(1));
+    ASSERT_EQ(write(ends.far, "x", 1), 1);
+    expect_blocked(1);
+}
+
+TEST_P(AtWork, request_that_asked_for_a_worker_waits_for_readiness_and_is_content_with_a_part) {
+    ASSERT_THAT(ring.submit(read_of(pipe.read_end, IOSQE_ASYNC)), Gives(1));
+    expect_waiting();
+    ASSERT_THAT(ring.submit(read_of(nonblocking.read_end, IOSQE_ASYNC | link)), Gives(1));
+    expect_waiting();
+    ASSERT_THAT(ring.submit(sqe::write(pipe.write_end, bytes, 200'000).data(1).flag(IOSQE_ASYNC)), Gives(1));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 65536)));
+}
+
+TEST_P(AtWork, nonblocking_file_keeps_reads_and_writes_from_blocking) {
+    const Ends ends = unix_pair(SOCK_STREAM | SOCK_NONBLOCK);
+    const iovec vector = {bytes, 1};
+    const Listener listener(SOCK_NONBLOCK);
+    expect_result(read_of(nonblocking.read_end, link), -EAGAIN);
+    expect_result(sqe::readv(ends.near, &vector, 1).data(1).flag(IOSQE_IO_HARDLINK), -EAGAIN);
+    expect_result(accept_on(listener.fd, link), -EAGAIN);
+    expect_result(sqe::write(nonblocking.write_end, bytes, 200'000).data(1).flag(link), 65536);
+    expect_result(sqe::write(nonblocking.write_end, bytes, 1).data(1).flag(link), -EAGAIN);
+
+    msghdr header = {};
+    iovec whole = {bytes, large};
+    header.msg_iov = &whole;
+    header.msg_iovlen = 1;
+    expect_result(sqe::transfer(IORING_OP_RECVMSG, ends.near, &header, 1, 0).data(1).flag(link), -EAGAIN);
+    while (send(ends.near, bytes, 4096, MSG_DONTWAIT) > 0) {
+    }
+    expect_result(sqe::transfer(IORING_OP_SENDMSG, ends.near, &header, 1, 0).data(1).flag(link), -EAGAIN);
+}
+
+TEST_P(AtWork, nonblocking_socket_does_not_keep_plain_receives_from_blocking) {
+    const Ends ends = unix_pair(SOCK_STREAM | SOCK_NONBLOCK);
+    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, link)), Gives(1));
+    expect_blocked(-EINTR);
+    expect_result(receive(ends.near, bytes, 1, link).set(&Sqe::msg_flags, MSG_DONTWAIT), -EAGAIN);
+}
+
+TEST_P(AtWork, flags_of_reads_and_accepts_do_not_keep_them_from_blocking) {
+    const Listener listener;
+    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link).set(&Sqe::rw_flags, RWF_NOWAIT)), Gives(1));
+    expect_blocked(-EINTR);
+    ASSERT_THAT(ring.submit(accept_on(listener.fd, link, IORING_ACCEPT_DONTWAIT)), Gives(1));
+    expect_blocked(-EINTR);
+    // Where a worker was asked for they do.
+    expect_result(read_of(pipe.read_end, IOSQE_ASYNC).set(&Sqe::rw_flags, RWF_NOWAIT), -EAGAIN);
+    expect_result(accept_on(listener.fd, IOSQE_ASYNC, IORING_ACCEPT_DONTWAIT), -EAGAIN);
+}
+
+TEST_P(AtWork, connection_that_cannot_wait_is_in_progress) {
+    const Listener listener;
+    const auto connect_by = [&](int fd, unsigned flags) {
+        return Sqe(IORING_OP_CONNECT, fd)
+            .set(&Sqe::addr, address_of(&listener.address))
+            .set(&Sqe::addr2, sizeof(listener.address))
+            .data(1)
+            .flag(flags);
+    };
+    const Fd nonblocking_one(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    expect_result(connect_by(nonblocking_one, link), -EINPROGRESS);
+    const Fd asking_one(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    expect_result(connect_by(asking_one, IOSQE_ASYNC), 0);
+    const Fd blocking_one(socket(AF_INET, SOCK_STREAM, 0));
+    expect_result(connect_by(blocking_one, link), 0);
+}
+
+TEST_P(AtWork, poll_first_has_nothing_to_poll_with) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Listener listener;
+    expect_result(receive(ends.near, bytes, 1, link, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
+    expect_result(send_of(ends.near, bytes, 1, link, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
+    expect_result(accept_on(listener.fd, link, IORING_ACCEPT_POLL_FIRST), -EAGAIN);
+    // Who asked for a worker polls.
+    expect_result(send_of(ends.near, bytes, 1, IOSQE_ASYNC, IORING_RECVSEND_POLL_FIRST), 1);
+    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, IOSQE_ASYNC, IORING_RECVSEND_POLL_FIRST)), Gives(1));
+    expect_waiting();
+}
+
+TEST_P(AtWork, epoll_wait_does_not_block) {
+    const Fd set(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event events[4] = {};
+    events[0].events = EPOLLIN;
+    ASSERT_EQ(epoll_ctl(set, EPOLL_CTL_ADD, pipe.read_end, events), 0);
+    const Sqe wait = sqe::transfer(IORING_OP_EPOLL_WAIT, set, events, 4, 0).data(1);
+    expect_result(Sqe(wait).flag(link), -EAGAIN);
+    ASSERT_THAT(ring.submit(Sqe(wait).flag(IOSQE_ASYNC)), Gives(1));
+    expect_waiting();
+}
+
+TEST_P(AtWork, polls_timeouts_and_multishots_are_what_they_always_are) {
+    const Listener listener;
+    const __kernel_timespec long_time = {100, 0};
+    ASSERT_THAT(ring.submit(sqe::poll_add(pipe.read_end, POLLIN).data(1).flag(link)), Gives(1));
+    expect_waiting();
+    ASSERT_THAT(ring.submit(accept_on(listener.fd, link, IORING_ACCEPT_MULTISHOT)), Gives(1));
+    expect_waiting();
+    ASSERT_THAT(ring.submit(sqe::timeout(&long_time).data(1).flag(link)), Gives(1));
+    expect_waiting();
+}
+
+TEST_P(AtWork, blocked_request_takes_a_provided_buffer) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char pool[2][64];
+    const Sqe provide = sqe::transfer(IORING_OP_PROVIDE_BUFFERS, 2, pool, 64, 0).set(&Sqe::buf_group, 7);
+    ASSERT_THAT(ring.run(provide), Gives(0));
+    ASSERT_EQ(write(ends.far, "abc", 3), 3);
+    ASSERT_THAT(ring.submit(receive(ends.near, nullptr, 0, link | IOSQE_BUFFER_SELECT).set(&Sqe::buf_group, 7)),
+                Gives(1));
+    std::vector<Cqe> completions = ring.wait(1);
+    ASSERT_EQ(completions.size(), 1u);
+    EXPECT_EQ(completions[0].res, 3);
+    EXPECT_TRUE(completions[0].flags & IORING_CQE_F_BUFFER);
+    ASSERT_THAT(
+        ring.submit(
+            sqe::read(pipe.read_end, nullptr, 64).data(1).flag(link | IOSQE_BUFFER_SELECT).set(&Sqe::buf_group, 7)),
+        Gives(1));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(pipe.write_end, "de", 2), 2);
+    completions = ring.wait(1);
+    ASSERT_EQ(completions.size(), 1u);
+    EXPECT_EQ(completions[0].res, 2);
+    EXPECT_TRUE(completions[0].flags & IORING_CQE_F_BUFFER);
+}
+
+TEST_P(AtWork, open_of_a_fifo_waits_for_its_other_end) {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path_of("fifo");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    ASSERT_THAT(ring.submit(sqe::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC).data(1).flag(link)), Gives(1));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    const Fd other_end(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const std::vector<Cqe> completions = ring.wait(1);
+    ASSERT_EQ(completions.size(), 1u);
+    const Fd opened(completions[0].res);
+    EXPECT_GE(opened, 0);
+}
+
+// --- Behind a request that a worker has done ------------------------------------------------------------------------
+
+class BehindAWorker : public AtWork {
+  protected:
+    // A request that a worker does, whatever the ring.
+    Sqe by_worker(unsigned flags = link) { return sqe::fsync(file).data(2).flag(flags); }
+
+    // What comes next in the chain of what was submitted with `first`.
+    void expect_next(const Sqe& first, int first_result, const Sqe& next, int result) {
+        ASSERT_THAT(ring.submit(first, next), Gives(2));
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, first_result), Completes(1, result)));
+    }
+    void expect_next_waits(const Sqe& first, int first_result, const Sqe& next) {
+        ASSERT_THAT(ring.submit(first, next), Gives(2));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, first_result)));
+        expect_waiting();
+    }
+
+    const Fd file = memory_file_with("content");
+};
+
+// A ring that defers takes results, and with them chains, to the program's own call.
+INSTANTIATE_TEST_SUITE_P(Modes, BehindAWorker, testing::Values(0U),
+                         [](const testing::TestParamInfo<unsigned>&) { return std::string("plain"); });
+
+TEST_P(BehindAWorker, next_of_the_chain_blocks) {
+    ASSERT_THAT(ring.submit(by_worker(), read_of(pipe.read_end)), Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    expect_blocked(-EINTR);
+    expect_next(by_worker(), 0, read_of(nonblocking.read_end), -EAGAIN);
+    const Ends ends = unix_pair(SOCK_STREAM);
+    expect_next(by_worker(), 0, receive(ends.near, bytes, 1, 0, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
+}
+
+TEST_P(BehindAWorker, next_that_asked_for_a_worker_waits) {
+    expect_next_waits(by_worker(), 0, read_of(nonblocking.read_end, IOSQE_ASYNC));
+}
+
+TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Sqe next = read_of(nonblocking.read_end);
+    expect_next(sqe::nop().data(2).flag(link | IOSQE_ASYNC), 0, next, -EAGAIN);
+    expect_next(sqe::write(file, "x", 1).data(2).flag(link), 1, next, -EAGAIN);
+    expect_next(Sqe(IORING_OP_SHUTDOWN, ends.near).set(&Sqe::len, SHUT_WR).data(2).flag(link), 0, next, -EAGAIN);
+    expect_next_waits(sqe::nop().data(2).flag(link), 0, next);
+    const Fd on_disk = file_with("content");
+    expect_next_waits(sqe::read(on_disk, bytes, 1).data(2).flag(link), 1, next);
+}
+
+TEST_P(BehindAWorker, stays_at_work_through_requests_that_do_not_wait) {
+    ASSERT_THAT(ring.submit(by_worker(), sqe::poll_add(pipe.write_end, POLLOUT).data(3).flag(link),
+                            sqe::nop().data(4).flag(link), read_of(nonblocking.read_end)),
+                Gives(4));
+    EXPECT_THAT(ring.wait(4),
+                ElementsAre(Completes(2, 0), Completes(3, POLLOUT), Completes(4, 0), Completes(1, -EAGAIN)));
+}
+
+TEST_P(BehindAWorker, request_that_failed_without_a_result_of_its_own_leaves_the_worker) {
+    const Sqe next = read_of(nonblocking.read_end);
+    constexpr unsigned flags = IOSQE_IO_HARDLINK | IOSQE_ASYNC;
+    expect_next_waits(sqe::read(file, reinterpret_cast<void*>(8), 1).data(2).flag(flags), -EFAULT, next);
+    expect_next_waits(sqe::read(-1, bytes, 1).data(2).flag(flags), -EBADF, next);
+    expect_next_waits(Sqe(IORING_OP_SHUTDOWN, file).data(2).flag(flags), -ENOTSOCK, next);
+    // A failure that the operation itself reports does not.
+    expect_next(sqe::fsync(nonblocking.read_end).data(2).flag(flags), -EINVAL, next, -EAGAIN);
+}
+
+TEST_P(BehindAWorker, link_timeout_of_a_blocked_request_does_not_begin) {
+    const __kernel_timespec short_time = milliseconds_of(1);
+    const Sqe timeout = sqe::timeout(&short_time).set(&Sqe::opcode, IORING_OP_LINK_TIMEOUT).data(3);
+    ASSERT_THAT(ring.submit(by_worker(), read_of(pipe.read_end, link), timeout), Gives(3));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(3, -ECANCELED)));
+}
+
+TEST_P(BehindAWorker, cancellation_finds_itself) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    expect_result(sqe::cancel(1).data(1).flag(IOSQE_ASYNC), -EALREADY);
+    expect_result(sqe::cancel(1).data(1).flag(link), -EALREADY);
+    expect_result(sqe::cancel(5).data(1).flag(IOSQE_ASYNC), -ENOENT);
+    expect_result(sqe::cancel_fd(ends.near).data(1).flag(IOSQE_ASYNC), -EALREADY);
+    expect_result(sqe::cancel_fd(-1).data(1).flag(IOSQE_ASYNC), -EBADF);
+    expect_result(sqe::cancel(1, IORING_ASYNC_CANCEL_ALL).data(1).flag(IOSQE_ASYNC), 0);
+    const auto by_opcode = [](uint8_t opcode) {
+        return sqe::cancel(1, IORING_ASYNC_CANCEL_OP).set(&Sqe::len, opcode).data(1).flag(IOSQE_ASYNC);
+    };
+    expect_result(by_opcode(IORING_OP_ASYNC_CANCEL), -EALREADY);
+    expect_result(by_opcode(IORING_OP_NOP), -ENOENT);
+    expect_next(by_worker(), 0, sqe::cancel(1).data(1), -EALREADY);
+}
+
+}  // namespace
+}  // namespace ringside::test
