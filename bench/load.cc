@@ -36,6 +36,17 @@ void no_delay(int fd) {
     must("TCP_NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
+// A datagram that is dropped would never be asked for again. Each takes about 1 KiB of the socket's room.
+void make_room(int fd) {
+    const int wanted = most_peers * 1024;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0)
+        must("SO_RCVBUF", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted));
+    int room;
+    socklen_t size = sizeof room;
+    must("SO_RCVBUF", getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &size));
+    if (room < wanted) die("the room for datagrams (see net.core.rmem_max)", ENOBUFS);
+}
+
 class EventLoop {
   public:
     EventLoop() : epoll_(must("epoll_create1", epoll_create1(EPOLL_CLOEXEC))) {}
@@ -83,7 +94,11 @@ int listening_socket(int type) {
     const sockaddr_in address = loopback(0);
     const int fd = must("socket", socket(AF_INET, type | SOCK_CLOEXEC, 0));
     must("bind", bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address));
-    if (type == SOCK_STREAM) must("listen", listen(fd, 4096));
+    if (type == SOCK_STREAM) {
+        must("listen", listen(fd, 4096));
+    } else {
+        make_room(fd);
+    }
     return fd;
 }
 

@@ -10,7 +10,8 @@ namespace bench {
 
 constexpr unsigned message_size = 64;
 
-// A listening TCP socket, or a bound UDP socket, on the loopback interface at a port of its own.
+// A listening TCP socket, or a bound UDP socket with room for a message from each of the load's peers, on the loopback
+// interface at a port of its own.
 int listening_socket(int type);
 uint16_t port_of(int socket);
 
@@ -27,6 +28,7 @@ class Load {
     pid_t pid_;
 };
 
+constexpr unsigned most_peers = 1000;
 // `count` connections, each with one message on its way at a time.
 void tcp_load(uint16_t port, unsigned count);
 void udp_load(uint16_t port, unsigned count);

@@ -35,20 +35,7 @@ class UdpServer : public Case {
     unsigned in_flight() const override { return peers; }
 
   protected:
-    static int roomy_socket() {
-        const int fd = listening_socket(SOCK_DGRAM);
-        // A datagram that is dropped would never be asked for again. Each takes about 1 KiB of the socket's room.
-        const int wanted = 2 << 20;
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0)
-            must("SO_RCVBUF", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted));
-        int room;
-        socklen_t size = sizeof room;
-        must("SO_RCVBUF", getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &size));
-        if (static_cast<unsigned>(room) < peers * 1024) die("the socket's buffer (net.core.rmem_max)", ENOBUFS);
-        return fd;
-    }
-
-    int socket_ = roomy_socket();
+    int socket_ = listening_socket(SOCK_DGRAM);
     Load load_{udp_load, port_of(socket_), peers};
     Ring ring_{256};
 };
