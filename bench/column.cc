@@ -39,7 +39,8 @@ struct Pipe {
 
 }  // namespace
 
-Column::Column(const std::string& worker, const std::string& provider, const std::vector<std::string>& arguments) {
+Column::Column(const std::string& worker, const std::string& provider, const std::vector<std::string>& arguments)
+    : title_(worker.substr(worker.rfind('/') + 1) + " " + arguments.front()) {
     const Pipe to_worker;
     const Pipe from_worker;
     pid_ = fork();
@@ -62,7 +63,7 @@ double Column::sample() {
     double nanoseconds;
     fputc('\n', requests_);
     if (fflush(requests_) != 0 || fscanf(answers_, "%lf", &nanoseconds) != 1)
-        throw std::runtime_error("a worker failed");
+        throw std::runtime_error(title_ + " has ended");
     return nanoseconds;
 }
 

@@ -21,6 +21,7 @@ class Column {
     double sample();
 
   private:
+    std::string title_;  // for messages
     pid_t pid_;
     FILE* requests_;
     FILE* answers_;

@@ -94,7 +94,8 @@ class EpollUdp final : public Case {
     EpollSet epoll_;
 };
 
-// As libuv's documentation writes an echo server, save that the write request is part of the connection.
+// As libuv's documentation writes an echo server: a write has memory of its own, since the next message may come before
+// its callback.
 template <unsigned connections>
 class UvEcho final : public TcpServer<connections> {
   public:
@@ -118,8 +119,11 @@ class UvEcho final : public TcpServer<connections> {
   private:
     struct Connection {
         uv_tcp_t handle;
-        uv_write_t write;
         UvEcho* server;
+        char message[message_size];
+    };
+    struct Write {
+        uv_write_t request;
         char message[message_size];
     };
 
@@ -133,13 +137,16 @@ class UvEcho final : public TcpServer<connections> {
     static void received(uv_stream_t* from, ssize_t size, const uv_buf_t* buffer) {
         if (size == 0) return;  // nothing there after all
         if (size != message_size) die("uv_read", size < 0 ? static_cast<int>(size) : EIO);
-        auto& connection = *static_cast<Connection*>(from->data);
-        connection.write.data = connection.server;
-        check("uv_write", uv_write(&connection.write, from, buffer, 1, sent));
+        auto* const write = new Write;
+        write->request.data = static_cast<Connection*>(from->data)->server;
+        memcpy(write->message, buffer->base, message_size);
+        const uv_buf_t whole = uv_buf_init(write->message, message_size);
+        check("uv_write", uv_write(&write->request, from, &whole, 1, sent));
     }
-    static void sent(uv_write_t* write, int status) {
+    static void sent(uv_write_t* request, int status) {
         check("uv_write", status);
-        ++static_cast<UvEcho*>(write->data)->echoed_;
+        ++static_cast<UvEcho*>(request->data)->echoed_;
+        delete reinterpret_cast<Write*>(request);
     }
 
     uv_loop_t loop_;
