@@ -43,6 +43,7 @@ void reset(Ring& ring) {
     ring.sq_head = 0;
     ring.completion = {};
     ring.notification = {};
+    ring.emptied = {};
     ring.submitter = 0;
     ring.announced = false;
     ring.restrictions = {};

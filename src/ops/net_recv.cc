@@ -16,6 +16,7 @@
 #include "ops/socket.h"
 #include "ops/user_data.h"
 #include "path/path.h"
+#include "state/ring.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -106,6 +107,22 @@ Outcome attempt(Request& request) {
     }
 }
 
+// Whether there is more costs a call to ask, as dear as many a receive. A socket that was found empty time and again,
+// as those are on which requests and answers take turns, is only asked now and then. (Sockets that share a place in
+// the table are asked a little more or less often.)
+bool probably_has_more(const Request& request) {
+    constexpr uint8_t patience = 8, now_and_then = 16;
+    uint8_t& emptied = request.ring->emptied.of(request.fd);
+    if (emptied >= patience) {
+        emptied = emptied == patience + now_and_then ? patience : static_cast<uint8_t>(emptied + 1);
+        if (emptied != patience) return false;
+    }
+    const bool more = stream_has_more(request.fd);
+    if (more) emptied = 0;
+    if (!more && emptied < patience) ++emptied;
+    return more;
+}
+
 }  // namespace
 
 long receive_rest(const Request& request, int& received_flags) {
@@ -131,9 +148,9 @@ long receive_rest(const Request& request, int& received_flags) {
 uint32_t more_to_read(const Request& request, long received) {
     const auto& receiving = const_cast<Request&>(request).as<Receiving>();
     if (received < 0) return 0;
-    const bool unknown = receiving.message || (receiving.flags & MSG_PEEK);
     const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
-    if (unknown || whole) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    if (receiving.message || whole) return probably_has_more(request) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
     if (received > 0) return 0;
     return socket_option(request.fd, SO_PROTOCOL) == IPPROTO_TCP ? IORING_CQE_F_SOCK_NONEMPTY : 0;
 }

@@ -16,6 +16,7 @@ namespace {
 
 struct Open {
     open_how how;
+    Path path;
     int32_t directory;
     bool strict;  // openat2(2): what it does not know is an error
 };
@@ -63,7 +64,7 @@ int prepare_open(Request& request, const io_uring_sqe& sqe) {
     // Files on disk are opened by few workers; but a FIFO, which a worker only gets for the asking, waits for its other
     // end for as long as it takes.
     if (!request.has(IOSQE_ASYNC)) request.set(request_bounded);
-    const int result = keep_path(request, sqe.addr);
+    const int result = prepare_path(request, open.path, sqe.addr);
     if (result < 0) return result;
     if (sqe.file_index == 0) return 0;
     if (open.how.flags & O_CLOEXEC) return -EINVAL;
@@ -71,6 +72,12 @@ int prepare_open(Request& request, const io_uring_sqe& sqe) {
     open.how.flags |= O_CLOEXEC;
     open_into_slot(request, sqe.file_index);
     return 0;
+}
+
+Outcome opened_at_once(Request& request, long fd) {
+    const auto& open = request.as<Open>();
+    if (!(open.how.flags & (O_NONBLOCK | O_PATH))) abi::syscall(__NR_fcntl, fd, F_SETFL, open.how.flags);
+    return request.done(fd);
 }
 
 }  // namespace
@@ -94,26 +101,27 @@ int openat2_prep(Request& request, const io_uring_sqe& sqe) {
 // in the kernel the attempt is made with O_NONBLOCK, which is taken back afterwards: a FIFO does not wait for its other
 // end.
 Outcome openat_issue(Request& request) {
-    const auto& open = request.as<Open>();
-    if (needs_disk(open.how)) return Outcome::punt;
-    open_how how = open.how;
-    how.resolve |= RESOLVE_CACHED;
-    how.flags |= O_NONBLOCK;
-    const long result = abi::syscall(__NR_openat2, open.directory, first_path(request), &how, sizeof(how));
-    if (result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM) return Outcome::punt;
-    if (result < 0) return request.done(result);
-    if (open.how.flags & (O_NONBLOCK | O_PATH)) return request.done(result);
-    abi::syscall(__NR_fcntl, result, F_SETFL, open.how.flags);
-    return request.done(result);
+    auto& open = request.as<Open>();
+    if (!needs_disk(open.how)) {
+        open_how how = open.how;
+        how.resolve |= RESOLVE_CACHED;
+        how.flags |= O_NONBLOCK;
+        const long result = abi::syscall(__NR_openat2, open.directory, text_of(request, open.path), &how, sizeof(how));
+        if (result >= 0) return opened_at_once(request, result);
+        const bool undecided = result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM;
+        if (!undecided) return request.done(blame_path(request, open.path, result));
+    }
+    const int kept = keep_for_later(request, open.path);
+    return kept < 0 ? request.done(kept) : Outcome::punt;
 }
 
 Outcome openat_work(Request& request) {
     const auto& open = request.as<Open>();
+    const char* path = text_of(request, open.path);
     if (open.strict) {
-        return one_call_or_fail(request, __NR_openat2, open.directory, first_path(request), &open.how,
-                                sizeof(open.how));
+        return one_call_or_fail(request, __NR_openat2, open.directory, path, &open.how, sizeof(open.how));
     }
-    return one_call_or_fail(request, __NR_openat, open.directory, first_path(request), open.how.flags, open.how.mode);
+    return one_call_or_fail(request, __NR_openat, open.directory, path, open.how.flags, open.how.mode);
 }
 
 int close_prep(Request& request, const io_uring_sqe& sqe) {

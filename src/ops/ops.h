@@ -31,6 +31,7 @@ Outcome read_multishot_issue(Request&);
 int fsync_prep(Request&, const io_uring_sqe&);
 Outcome fsync_work(Request&);
 int statx_prep(Request&, const io_uring_sqe&);
+Outcome statx_issue(Request&);
 Outcome statx_work(Request&);
 
 // --- openclose.cc ---------------------------------------------------------------------------------------------------

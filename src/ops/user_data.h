@@ -26,6 +26,25 @@ int keep_path(Request& request, uint64_t address, bool may_be_empty = false);
 // Copies two paths: the second stands behind the first (second_path).
 int keep_two_paths(Request& request, uint64_t first, uint64_t second, bool first_may_be_empty = false);
 
+// A path that the first attempt uses where the program has it, since copying it costs a system call. It is copied when
+// that attempt has not ended the request; or was not one that is made within the submission.
+struct Path {
+    uint64_t address;
+    bool may_be_empty;
+    bool kept;
+};
+
+// At the preparation. Returns as keep_path() does.
+int prepare_path(Request& request, Path& path, uint64_t address, bool may_be_empty = false);
+
+const char* text_of(const Request& request, const Path& path);
+
+// Copies it for a later attempt. A path that is none is an error of the submission, which ends the batch.
+int keep_for_later(Request& request, Path& path);
+
+// What the program is told when an attempt has found `fault`: that its path is none, if that is so.
+long blame_path(Request& request, Path& path, long fault);
+
 inline const char* first_path(const Request& request) { return static_cast<const char*>(request.memory); }
 const char* second_path(const Request& request);
 

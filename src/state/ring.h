@@ -106,6 +106,13 @@ struct Rung {
     int unbounded = 0;
 };
 
+// How many receives in a row left a socket empty, by descriptor (ops/net_recv.cc).
+struct EmptiedSockets {
+    uint8_t in_a_row[64] = {};
+
+    uint8_t& of(int fd) { return in_a_row[static_cast<uint32_t>(fd) % sizeof(in_a_row)]; }
+};
+
 struct Ring {
     Lock lock;
     std::atomic<unsigned> generation{0};  // counts the rings that this memory has been
@@ -131,7 +138,7 @@ struct Ring {
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
     bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
 
-    uint32_t batch = 0;              // counts the batches that were submitted
+    uint32_t batch = 0;  // counts the batches that were submitted
 
     RequestPool requests;
     RequestQueue task_work;
@@ -140,6 +147,7 @@ struct Ring {
     Notification notification;
     FixedFiles files;
     KnownFiles known_files;
+    EmptiedSockets emptied;
     RegisteredBuffers buffers;
     ProvidedBuffers provided;
     Personalities personalities;

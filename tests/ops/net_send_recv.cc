@@ -147,6 +147,23 @@ TEST(Recv, tells_of_a_stream_whether_there_is_more) {
     }
 }
 
+TEST(Recv, hint_of_a_socket_that_was_always_empty_may_be_late) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    char buffer[4];
+    for (int turn = 0; turn < 20; ++turn) {
+        ASSERT_EQ(::send(ends.near, "word", 4, 0), 4);
+        ASSERT_EQ(ring.run(sqe::recv(ends.far, buffer, 4)), (Cqe{0, 4, 0}));
+    }
+    const std::string words(4 * 40, 'w');
+    ASSERT_EQ(::send(ends.near, words.data(), words.size(), 0), static_cast<ssize_t>(words.size()));
+    int without = 0;
+    while (ring.run(sqe::recv(ends.far, buffer, 4)).flags == 0) ++without;
+    EXPECT_LT(without, provider_under_test() == provider::Kind::kernel ? 1 : 17);
+    // From then on it is asked each time.
+    EXPECT_EQ(ring.run(sqe::recv(ends.far, buffer, 4)), (Cqe{0, 4, IORING_CQE_F_SOCK_NONEMPTY}));
+}
+
 TEST(Recv, may_miss_the_end_of_a_connection_in_its_hint) {
     // docs/differences.md: that TCP has ended is not to be seen beside the data that came before it.
     RawRing ring;

@@ -43,6 +43,53 @@ TEST(Statx, tells_about_a_file_by_its_path) {
     expect_same_file(status, path);
 }
 
+TEST(Statx, path_that_is_none_ends_the_batch_and_a_missing_file_does_not) {
+    const ForbiddenPage forbidden;
+    struct statx status;
+    const std::string long_path(5000, 'x');
+    const std::pair<const char*, int> paths[] = {
+        {static_cast<const char*>(forbidden.address()), -EFAULT}, {"", -ENOENT}, {long_path.c_str(), -ENAMETOOLONG}};
+    for (const auto& [path, error] : paths) {
+        RawRing ring;
+        EXPECT_THAT(ring.submit(sqe::statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &status), sqe::nop()), Gives(1));
+        EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(0, error)));
+    }
+    RawRing ring;
+    EXPECT_THAT(
+        ring.submit(sqe::statx(AT_FDCWD, "/no/where", 0, STATX_BASIC_STATS, &status).data(1), sqe::nop().data(2)),
+        Gives(2));
+    EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, -ENOENT), Completes(2, 0)));
+}
+
+TEST(Statx, tells_about_a_link_itself_where_links_are_not_followed) {
+    RawRing ring;
+    const TemporaryDirectory directory;
+    const std::string file = directory.add("file", "content"), link = directory.path_of("link");
+    ASSERT_EQ(symlink(file.c_str(), link.c_str()), 0);
+    struct statx status = untouched();
+    EXPECT_THAT(ring.run(sqe::statx(AT_FDCWD, link.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status)),
+                Gives(0));
+    EXPECT_TRUE(S_ISLNK(status.stx_mode));
+    EXPECT_THAT(ring.run(sqe::statx(AT_FDCWD, link.c_str(), 0, STATX_BASIC_STATS, &status)), Gives(0));
+    expect_same_file(status, file);
+}
+
+TEST(Statx, path_may_change_once_the_request_is_submitted) {
+    // Whether it completes inline or in a worker, in a chain or alone.
+    RawRing ring;
+    const TemporaryDirectory directory;
+    std::string path = directory.add("file", "content");
+    struct statx first = untouched(), second = untouched();
+    EXPECT_THAT(ring.submit(sqe::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS, &first).flag(IOSQE_IO_LINK),
+                            sqe::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &second)),
+                Gives(2));
+    const std::string same = path;
+    path.assign(path.size(), 'x');
+    EXPECT_THAT(ring.wait(2), testing::ElementsAre(Gives(0), Gives(0)));
+    expect_same_file(first, same);
+    expect_same_file(second, same);
+}
+
 TEST(Statx, takes_a_path_relative_to_a_directory) {
     RawRing ring;
     const TemporaryDirectory directory;
