@@ -5,6 +5,8 @@
 #   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
 #   make bench   the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute
 #   make check   the tests again under sanitizers and clang, and the formatting
+#   make soak    ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
+#                the tests of two things at the same moment, 100,000 times
 #   make deb     a Debian package, in build/package
 #   make lab     the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
 
@@ -23,7 +25,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test bench check asan tsan clang format format-check lab lab-long clean
+.PHONY: all demo deb test bench check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -55,6 +57,22 @@ asan tsan:
 clang:
 	@scripts/setup build test check
 	@$(call run_tests,clang)
+
+# $(call long_test,PROVIDER,TEST,SECONDS,ARGUMENTS)
+long_test = RINGSIDE_PROVIDER=$(1) timeout -s KILL $(3) build/release/bin/test-$(2) --gtest_brief=1 $(4)
+
+soak races:
+	@scripts/setup build test
+	@$(call build,release)
+	@$(MAKE) run-$@
+
+run-soak:
+	RINGSIDE_SOAK=10000000 $(call long_test,engine,soak,300)
+	RINGSIDE_SOAK=1000000 $(call long_test,kernel,soak,300)
+
+run-races:
+	RINGSIDE_RACES=100000 $(call long_test,engine,path,900,--gtest_filter='*Race*')
+	RINGSIDE_RACES=100000 $(call long_test,kernel,path,900,--gtest_filter='*Race*')
 
 sources = git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.hpp'
 

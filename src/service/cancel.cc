@@ -52,6 +52,8 @@ void end_silently(Request& request) {
         at = next;
     }
     request.link = nullptr;
+    // Its link timeout was part of that, if it had not begun.
+    request.clear(request_arms_timeout);
     request.set(request_no_cqe);
     finish(request);
 }

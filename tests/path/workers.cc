@@ -369,6 +369,16 @@ TEST_P(BehindAWorker, link_timeout_of_a_blocked_request_does_not_begin) {
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(3, -ECANCELED)));
 }
 
+TEST_P(BehindAWorker, link_timeout_that_has_not_begun_goes_with_its_ring) {
+    // There were two ways for such a time-out to be with its request when the ring was closed, and both were forgotten.
+    const __kernel_timespec long_time = {100, 0};
+    const Sqe timeout = sqe::timeout(&long_time).set(&Sqe::opcode, IORING_OP_LINK_TIMEOUT).data(3);
+    ASSERT_THAT(ring.submit(by_worker(), read_of(pipe.read_end, link), timeout), Gives(3));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    ASSERT_THAT(ring.submit(sqe::nop().data(4).flag(IOSQE_IO_DRAIN | link), timeout), Gives(2));
+    EXPECT_EQ(ring.close(), 0);
+}
+
 TEST_P(BehindAWorker, cancellation_finds_itself) {
     const Ends ends = unix_pair(SOCK_STREAM);
     expect_result(sqe::cancel(1).data(1).flag(IOSQE_ASYNC), -EALREADY);
