@@ -1,14 +1,16 @@
 # Thin over the presets of CMakePresets.json: each target names a preset and what to do with it.
 #
-#   make         the tool, the libraries and the examples, in build/tool
-#   make demo    what ringside is for, on this machine, with numbers
-#   make test    every test: on the kernel's io_uring, on the engine, and where the three calls are refused
-#   make bench   the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute
-#   make check   the tests again under sanitizers and clang, and the formatting
-#   make soak    ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
-#                the tests of two things at the same moment, 100,000 times
-#   make deb     a Debian package, in build/package
-#   make lab     the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
+#   make           the tool, the libraries and the examples, in build/tool
+#   make demo      what ringside is for, on this machine, with numbers
+#   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
+#   make clients   Debian's programs that use io_uring, unchanged, on the engine
+#   make upstream  liburing's own test suite against both providers, in one table
+#   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute
+#   make check     the tests again under sanitizers and clang, and the formatting
+#   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
+#                  the tests of two things at the same moment, 100,000 times
+#   make deb       a Debian package, in build/package
+#   make lab       the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
 
 JOBS ?= $(shell nproc)
 LAB_MINUTES ?= 1
@@ -25,7 +27,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test bench check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test clients upstream bench check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -42,6 +44,17 @@ deb:
 test:
 	@scripts/setup build test
 	@$(call run_tests,release)
+
+clients:
+	@scripts/setup build clients
+	@$(call build,tool)
+	@tests/clients/debian/run build/tool
+
+upstream:
+	@scripts/setup build upstream
+	@$(call build,tool)
+	@source=$$(tests/upstream/fetch liburing build/upstream/source) && tests/upstream/build "$$source" build/tool build/upstream
+	@tests/upstream/run build/tool build/upstream
 
 bench bench-quick:
 	@scripts/setup build bench

@@ -1,10 +1,6 @@
 #include "preload/serve.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <atomic>
 
 #include "liburing/io_uring.h"
@@ -40,32 +36,6 @@ Server decide() {
 
 __attribute__((constructor)) void load() { engine_serves(); }
 
-const char* name_of_refusal(int error) {
-    switch (error) {
-        case EPERM:
-            return " (EPERM)";
-        case ENOSYS:
-            return " (ENOSYS)";
-        case EACCES:
-            return " (EACCES)";
-        case EOPNOTSUPP:
-            return " (EOPNOTSUPP)";
-        default:
-            return "";
-    }
-}
-
-void write_announcement() {
-    const char* reason = inherited_trap ? "a process that started this one chose it" : choice.reason;
-    char line[256];
-    const int length = snprintf(line, sizeof line, "ringside: io_uring of %s (%d) is the %s's: %s%s%s\n",
-                                program_invocation_short_name, getpid(), provider::name(choice.kind), reason,
-                                name_of_refusal(choice.refusal),
-                                trap_error != 0 ? "; calls that do not go through libc are not served" : "");
-    const size_t size = static_cast<size_t>(length) < sizeof line ? static_cast<size_t>(length) : sizeof line - 1;
-    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line, size);
-}
-
 }  // namespace
 
 bool engine_serves() {
@@ -94,13 +64,10 @@ long serve(const Call& call) {
 }
 
 void announce() {
-    static std::atomic<bool> announced{false};
-    if (announced.load(std::memory_order_relaxed) || announced.exchange(true)) return;
-    const char* verbose = getenv("RINGSIDE_VERBOSE");
-    if (verbose == nullptr || strcmp(verbose, "1") != 0) return;
-    const int error = errno;
-    write_announcement();
-    errno = error;
+    if (!provider::announcement_due()) return;
+    provider::Choice told = choice;
+    if (inherited_trap) told.reason = "a process that started this one chose it";
+    provider::announce(told, trap_error != 0 ? "; calls that do not go through libc are not served" : "");
 }
 
 }  // namespace ringside::preload

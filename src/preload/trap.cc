@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <atomic>
 
@@ -53,6 +54,16 @@ void hand_to_program(int number, siginfo_t* info, void* context) {
     }
 }
 
+// Lets the table of descriptors grow to where the watched ones are. For a process that has threads, and the ring may be
+// about to start its first one, the kernel takes milliseconds over it.
+void make_room_for_watched() {
+    const long placeholder = abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC);
+    if (placeholder < 0) return;
+    const long watched = abi::syscall(__NR_fcntl, placeholder, F_DUPFD_CLOEXEC, first_watched_fd);
+    if (watched >= 0) close_unwatched(static_cast<int>(watched));
+    close_unwatched(static_cast<int>(placeholder));
+}
+
 // Gives a new ring a descriptor whose closing we learn of, however the program closes it. Where there is none left, the
 // ring keeps the one that it has.
 int move_to_watched(int fd) {
@@ -70,6 +81,7 @@ int move_to_watched(int fd) {
 }
 
 long set_up(const Call& call) {
+    make_room_for_watched();
     const long fd = serve(call);
     if (fd < 0) return fd;
     // The engine has read the parameters, so they can be read.

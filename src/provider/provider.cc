@@ -8,7 +8,18 @@
 
 namespace ringside::provider {
 
+namespace {
+
+// Why this provider was taken: by the process's choice, or by that of the caller.
+Choice choice_of(Kind kind) {
+    const Choice choice = choose();
+    return choice.kind == kind ? choice : Choice{kind, choice.wish, 0, "the program asked for it"};
+}
+
+}  // namespace
+
 int setup(Kind kind, unsigned entries, io_uring_params* params, engine::Face face) {
+    if (announcement_due()) announce(choice_of(kind), "");
     return kind == Kind::kernel ? kernel::setup(entries, params) : engine::setup(entries, params, face);
 }
 

@@ -46,4 +46,10 @@ Kind kind_of(int fd);
 
 const char* name(Kind kind);
 
+// Whether the first ring is about to be set up and RINGSIDE_VERBOSE=1 asks who runs it: true at most once.
+bool announcement_due();
+
+// Tells it on stderr; `remark` ends the line.
+void announce(const Choice& choice, const char* remark);
+
 }  // namespace ringside::provider
