@@ -21,7 +21,7 @@ take_way() {
 # ways_for PROGRAM: the ways that it can be served in.
 ways_for() {
     echo run
-    if ldd "$1" 2>/dev/null | grep -q 'liburing\.so\.2'; then echo swap; fi
+    [[ $(ldd "$1" 2>/dev/null) != *liburing.so.2* ]] || echo swap
 }
 
 # engine_serves WAY PROGRAM...: runs the program, which must succeed and must have used the engine: a program that quietly
