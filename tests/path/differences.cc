@@ -1,0 +1,61 @@
+// What a program can see of it that a ring of the engine is no object of the kernel's: rows of docs/differences.md.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "support/eventually.h"
+#include "support/files.h"
+#include "support/raw_ring.h"
+
+namespace ringside::test {
+namespace {
+
+using testing::SizeIs;
+
+bool on_kernel() { return provider_under_test() == provider::Kind::kernel; }
+
+TEST(RingDifferences, readiness_that_passes_before_anybody_looks_is_sure_to_be_seen_by_the_kernel_alone) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte = 'x';
+    EXPECT_EQ(ring.submit(sqe::poll_add(pipe.read_end, POLLIN)), 1);
+    EXPECT_EQ(write(pipe.write_end, &byte, 1), 1);
+    EXPECT_EQ(read(pipe.read_end, &byte, 1), 1);
+    if (on_kernel()) {
+        EXPECT_THAT(ring.wait(1), SizeIs(1));
+        return;
+    }
+    // The engine may have looked in between. If not, the request waits on, for the next time.
+    if (!ring.linger().empty()) return;
+    EXPECT_EQ(write(pipe.write_end, &byte, 1), 1);
+    EXPECT_THAT(ring.wait(1), SizeIs(1));
+}
+
+TEST(RingDifferences, the_flag_for_work_that_waits_for_an_enter_is_set_in_the_moment_of_its_cause_by_the_kernel_alone) {
+    RawRing ring(8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    const Fd event(eventfd(0, EFD_NONBLOCK));
+    EXPECT_EQ(ring.submit(sqe::poll_add(event, POLLIN)), 1);
+    const auto flag_is_set = [&] { return (ring.sq_flags().load() & IORING_SQ_TASKRUN) != 0; };
+    EXPECT_EQ(eventfd_write(event, 1), 0);
+    EXPECT_TRUE(flag_is_set() || !on_kernel());
+    EXPECT_TRUE(eventually(flag_is_set));
+    EXPECT_THAT(ring.wait(1), SizeIs(1));
+    EXPECT_FALSE(flag_is_set());
+}
+
+TEST(RingDifferences, the_descriptor_can_be_read_on_the_engine_alone) {
+    const RawRing ring;
+    char byte;
+    const ssize_t result = read(ring.fd(), &byte, 1);
+    if (on_kernel()) {
+        EXPECT_EQ(result, -1);
+        EXPECT_EQ(errno, EINVAL);
+    } else {
+        EXPECT_GE(result, 0);
+    }
+}
+
+}  // namespace
+}  // namespace ringside::test
