@@ -5,7 +5,8 @@
 #   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
 #   make clients   Debian's programs that use io_uring, unchanged, on the engine
 #   make upstream  liburing's own test suite against both providers, in one table
-#   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute
+#   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
+#                  make bench-instructions: instructions an operation, counted and compared with bench/instructions
 #   make check     the tests again under sanitizers and clang, and the formatting
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
 #                  the tests of two things at the same moment, 100,000 times
@@ -60,6 +61,11 @@ bench bench-quick:
 	@scripts/setup build bench
 	@$(call build,bench)
 	@build/bench/bin/ringside-bench $(if $(filter bench-quick,$@),--quick)
+
+bench-instructions:
+	@scripts/setup build bench
+	@$(call build,bench)
+	@bench/check_instructions
 
 check: format-check asan tsan clang
 

@@ -3,6 +3,7 @@
 // it uses nothing that only one of them has. Cases in peers/ do the same work in other ways.
 #pragma once
 
+#include <stdlib.h>
 #include <time.h>
 
 #include <memory>
@@ -10,10 +11,17 @@
 
 namespace bench {
 
-inline double now_ns() {
+inline double now_ns(clockid_t clock = CLOCK_MONOTONIC) {
     timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+}
+
+// What batches are timed with: the time that passes, or the processor time of all threads of the process, those that
+// work for it in the kernel included.
+inline clockid_t cost_clock() {
+    static const clockid_t clock = getenv("RINGSIDE_BENCH_CPU") != nullptr ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+    return clock;
 }
 
 // Something that can be measured again and again; the smaller, the better.
@@ -30,15 +38,19 @@ class Case : public Measurement {
   public:
     void prepare(double sample_ns) final {
         for (operations_ = 1;; operations_ *= 2) {
-            const double took = time_of(operations_);
+            const double begin = now_ns();
+            const auto done = static_cast<double>(at_least(operations_));
+            const double took = now_ns() - begin;
             if (took < sample_ns) continue;
-            operations_ = static_cast<unsigned long>(static_cast<double>(operations_) * sample_ns / took) + 1;
+            operations_ = static_cast<unsigned long>(done * sample_ns / took) + 1;
             return;
         }
     }
     double sample() final {
-        for (unsigned stale = 0; stale < 2 * in_flight();) stale += batch();
-        return time_of(operations_) / static_cast<double>(operations_);
+        at_least(2 * in_flight());
+        const double begin = now_ns(cost_clock());
+        const unsigned long done = at_least(operations_);
+        return (now_ns(cost_clock()) - begin) / static_cast<double>(done);
     }
 
     // Does one batch and returns how many operations that was. Aborts when an operation fails: a wrong answer has no
@@ -49,12 +61,10 @@ class Case : public Measurement {
     virtual unsigned in_flight() const { return 0; }
 
   private:
-    // Of at least so many operations, scaled to just so many.
-    double time_of(unsigned long operations) {
+    unsigned long at_least(unsigned long operations) {
         unsigned long done = 0;
-        const double begin = now_ns();
         while (done < operations) done += batch();
-        return (now_ns() - begin) * static_cast<double>(operations) / static_cast<double>(done);
+        return done;
     }
 
     unsigned long operations_ = 0;  // a sample's

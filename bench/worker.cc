@@ -2,7 +2,7 @@
 //
 //   WORKER --list               prints what case.h's CaseRow says of each case
 //   WORKER CASE SAMPLE_MS CORE  for each line on standard input, prints a sample
-//   WORKER CASE --batches N     does N batches and nothing else: for callgrind, perf and strace
+//   WORKER CASE --batches N     does N batches and prints how many operations those were: for callgrind, perf, strace
 //
 // Compiled from this source against ringside, against liburing, and with the peers.
 #include <sys/resource.h>
@@ -47,7 +47,9 @@ int do_batches(const CaseRow& row, unsigned long count) {
     const auto work = row.make();
     auto* const batches = dynamic_cast<Case*>(work.get());
     if (batches == nullptr) die(row.name, EOPNOTSUPP);
-    for (unsigned long i = 0; i < count; ++i) batches->batch();
+    unsigned long operations = 0;
+    for (unsigned long i = 0; i < count; ++i) operations += batches->batch();
+    printf("%lu\n", operations);
     return 0;
 }
 
