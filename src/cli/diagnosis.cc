@@ -40,6 +40,7 @@ std::vector<Cause> causes_of_missing_permission(const KernelAnswers& answers, co
 }
 
 std::vector<Cause> causes_of(const KernelAnswers& answers, const Surroundings& here) {
+    if (here.under_run) return {Cause::under_run};
     if (answers.usable()) return {Cause::none};
     if (answers.setup.kind == Kind::not_asked) return {Cause::not_asked};
     if (answers.setup.kind == Kind::killed || answers.setup.kind == Kind::silent) return {Cause::seccomp};
@@ -84,6 +85,8 @@ std::string finding(Cause cause, const KernelAnswers& answers, const Surrounding
             return "the kernel serves all three io_uring system calls";
         case Cause::not_asked:
             return "the kernel was not asked, since RINGSIDE_PROVIDER=engine forbids it";
+        case Cause::under_run:
+            return "this runs under `ringside run`, whose engine answers io_uring's calls; the kernel was not asked";
         case Cause::old_kernel:
             return fmt::format("Linux {} has no io_uring; it came with 5.1", here.kernel_release);
         case Cause::no_kernel_part:
@@ -148,6 +151,7 @@ std::vector<std::string> remedies_of(Cause cause, const KernelAnswers& answers, 
     switch (cause) {
         case Cause::none:
         case Cause::not_asked:
+        case Cause::under_run:
             return {};
         case Cause::old_kernel:
             return {"Linux 5.1 or later; 5.19 or later for what current programs use"};
@@ -187,6 +191,8 @@ const char* name(Cause cause) {
             return "none";
         case Cause::not_asked:
             return "not asked";
+        case Cause::under_run:
+            return "under run";
         case Cause::old_kernel:
             return "old kernel";
         case Cause::no_kernel_part:

@@ -13,6 +13,7 @@ namespace ringside::cli {
 enum class Cause {
     none,            // not refused
     not_asked,       // nobody asked the kernel
+    under_run,       // nobody can ask the kernel, since `ringside run` answers
     old_kernel,      // before io_uring
     no_kernel_part,  // built without io_uring, or something that poses as a kernel
     gvisor,

@@ -38,8 +38,13 @@ std::string wish_of_environment() {
     return wish == nullptr || *wish == '\0' ? "auto" : wish;
 }
 
-Outlook look_ahead(const KernelAnswers& answers) {
+Outlook look_ahead(const Surroundings& here, const KernelAnswers& answers) {
     Outlook outlook = {std::nullopt, wish_of_environment(), {}};
+    if (here.under_run) {
+        outlook.kind = provider::Kind::engine;
+        outlook.reason = "ringside run serves this process and those that it starts";
+        return outlook;
+    }
     const bool engine_wanted = outlook.wish == "engine";
     if (!engine_wanted && answers.deadly()) {
         outlook.reason = "a policy kills processes that ask the kernel; RINGSIDE_PROVIDER=engine never asks";
@@ -58,9 +63,9 @@ Outlook look_ahead(const KernelAnswers& answers) {
 Report examine() {
     Report report;
     report.here = look_around();
-    if (wish_of_environment() != "engine") report.answers = ask_kernel();
+    if (wish_of_environment() != "engine" && !report.here.under_run) report.answers = ask_kernel();
     report.diagnosis = diagnose(report.answers, report.here);
-    report.outlook = look_ahead(report.answers);
+    report.outlook = look_ahead(report.here, report.answers);
     return report;
 }
 
@@ -121,7 +126,7 @@ void print_table(const Report& report) {
     for (const std::string& finding : report.diagnosis.findings) print_row("finding", finding);
     for (const std::string& remedy : report.diagnosis.remedies) print_row("would allow it", remedy);
     print_row("provider", line_of_provider(report.outlook));
-    if (report.outlook.kind == provider::Kind::engine) {
+    if (report.outlook.kind == provider::Kind::engine && !here.under_run) {
         print_row("so", "ringside run -- CMD serves a program that uses io_uring, with nothing changed here");
     }
 }

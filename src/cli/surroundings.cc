@@ -12,6 +12,8 @@
 #include <sstream>
 #include <vector>
 
+#include "preload/question.h"
+
 namespace ringside::cli {
 namespace {
 
@@ -120,6 +122,7 @@ Surroundings look_around() {
     look_at_kernel(here);
     look_at_sysctls(here);
     look_at_status(here);
+    here.under_run = preload::filter_answers(preload::about_calls);
     Hint hint = look_for_container();
     here.container = hint.container;
     here.container_hint = std::move(hint.text);

@@ -28,6 +28,9 @@ struct Surroundings {
     std::optional<Seccomp> seccomp;
     int seccomp_filters = 0;
 
+    // `ringside run` is at work here: its library answers the calls, and the kernel cannot be asked.
+    bool under_run = false;
+
     Container container = Container::none;
     std::string container_hint;  // what gave it away
 

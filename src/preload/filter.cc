@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 
 #include "abi/syscall.h"
+#include "preload/question.h"
 #include "state/fds.h"
 
 namespace ringside::preload {
@@ -21,17 +22,8 @@ constexpr uint32_t own_architecture = AUDIT_ARCH_AARCH64;
 #endif
 
 // close() has one argument. What the next register holds tells our own calls from the program's: numbers that nobody
-// has there by accident. One of them (own_close_mark) marks the closing that passes.
-//
-// close(-1) with these is a question to the filter, which answers with an errno that no kernel knows. The kernel itself
-// would say EBADF.
-struct Question {
-    uint32_t mark;
-    uint32_t answer;
-};
-constexpr Question question_of(Filter filter) {
-    return filter == Filter::calls ? Question{0x52494e48, 3601} : Question{0x52494e49, 3602};
-}
+// has there by accident. One of them (own_close_mark) marks the closing that passes, the others are those of
+// question.h.
 
 constexpr sock_filter load(size_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
 constexpr sock_filter answer(uint32_t action) { return BPF_STMT(BPF_RET | BPF_K, action); }
@@ -61,7 +53,7 @@ int load_filter(sock_filter (&program)[length]) {
 // In both filters: another architecture's calls have other numbers, as have those of the x32 ABI, and pass.
 
 int load_calls_filter() {
-    constexpr Question question = question_of(Filter::calls);
+    constexpr Question question = about_calls;
     static_assert(__NR_io_uring_enter == __NR_io_uring_setup + 1 && __NR_io_uring_register == __NR_io_uring_setup + 2);
     sock_filter program[] = {
         load(architecture_at),
@@ -83,7 +75,7 @@ int load_calls_filter() {
 }
 
 int load_closing_filter() {
-    constexpr Question question = question_of(Filter::closing);
+    constexpr Question question = about_closing;
     sock_filter program[] = {
         load(architecture_at),
         if_equal(own_architecture, 0, 9),
@@ -109,10 +101,7 @@ int load_filter(Filter filter) { return filter == Filter::calls ? load_calls_fil
 
 }  // namespace
 
-bool is_installed(Filter filter) {
-    const Question question = question_of(filter);
-    return abi::syscall(__NR_close, -1, question.mark) == -static_cast<long>(question.answer);
-}
+bool is_installed(Filter filter) { return filter_answers(filter == Filter::calls ? about_calls : about_closing); }
 
 int install(Filter filter) {
     if (is_installed(filter)) return 0;

@@ -73,6 +73,15 @@ TEST(Doctor, survives_a_policy_that_kills) {
     }
 }
 
+TEST(Doctor, says_that_it_is_served_by_run_itself) {
+    const auto [status, report] = examine(refused("EPERM", served("auto", doctor({"--json"}))));
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(report["io_uring"]["usable"], nullptr) << report;
+    for (const char* call : calls) EXPECT_EQ(report["io_uring"][call], (json{{"answer", "not asked"}}));
+    EXPECT_EQ(report["causes"], json::array({"under run"}));
+    EXPECT_EQ(report["provider"]["name"], "engine");
+}
+
 TEST(Doctor, asks_nothing_of_the_kernel_when_the_engine_is_wanted) {
     const auto [status, report] = examine(refused("KILL", doctor({"--json"})), "engine");
     EXPECT_EQ(status, 0);

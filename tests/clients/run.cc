@@ -1,5 +1,6 @@
 // `ringside run` itself: what it sets, what it passes on, and what it says when a program cannot be served.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,6 +90,14 @@ TEST(StaticProgram, is_not_started_where_it_would_need_the_engine) {
 TEST(StaticProgram, runs_where_the_kernel_serves_it) {
     EXPECT_EQ(run_with(served("kernel", {built("client-static")})).status, 7);
     EXPECT_EQ(run_with(served("auto", {built("client-static")})).status, 7);
+}
+
+// The filter that traps a served program's calls is inherited; the library that answers them is not.
+TEST(StaticProgram, started_by_a_served_one_is_ended_when_it_asks_for_a_ring) {
+    const std::vector<std::string> by_a_shell = {"sh", "-c", built("client-static-asks") + "; exit $?"};
+    EXPECT_EQ(run_with(served("engine", by_a_shell)).status, 128 + SIGSYS);
+    EXPECT_EQ(run_with(served("kernel", by_a_shell)).status, 0);
+    EXPECT_EQ(run_with(served("engine", {"sh", "-c", built("client-static") + "; exit $?"})).status, 7);
 }
 
 // Writes an executable file that begins with `bytes`.
