@@ -6,7 +6,8 @@
 #   make clients   Debian's programs that use io_uring, unchanged, on the engine
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
-#                  make bench-instructions: instructions an operation, counted and compared with bench/instructions
+#                  make bench-instructions: instructions an operation, counted and compared with bench/instructions;
+#                  make bench-report: all of it at length, with plots, into docs/performance
 #   make check     the tests again under sanitizers and clang, and the formatting
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
 #                  the tests of two things at the same moment, 100,000 times
@@ -28,7 +29,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test clients upstream bench check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -61,6 +62,12 @@ bench bench-quick:
 	@scripts/setup build bench
 	@$(call build,bench)
 	@build/bench/bin/ringside-bench $(if $(filter bench-quick,$@),--quick)
+
+bench-report:
+	@scripts/setup build bench report
+	@$(call build,bench)
+	@build/bench/bin/ringside-bench --json build/bench/results.json
+	@build/bench/bin/bench-report docs/performance build/bench/results.json
 
 bench-instructions:
 	@scripts/setup build bench
