@@ -7,6 +7,7 @@
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
 #                  make bench-instructions: instructions an operation, counted and compared with bench/instructions;
+#                  make bench-programs: fio and qemu-img bench under ringside run, and by themselves;
 #                  make bench-report: all of it at length, with plots, into docs/performance
 #   make check     the tests again under sanitizers and clang, and the formatting
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
@@ -29,7 +30,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report bench-programs check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -68,6 +69,11 @@ bench-report:
 	@$(call build,bench)
 	@build/bench/bin/ringside-bench --json build/bench/results.json
 	@build/bench/bin/bench-report docs/performance build/bench/results.json
+
+bench-programs:
+	@scripts/setup build bench programs
+	@$(call build,bench)
+	@bench/programs
 
 bench-instructions:
 	@scripts/setup build bench
