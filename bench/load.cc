@@ -109,7 +109,10 @@ uint16_t port_of(int socket) {
     return ntohs(address.sin_port);
 }
 
-Load::Load(Body body, uint16_t port, unsigned count) : pid_(must("fork", fork())) {
+// A load that fails takes the server with it, which would wait for it for ever.
+Load::Load(Body body, uint16_t port, unsigned count) {
+    signal(SIGCHLD, [](int) { _exit(1); });
+    pid_ = must("fork", fork());
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "bench-load");
@@ -119,6 +122,7 @@ Load::Load(Body body, uint16_t port, unsigned count) : pid_(must("fork", fork())
 }
 
 Load::~Load() {
+    signal(SIGCHLD, SIG_DFL);
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
 }
@@ -128,10 +132,18 @@ void udp_load(uint16_t port, unsigned count) { ask_and_wait(SOCK_DGRAM, port, co
 
 void connect_load(uint16_t port, unsigned count) {
     const EventLoop loop;
-    for (unsigned i = 0; i < count; ++i) loop.watch(connected_socket(SOCK_STREAM, port));
+    const sockaddr_in address = loopback(port);
+    const auto connect_one = [&] {
+        const int fd = must("socket", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        // The server may have hung up before we hear that we are connected.
+        if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno != ECONNRESET)
+            die("connect", errno);
+        loop.watch(fd);
+    };
+    for (unsigned i = 0; i < count; ++i) connect_one();
     loop.run([&](int fd) {
         close(fd);
-        loop.watch(connected_socket(SOCK_STREAM, port));
+        connect_one();
     });
 }
 
