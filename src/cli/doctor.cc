@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/diagnosis.h"
 #include "cli/kernel_answer.h"
+#include "cli/operations.h"
 #include "cli/surroundings.h"
 #include "provider/provider.h"
 
@@ -185,13 +186,26 @@ void doctor(bool as_json) {
     if (!report.outlook.kind) finish(failed);
 }
 
+// Whether a ring of the kernel's may be set up in this process, to ask it which operations it has.
+bool may_ask_kernel() { return wish_of_environment() != "engine" && ask_kernel().usable(); }
+
+void operations(bool as_json, bool as_markdown) {
+    const auto format = as_json       ? OperationsFormat::json
+                        : as_markdown ? OperationsFormat::markdown
+                                      : OperationsFormat::table;
+    fmt::print("{}", list_operations(format, !as_markdown && may_ask_kernel()));
+}
+
 const Command command{[](CLI::App& tool) {
     CLI::App* app =
         tool.add_subcommand("doctor", "Say whether io_uring works here, what refuses it, what would allow it");
     app->footer("Exit status: 0 when a program that uses io_uring will be served here, 1 when not.");
-    static bool as_json = false;
+    static bool as_json = false, ops = false, as_markdown = false;
     app->add_flag("--json", as_json, "Answer as JSON");
-    app->callback([] { doctor(as_json); });
+    CLI::Option* const list =
+        app->add_flag("--ops", ops, "List the operations: since when there are, who has them, what is different");
+    app->add_flag("--markdown", as_markdown, "With --ops: as docs/opcodes.md has it")->needs(list);
+    app->callback([] { ops ? operations(as_json, as_markdown) : doctor(as_json); });
 }};
 
 }  // namespace

@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "support/files.h"
@@ -117,6 +121,52 @@ TEST(Probe, tells_the_highest_opcode_and_which_are_supported) {
         EXPECT_EQ(probe.head().ops[opcode].op, opcode);
         EXPECT_EQ(probe.head().ops[opcode].flags, IO_URING_OP_SUPPORTED) << opcode;
     }
+}
+
+// Row by row: number, flags, and nothing in what is reserved.
+std::vector<std::array<unsigned, 4>> rows_of(Probe& probe) {
+    std::vector<std::array<unsigned, 4>> rows;
+    for (unsigned i = 0; i < probe.head().ops_len; ++i) {
+        const io_uring_probe_op& op = probe.head().ops[i];
+        rows.push_back({op.op, op.resv, op.flags, op.resv2});
+    }
+    return rows;
+}
+
+TEST(Probe, lists_each_opcode_in_order_as_supported) {
+    RawRing ring;
+    Probe probe;
+    ASSERT_THAT(ring.register_call(IORING_REGISTER_PROBE, probe.bytes, 256), Gives(0));
+    std::vector<std::array<unsigned, 4>> expected;
+    // An older kernel knows fewer.
+    for (unsigned opcode = 0; opcode <= probe.head().last_op && opcode <= IORING_OP_PIPE; ++opcode) {
+        expected.push_back({opcode, 0, IO_URING_OP_SUPPORTED, 0});
+    }
+    EXPECT_EQ(rows_of(probe), expected);
+    EXPECT_EQ(probe.head().resv, 0);
+    for (const unsigned word : probe.head().resv2) EXPECT_EQ(word, 0u);
+    if (provider_under_test() == provider::Kind::engine) {
+        EXPECT_EQ(probe.head().last_op, IORING_OP_PIPE);
+    }
+}
+
+TEST(Probe, of_the_engine_says_what_that_of_the_kernel_says_where_there_is_one) {
+    RawRing ring;
+    Probe ours, theirs;
+    ASSERT_THAT(ring.register_call(IORING_REGISTER_PROBE, ours.bytes, 256), Gives(0));
+    io_uring_params params = {};
+    const Fd kernel_ring(static_cast<int>(syscall(__NR_io_uring_setup, 1, &params)));
+    if (kernel_ring < 0) {
+        // Refused, as in a container: the engine serves.
+        EXPECT_EQ(provider_under_test(), provider::Kind::engine);
+        return;
+    }
+    ASSERT_EQ(syscall(__NR_io_uring_register, kernel_ring.get(), IORING_REGISTER_PROBE, theirs.bytes, 256), 0);
+    std::vector<std::array<unsigned, 4>> known_to_both = rows_of(ours);
+    const auto rows = rows_of(theirs);
+    known_to_both.resize(std::min(known_to_both.size(), rows.size()));
+    EXPECT_THAT(rows, testing::Contains(known_to_both.back()));
+    EXPECT_TRUE(std::equal(known_to_both.begin(), known_to_both.end(), rows.begin()));
 }
 
 TEST(Probe, fills_no_more_than_it_was_given) {
