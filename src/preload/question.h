@@ -1,5 +1,5 @@
-// How a process finds out whether a filter of ours is in force in it: it closes no descriptor at all, with a mark in the
-// register behind. The filter answers with an errno that no kernel knows; the kernel itself would say EBADF.
+// How a process finds out whether a filter of ours is in force in it: it closes no descriptor at all, with a mark in
+// the register behind. The filter answers with an errno that no kernel knows; the kernel itself would say EBADF.
 #pragma once
 
 #include <stdint.h>

@@ -11,6 +11,7 @@
 #include "liburing/io_uring.h"
 #include "preload/filter.h"
 #include "preload/next.h"
+#include "preload/rewrite.h"
 #include "preload/rings.h"
 #include "preload/serve.h"
 #include "preload/trap_context.h"
@@ -97,6 +98,7 @@ bool answer(ucontext_t& context) {
     const Call call = trapped_call(context);
     if (is_io_uring(call.number)) {
         announce();
+        if (call.number == __NR_io_uring_enter) consider_rewriting(address_behind_trapped_call(context));
         answer_trapped_call(context, call.number == __NR_io_uring_setup ? set_up(call) : serve(call));
         return true;
     }

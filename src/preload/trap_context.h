@@ -16,6 +16,10 @@ inline Call trapped_call(const ucontext_t& context) {
 
 inline void answer_trapped_call(ucontext_t& context, long result) { context.uc_mcontext.gregs[REG_RAX] = result; }
 
+inline uintptr_t address_behind_trapped_call(const ucontext_t& context) {
+    return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+}
+
 #elif defined(__aarch64__)
 
 inline Call trapped_call(const ucontext_t& context) {
@@ -27,6 +31,8 @@ inline Call trapped_call(const ucontext_t& context) {
 inline void answer_trapped_call(ucontext_t& context, long result) {
     context.uc_mcontext.regs[0] = static_cast<unsigned long>(result);
 }
+
+inline uintptr_t address_behind_trapped_call(const ucontext_t& context) { return context.uc_mcontext.pc; }
 
 #else
 #error "ringside: say here where this processor keeps a trapped system call"

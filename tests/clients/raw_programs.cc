@@ -30,8 +30,8 @@ const Place places[] = {
 // A policy that kills outranks a trap: only calls that go through libc can be served there.
 const Place deadly_place = {"refused_by_death", [](Words program) { return refused("KILL", served("auto", program)); }};
 
-const char* const programs[] = {"polled-ring", "copied-descriptors", "closed-in-flight",
-                                "signals",     "processes",          "ordinary"};
+const char* const programs[] = {"polled-ring", "copied-descriptors", "closed-in-flight", "signals",
+                                "processes",   "ordinary",           "call-sites"};
 
 void expect_success(const Place& place, const std::string& program) {
     const Outcome outcome = Command{place.around({built(program)})}.run();
@@ -59,6 +59,17 @@ TEST_P(RawProgram, works_with_instructions_of_its_own) {
 
 INSTANTIATE_TEST_SUITE_P(everywhere, RawProgram,
                          testing::Combine(testing::ValuesIn(places), testing::ValuesIn(programs)), name_of);
+
+#if defined(__x86_64__)
+TEST(CallSites, are_rewritten_unless_that_is_not_wanted) {
+    const auto words = served("engine", {built("client-call-sites-inline")});
+    const auto run_with = [&](const char* rewrite, const char* change) {
+        return Command{words, {{"RINGSIDE_REWRITE", rewrite}, {"CALL_SITES_CHANGE", change}}}.run();
+    };
+    EXPECT_EQ(run_with("", "1").status, 0) << run_with("", "1");
+    EXPECT_EQ(run_with("0", "0").status, 0) << run_with("0", "0");
+}
+#endif
 
 TEST(RawProgramUnderDeadlyPolicy, works_through_libc) {
     for (const char* program : programs) {

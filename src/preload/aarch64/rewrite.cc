@@ -1,0 +1,8 @@
+#include "preload/rewrite.h"
+
+namespace ringside::preload {
+
+// Not yet written for this processor: its call sites stay trapped.
+void consider_rewriting(uintptr_t) {}
+
+}  // namespace ringside::preload
