@@ -67,7 +67,7 @@ bench bench-quick:
 bench-report:
 	@scripts/setup build bench report
 	@$(call build,bench)
-	@build/bench/bin/ringside-bench --json build/bench/results.json
+	@build/bench/bin/ringside-bench --json build/bench/results.json --commit $$(git rev-parse --short HEAD)
 	@build/bench/bin/bench-report docs/performance build/bench/results.json
 
 bench-programs:

@@ -23,6 +23,7 @@ struct Wish {
     Plan plan;
     std::vector<std::string> cases;
     std::string json;
+    std::string commit;
     bool quick = false;
     bool cpu = false;
     bool list = false;
@@ -76,6 +77,7 @@ int run(const Wish& wish) {
     const SharedFolder folder;
     Results results{describe_machine(folder.path()), std::move(cases)};
     results.machine["figures"] = wish.cpu ? "processor time" : "elapsed time";
+    if (!wish.commit.empty()) results.machine["commit"] = wish.commit;
     bool failed = results.cases.empty();
     print_head(wish.plan);
     for (auto& each : results.cases) {
@@ -101,6 +103,7 @@ int main(int argc, char** argv) {
     sample->capture_default_str();
     app.add_option("--core", plan.core, "The processor that everything runs on")->capture_default_str();
     app.add_option("--json", wish.json, "File for all samples, and what they come down to");
+    app.add_option("--commit", wish.commit, "Goes into that file as what was measured");
     app.add_flag("--peers,!--no-peers", plan.peers, "Other ways to do the same work as well")->default_val(true);
     app.add_flag("--quick", wish.quick, "A look at everything that is quick: few and short samples");
     app.add_flag("--cpu", wish.cpu, "Processor time of all of a column's threads, in place of the time that passes");
