@@ -23,7 +23,7 @@ struct Accept {
     uint64_t address_length;
     int32_t flags;    // SOCK_*
     uint32_t slot;    // of a multishot request: IORING_FILE_INDEX_ALLOC, or 0
-    long accepted;    // what a worker brings back to a multishot request; -EAGAIN if nothing
+    long failed;      // what a worker brings back to a multishot request in place of a connection; -EAGAIN if nothing
     uint32_t rounds;  // connections taken since it last waited
 };
 
@@ -81,13 +81,34 @@ long into_slot(Request& request, long fd) {
     return slot == 0 || fd < 0 ? fd : install_direct(*request.ring, static_cast<int>(fd), slot);
 }
 
+// A multishot request holds the connection that a worker has brought until it tells of it.
+void bring_back(Request& request, long result) {
+    if (result < 0) {
+        request.as<Accept>().failed = result;
+    } else {
+        request.second_fd = static_cast<int>(result);
+        request.set(request_pinned_too);
+    }
+}
+
+// What a worker has brought, or what can be had without one.
+long next_connection(Request& request, bool& needs_thread) {
+    auto& accept = request.as<Accept>();
+    if (request.has(request_pinned_too)) {
+        request.clear(request_pinned_too);
+        return request.second_fd;
+    }
+    const long failed = accept.failed;
+    accept.failed = -EAGAIN;
+    return failed != -EAGAIN ? failed : take(request, needs_thread);
+}
+
 // A multishot request's connections, until there are none for now.
 Outcome take_all(Request& request) {
     auto& accept = request.as<Accept>();
     for (;;) {
         bool needs_thread = false;
-        long result = accept.accepted != -EAGAIN ? accept.accepted : take(request, needs_thread);
-        accept.accepted = -EAGAIN;
+        long result = next_connection(request, needs_thread);
         if (result == -EAGAIN) {
             accept.rounds = 0;
             return put_off(request, needs_thread);
@@ -144,7 +165,7 @@ Outcome accept_work(Request& request) {
     // It does block by itself: somebody else was faster.
     if (result == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
     if (!request.has(request_multishot) || result == -EAGAIN) return complete(request, result);
-    request.as<Accept>().accepted = result;
+    bring_back(request, result);
     return Outcome::queued;
 }
 

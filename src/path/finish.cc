@@ -65,6 +65,13 @@ void finish(Request& request, long result) {
     finish(request);
 }
 
+void finish_unheard(Request& request) {
+    const bool has_descriptor = (operation_of(request).flags & op_opens) && request.has(request_has_result);
+    if (has_descriptor && request.res >= 0 && !request.has(request_direct)) close_fd(request.res);
+    request.set(request_no_cqe);
+    finish(request);
+}
+
 bool post_more(Request& request, int32_t result, uint32_t flags) {
     return post_unless_full(*request.ring, request.user_data, result, flags | IORING_CQE_F_MORE);
 }

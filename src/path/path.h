@@ -131,6 +131,9 @@ int pin_file(Request& request);
 void finish(Request& request);
 void finish(Request& request, long result);
 
+// The same without a CQE, since the ring is being closed. If its result is a descriptor, nobody will close that.
+void finish_unheard(Request& request);
+
 // Posts a CQE with IORING_CQE_F_MORE of a request that goes on. Returns false if the CQ was full: the request then has
 // to end.
 bool post_more(Request& request, int32_t result, uint32_t flags);

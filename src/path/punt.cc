@@ -44,11 +44,12 @@ void put_in_line(Request& request) {
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
     --ring.worker_jobs;
-    if (ring.closing) request.set(request_no_cqe);
-    if (outcome == Outcome::queued || outcome == Outcome::wait) {
-        ring.closing ? finish(request, -ECANCELED) : outcome == Outcome::wait ? arm(request) : put_in_line(request);
-    } else if ((ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) && !ring.closing) {
-        request.set(request_has_result);
+    if (outcome == Outcome::done) request.set(request_has_result);
+    if (ring.closing) {
+        finish_unheard(request);
+    } else if (outcome == Outcome::wait) {
+        arm(request);
+    } else if (outcome == Outcome::queued || (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
         put_in_line(request);
     } else {
         finish(request);

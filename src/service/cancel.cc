@@ -54,8 +54,7 @@ void end_silently(Request& request) {
     request.link = nullptr;
     // Its link timeout was part of that, if it had not begun.
     request.clear(request_arms_timeout);
-    request.set(request_no_cqe);
-    finish(request);
+    finish_unheard(request);
 }
 
 }  // namespace

@@ -132,6 +132,9 @@ int64_t watch(Ring& ring) {
     } else if (open_poller(ring) == 0) {
         host(ring, EPOLL_CTL_ADD);
         return stand_in(ring);
+    } else if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
+        poll_now(ring);
+        settle_ring(ring);
     }
     return look_interval_ns;
 }

@@ -15,6 +15,7 @@ namespace ringside::engine {
 namespace {
 
 constexpr unsigned slots_per_page = 64;
+constexpr int no_number = -1;
 
 // --- Slots ----------------------------------------------------------------------------------------------------------
 
@@ -73,6 +74,24 @@ int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
     return result;
 }
 
+// Without a set nobody tells what is ready, so all is tried. As soon as there can be one they wait in it.
+void look_at_unpolled(Ring& ring) {
+    auto& unpolled = ring.poller.unpolled;
+    if (unpolled.empty()) return;
+    if (open_poller(ring) == 0) {
+        while (Request* request = unpolled.first()) {
+            disarm_poll(*request);
+            arm(*request);
+        }
+        return;
+    }
+    Request* next;
+    for (Request* at = unpolled.first(); at != nullptr; at = next) {
+        next = unpolled.after(*at);
+        retry_armed(*at);
+    }
+}
+
 // --- Waiting --------------------------------------------------------------------------------------------------------
 
 bool satisfied(Ring& ring, const Waiter& waiter) {
@@ -102,6 +121,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     poller.leader = nullptr;
     poller.wake_sent = false;
     if (count > 0 && can_be_woken) handle_events(ring, events, count);
+    look_at_unpolled(ring);
     ring.timers.expire();
     return count == -EINTR ? -EINTR : 0;
 }
@@ -158,8 +178,12 @@ int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie) {
 int arm_poll(Request& request, int number) {
     Ring& ring = *request.ring;
     Poller& poller = ring.poller;
-    const int opened = open_poller(ring);
-    if (opened < 0) return opened;
+    if (open_poller(ring) < 0) {
+        request.poll_number = no_number;
+        poller.unpolled.push_back(request);
+        ++poller.armed;
+        return 0;
+    }
     FdSlot* slot = slot_for(poller, static_cast<unsigned>(number));
     if (slot == nullptr) return -ENOMEM;
     const int registered = register_number(poller, *slot, number, request.wait_events);
@@ -207,8 +231,10 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
 void poll_now(Ring& ring) {
     epoll_event events[events_per_wait];
     int count = 0;
-    if (ring.poller.armed != 0) count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    const Poller& poller = ring.poller;
+    if (poller.armed != 0 && poller.epoll_fd >= 0) count = wait_in_set(poller.epoll_fd, events, 0, nullptr);
     if (count > 0) handle_events(ring, events, count);
+    look_at_unpolled(ring);
     ring.timers.expire();
 }
 

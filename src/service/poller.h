@@ -41,7 +41,8 @@ struct Poller {
     bool wake_sent = false;
     FdSlot*** pages = nullptr;  // slots by descriptor number, in pages
     unsigned page_count = 0;
-    unsigned armed = 0;  // requests waiting for readiness, or for a disk
+    unsigned armed = 0;                      // requests waiting for readiness, or for a disk
+    List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set
     List<Waiter, &Waiter::node> waiters;
     Waiter* leader = nullptr;
     int spare_wake_fd = -1;       // of a waiter that left, for the next
@@ -57,8 +58,9 @@ inline constexpr uint64_t disk_cookie = ~uint64_t{1};
 int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie);
 
 // Puts a request to wait for `wait_events` of its file, which the poller knows by `number`: the program's descriptor,
-// while that is sure to be the file still (registering it again is cheaper than a new one), else Request::fd. Returns
-// 0, -EPERM when the file cannot be waited for (a regular file), or another error when there is no set to wait in.
+// while that is sure to be the file still (registering it again is cheaper than a new one), else Request::fd. Where
+// there is no set to wait in, it is tried whenever somebody looks. Returns 0, -EPERM when the file cannot be waited for
+// (a regular file), or another error.
 int arm_poll(Request& request, int number);
 
 // Takes it out again.

@@ -72,6 +72,19 @@ bool same_file(int a, int b) {
            first.st_ino == second.st_ino;
 }
 
+int grow_file(int fd, uint64_t size) {
+    struct rlimit64 limit = {};
+    abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit);
+    // Asked first, since growing a file beyond the limit brings a signal.
+    const bool hindered = size > limit.rlim_cur;
+    if (hindered && size > limit.rlim_max) return -EFBIG;
+    const struct rlimit64 widened = {limit.rlim_max, limit.rlim_max};
+    if (hindered) abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, &widened, nullptr);
+    const long result = abi::syscall(__NR_ftruncate, fd, size);
+    if (hindered) abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, &limit, nullptr);
+    return static_cast<int>(result);
+}
+
 void close_fd(int fd) { abi::syscall(__NR_close, fd, own_close_mark); }
 
 void drop_fd(int& fd) {

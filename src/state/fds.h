@@ -2,6 +2,7 @@
 // return the lowest free one.
 #pragma once
 
+#include <stdint.h>
 #include <sys/stat.h>
 
 namespace ringside::engine {
@@ -28,6 +29,10 @@ bool is_on_disk(int fd);
 
 // Whether two descriptors are the same open file.
 bool same_file(int a, int b);
+
+// Makes a sparse file of our own this large. A limit to the size of files is meant for others: within what the process
+// may allow itself it does not stop us. Returns 0, or -errno: -EFBIG where the limit is final.
+int grow_file(int fd, uint64_t size);
 
 // close(2) without errno and without going through anything a preloaded library interposes.
 void close_fd(int fd);

@@ -5,7 +5,6 @@
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "abi/syscall.h"
 #include "state/fds.h"
@@ -108,13 +107,6 @@ void renew_mirror(RingMemory& memory, const RingLayout& layout, const io_uring_p
     memory.cqes = reinterpret_cast<unsigned char*>(mirror) + cqes_offset;
 }
 
-// Asked first, since a file that would grow beyond it brings a signal.
-bool files_may_grow_to(uint64_t size) {
-    struct rlimit64 limit = {};
-    abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit);
-    return size <= limit.rlim_cur;
-}
-
 }  // namespace
 
 RingLayout layout_of(const io_uring_params& params) {
@@ -170,11 +162,10 @@ int create_private_memory(const io_uring_params& params, RingMemory& memory) {
 int create_memory(const io_uring_params& params, RingMemory& memory) {
     const RingLayout layout = layout_of(params);
     constexpr uint64_t file_size = IORING_OFF_SQES + most_sqes_size;
-    if (!files_may_grow_to(file_size)) return -EFBIG;
     const int fd = static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd < 0) return fd;
     // Room for the most SQEs there can be: the file is sparse, and the rings may be resized when we have it no more.
-    long result = abi::syscall(__NR_ftruncate, fd, file_size);
+    long result = grow_file(fd, file_size);
     // A program that shrank the file would make us fault on our own mapping.
     if (result == 0) result = abi::syscall(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
     if (result == 0 && !map_regions(fd, layout, true, memory)) result = -ENOMEM;

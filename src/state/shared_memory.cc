@@ -24,7 +24,7 @@ void* map_into_file(const Ring& ring, uint64_t offset, size_t size) {
     struct stat status;
     long result = file_status(fd, status);
     const auto end = static_cast<off_t>(offset + size);
-    if (result == 0 && status.st_size < end) result = abi::syscall(__NR_ftruncate, fd, end);
+    if (result == 0 && status.st_size < end) result = grow_file(fd, static_cast<uint64_t>(end));
     // A program that shrank the file would make us fault on our own mapping.
     if (result == 0) result = abi::syscall(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
     void* address = result == 0 ? map_pages(size, MAP_SHARED | MAP_POPULATE, fd, offset) : nullptr;

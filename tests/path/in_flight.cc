@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 // Whether nobody reads from this pipe or socket any more.
 bool is_abandoned(int fd) {
@@ -192,6 +194,51 @@ TEST(InFlight, thousand_requests_wait_at_once) {
     EXPECT_THAT(completions, SizeIs(1000));
     for (const Cqe& cqe : completions) EXPECT_THAT(cqe, Gives(1));
     EXPECT_EQ(std::string(bytes.data(), bytes.size()), content);
+}
+
+// No descriptor can be had while it lives.
+class NoDescriptors {
+  public:
+    NoDescriptors() {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        const Fd lowest_free(dup(0));
+        const rlimit none = {static_cast<rlim_t>(lowest_free.get()), before_.rlim_max};
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    }
+    ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+  private:
+    rlimit before_ = {};
+};
+
+TEST(InFlight, requests_wait_where_no_descriptor_is_left) {
+    const Ends ends = unix_pair(SOCK_STREAM), others = unix_pair(SOCK_STREAM);
+    for (const unsigned flags : {0U, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN}) {
+        RawRing ring(8, flags);
+        char bytes[2] = {};
+        const auto receive = [&](int fd, uint64_t data) {
+            return sqe::transfer(IORING_OP_RECV, fd, &bytes[data - 1], 1, 0).data(data);
+        };
+        const __kernel_timespec long_time = {100, 0};
+        {
+            const NoDescriptors shortage;
+            ASSERT_THAT(ring.submit(receive(ends.near, 1), receive(others.near, 2), sqe::timeout(&long_time).data(3)),
+                        Gives(3));
+            EXPECT_THAT(ring.linger(), IsEmpty());
+            EXPECT_EQ(write(ends.far, "a", 1), 1);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+            EXPECT_EQ(bytes[0], 'a');
+            ASSERT_THAT(ring.submit(receive(ends.near, 1), sqe::cancel(1).data(4)), Gives(2));
+            EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(4, 0)));
+        }
+        // When there are some again, nothing has been forgotten.
+        EXPECT_THAT(ring.linger(), IsEmpty());
+        EXPECT_EQ(write(others.far, "b", 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 1)));
+        EXPECT_EQ(bytes[1], 'b');
+    }
 }
 
 TEST(InFlight, child_that_exits_leaves_the_parents_requests_alone) {

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -105,6 +107,36 @@ TEST(Mapping, can_be_undone_without_harm_to_the_ring) {
     EXPECT_THAT(ring.submit(sqe::nop()), Gives(1));
     ring.unmap();
     EXPECT_THAT(ring.enter(0, 1, IORING_ENTER_GETEVENTS), Gives(0));
+}
+
+// A limit to the size of files, as daemons set it.
+void limit_file_size(rlim_t soft, rlim_t hard) {
+    const rlimit limit = {soft, hard};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST(Mapping, is_not_hindered_by_a_limit_to_the_size_of_files) {
+    EXPECT_EQ(ending_of_child([] {
+                  limit_file_size(65536, RLIM_INFINITY);
+                  RawRing ring(8);
+                  EXPECT_THAT(ring.submit(sqe::nop().data(5)), Gives(1));
+                  EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(5, 0)));
+                  rlimit after = {};
+                  getrlimit(RLIMIT_FSIZE, &after);
+                  return testing::Test::HasFailure() || after.rlim_cur != 65536 ? 1 : 0;
+              }),
+              0);
+}
+
+TEST(Mapping, is_hindered_by_a_final_limit_to_the_size_of_files_with_the_engine_alone) {
+    EXPECT_EQ(ending_of_child([] {
+                  limit_file_size(65536, 65536);
+                  io_uring_params params = {};
+                  const int fd = setup_ring(8, &params);
+                  const bool expected = provider_under_test() == provider::Kind::kernel ? fd >= 0 : fd == -EFBIG;
+                  return expected ? 0 : 1;
+              }),
+              0);
 }
 
 TEST(Mapping, a_ring_that_was_never_mapped_can_be_entered) {

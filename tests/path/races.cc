@@ -7,13 +7,17 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <mutex>
 #include <thread>
 
+#include "support/eventually.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -235,6 +239,49 @@ TEST(RaceOfRings, close_of_a_ring_against_data_for_its_reads) {
         writer.await();
         pipe.drain();
     }
+}
+
+// A UNIX listener without a name in the file system, and what is connected to it.
+struct Listener {
+    Listener() : fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(sa_family_t)), 0);
+        EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+        EXPECT_EQ(listen(fd, 8), 0);
+    }
+    void connect_and_leave() const {
+        const Fd client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    }
+    // Takes what nobody else did.
+    void drain() const {
+        pollfd set = {fd, POLLIN, 0};
+        while (poll(&set, 1, 0) > 0) Fd(accept(fd, nullptr, nullptr)).reset();
+    }
+    Fd fd;
+    sockaddr_un address = {AF_UNIX, {}};
+    socklen_t size = sizeof(address);
+};
+
+TEST(RaceOfRings, close_of_a_ring_against_a_connection_for_its_accept) {
+    // A connection that came too late to be told of is nobody's to close. The engine does it, the kernel does not.
+    const Listener listener;
+    Rival client([&] { listener.connect_and_leave(); });
+    const size_t descriptors = count_fds();
+    for (unsigned turn = turns(64); turn > 0 && !testing::Test::HasFailure(); --turn) {
+        const unsigned flags = turn % 2 == 0 ? 0 : IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+        RawRing ring(8, flags);
+        const unsigned multishot = turn % 4 < 2 ? IORING_ACCEPT_MULTISHOT : 0;
+        const Sqe accept = Sqe(IORING_OP_ACCEPT, listener.fd).set(&Sqe::ioprio, multishot);
+        client.begin();
+        ASSERT_THAT(ring.submit(Sqe(accept).flag(turn % 8 < 4 ? IOSQE_ASYNC : 0)), Gives(1));
+        dawdle(turn * 13 % 4000);
+        ASSERT_EQ(ring.close(), 0);
+        client.await();
+        for (const Cqe& cqe : ring.reap()) Fd(cqe.res).reset();
+        listener.drain();
+    }
+    const bool kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_TRUE(kernel || eventually([&] { return count_fds() == descriptors; })) << count_fds() - descriptors;
 }
 
 TEST(RaceOfThreads, several_submit_while_one_reaps) {

@@ -4,7 +4,6 @@
 // memory.
 //
 // RINGSIDE_SOAK says how many requests there are to be, RINGSIDE_SOAK_SEED from which number chance begins.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -23,6 +22,7 @@
 
 #include "support/eventually.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -341,14 +341,6 @@ class Life {
 
 // --- All of it ------------------------------------------------------------------------------------------------------
 
-unsigned entries_of(const char* directory) {
-    unsigned count = 0;
-    DIR* open = opendir(directory);
-    while (readdir(open) != nullptr) ++count;
-    closedir(open);
-    return count;
-}
-
 using Memories = std::array<Memory, threads>;
 
 uint64_t live_with(const Playground& playground, Memories& memory, uint64_t seed, uint64_t requests) {
@@ -375,13 +367,12 @@ TEST(Soak, every_request_ends_once_and_nothing_is_left) {
     Memories memories;
     // What is taken once, and kept for ever, is taken now.
     live_with(playground, memories, seed + 1, threads * requests_per_ring);
-    const unsigned descriptors = entries_of("/proc/self/fd");
-    const unsigned tasks = entries_of("/proc/self/task");
+    const Holdings before = holdings();
     const size_t memory = mallinfo2().uordblks;
 
     EXPECT_GE(live_with(playground, memories, seed, requests), requests);
-    EXPECT_TRUE(eventually([&] { return entries_of("/proc/self/task") <= tasks; }));
-    EXPECT_TRUE(eventually([&] { return entries_of("/proc/self/fd") == descriptors; }));
+    EXPECT_TRUE(eventually([&] { return count_threads() <= before.threads && count_fds() == before.fds; }))
+        << holdings();
     // The allocator and the tests keep this and that; a leak would be many times as much.
     EXPECT_LT(mallinfo2().uordblks, memory + 256 * 1024);
 }
