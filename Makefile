@@ -3,7 +3,7 @@
 #   make           the tool, the libraries and the examples, in build/tool
 #   make demo      what ringside is for, on this machine, with numbers
 #   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
-#   make clients   Debian's programs that use io_uring, unchanged, on the engine
+#   make clients   Debian's programs that use io_uring, unchanged, on the engine; they are installed, servers among them
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
 #                  make bench-instructions: instructions an operation, counted and compared with bench/instructions;
