@@ -15,10 +15,13 @@ namespace {
 constexpr int64_t default_idle_ms = 1000;
 constexpr int64_t ns_per_ms = 1'000'000;
 
-// One round under the lock. Returns whether there was anything to do.
-bool work_once(Ring& ring) {
+enum class Round { worked, idle, closing };
+
+// One round under the lock.
+Round work_once(Ring& ring) {
     Guard guard(ring.lock);
-    if (ring.closing || ring.disabled) return false;
+    if (ring.closing) return Round::closing;
+    if (ring.disabled) return Round::idle;
     const int submitted = submit(ring, ring.sq_entries);
     wake_workers(take_rung(ring));
     settle_ring(ring);
@@ -26,15 +29,10 @@ bool work_once(Ring& ring) {
         poll_now(ring);
         settle_ring(ring);
     }
-    if (submitted <= 0) return false;
+    if (submitted <= 0) return Round::idle;
     ring.sqpoll.space.fetch_add(1, std::memory_order_release);
     futex_wake(ring.sqpoll.space, INT32_MAX);
-    return true;
-}
-
-bool is_closing(Ring& ring) {
-    Guard guard(ring.lock);
-    return ring.closing;
+    return Round::worked;
 }
 
 void sleep_until_woken(Ring& ring) {
@@ -54,20 +52,34 @@ void sleep_until_woken(Ring& ring) {
     clear_sq_flag(ring, IORING_SQ_NEED_WAKEUP);
 }
 
+// The lock is left alone while there is nothing to take, but for a look now and then at what else may have come. The
+// thread does not yield: on a busy machine that would cost it milliseconds, and it was asked for to be there at once.
+bool worth_a_round(const Ring& ring, unsigned idle_rounds) {
+    constexpr unsigned between_looks = 16;
+    return queued_entries(ring) != 0 || idle_rounds % between_looks == 0;
+}
+
 void* sqpoll_body(void* argument) {
     auto& ring = *static_cast<Ring*>(argument);
+    const bool alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
     int64_t last_work_ns = now_ns(CLOCK_MONOTONIC);
-    while (!is_closing(ring)) {
-        if (work_once(ring)) {
+    for (unsigned idle_rounds = 0;; ++idle_rounds) {
+        if (!worth_a_round(ring, idle_rounds)) {
+            abi::relax();
+            continue;
+        }
+        const Round round = work_once(ring);
+        if (round == Round::closing) return nullptr;
+        if (round == Round::worked) {
             last_work_ns = now_ns(CLOCK_MONOTONIC);
+            idle_rounds = 0;
         } else if (now_ns(CLOCK_MONOTONIC) - last_work_ns >= ring.sqpoll.idle_ns) {
             sleep_until_woken(ring);
             last_work_ns = now_ns(CLOCK_MONOTONIC);
-        } else {
+        } else if (alone) {
             abi::syscall(__NR_sched_yield);
         }
     }
-    return nullptr;
 }
 
 // Binds the thread to one processor: one that the process may use, whatever the calling thread is bound to.
