@@ -21,6 +21,9 @@
 
 namespace ringside::preload {
 
+// To be called once, before there is a trap: a fork waits until no code is half written.
+void prepare_rewriting();
+
 // To be called by the handler for a trapped io_uring_enter(); `next` is the address behind the system call. Each site
 // is looked at once.
 void consider_rewriting(uintptr_t next);

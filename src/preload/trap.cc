@@ -139,6 +139,7 @@ int take_sigsys() {
 
 int set_trap() {
     const int error = errno;
+    prepare_rewriting();
     int result = take_sigsys();
     if (result == 0) trap_set.store(true, std::memory_order_relaxed);
     if (result == 0) result = install(Filter::calls);

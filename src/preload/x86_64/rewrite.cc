@@ -1,5 +1,6 @@
 #include "preload/rewrite.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,12 @@ namespace {
 constexpr size_t most_sites = 64;
 std::atomic<uintptr_t> sites[most_sites] = {};
 std::atomic_flag busy = ATOMIC_FLAG_INIT;
+
+// Around a fork. Whoever is busy is so for microseconds, with all signals blocked.
+void hold() {
+    while (busy.test_and_set(std::memory_order_acquire)) abi::syscall(__NR_sched_yield);
+}
+void release() { busy.clear(std::memory_order_release); }
 
 // Notes the site; false if it was noted before, or cannot be.
 bool note(uintptr_t next) {
@@ -71,13 +78,15 @@ class SignalsBlocked {
 
 }  // namespace
 
+void prepare_rewriting() { pthread_atfork(hold, release, release); }
+
 void consider_rewriting(uintptr_t next) {
     if (is_noted(next)) return;
     const SignalsBlocked blocked;
     // Another thread is at it, here or elsewhere: this site's turn is the next time.
     if (busy.test_and_set(std::memory_order_acquire)) return;
     if (note(next)) rewrite(next);
-    busy.clear(std::memory_order_release);
+    release();
 }
 
 }  // namespace ringside::preload
