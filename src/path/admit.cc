@@ -2,6 +2,7 @@
 // of two errors the program sees.
 #include <errno.h>
 
+#include "ops/vectors.h"
 #include "path/path.h"
 
 namespace ringside::engine {
@@ -43,13 +44,15 @@ void follow_drain(Request& request) {
     }
 }
 
-bool take_personality(Request& request) {
-    request.credentials = request.ring->personalities.find(request.personality);
-    if (request.credentials == nullptr) return false;
-    ++request.credentials->holders;
+bool take(Request& request, Credentials* credentials) {
+    if (credentials == nullptr) return false;
+    request.credentials = credentials;
+    ++credentials->holders;
     request.set(request_impersonates);
     return true;
 }
+
+bool take_personality(Request& request) { return take(request, request.ring->personalities.find(request.personality)); }
 
 }  // namespace
 
@@ -81,7 +84,16 @@ int admit(Request& request, const io_uring_sqe& sqe) {
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
     if (sqe.personality != 0 && !take_personality(request)) return -EINVAL;
     if (operation.refuses != 0 && has_refused_field(sqe, operation.refuses)) return -EINVAL;
+    if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
     return operation.prep(request, sqe);
+}
+
+void carry_credentials(Request& request) {
+    if (request.has(request_impersonates)) return;
+    Ring& ring = *request.ring;
+    if (!ring.submitters_known) refresh_credentials(ring.submitters);
+    ring.submitters_known = true;
+    take(request, ring.submitters);
 }
 
 }  // namespace ringside::engine

@@ -39,6 +39,10 @@ bool join(Request& request, const io_uring_sqe& sqe);
 // Attempts what was held back.
 void issue_joined(Ring& ring);
 
+// The request will be done with the credentials that the calling thread, its submitter, has now, unless it names
+// others.
+void carry_credentials(Request& request);
+
 // --- chain.cc -------------------------------------------------------------------------------------------------------
 
 // Takes an admitted request (or one that failed to be admitted, with the error): collects chains, holds back what has

@@ -26,9 +26,18 @@ bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
+// A worker mostly has what the submitter had; once it has seen that, it need not look again.
+Outcome work_as_submitter(Request& request, Work step) {
+    thread_local uint64_t own_serial = 0;
+    const Credentials& submitters = *request.credentials;
+    if (in_worker() && submitters.serial != own_serial && are_own(submitters)) own_serial = submitters.serial;
+    return in_worker() && submitters.serial == own_serial ? step(request) : impersonate(request, step);
+}
+
 Outcome work(Request& request) {
     const Work step = operation_of(request).work;
-    return request.has(request_impersonates) ? impersonate(request, step) : step(request);
+    if (!request.has(request_impersonates)) return step(request);
+    return request.credentials->serial != 0 ? work_as_submitter(request, step) : impersonate(request, step);
 }
 
 // To be issued again or finished, by whoever may do that on this ring.
@@ -115,6 +124,7 @@ void punt(Request& request) {
     // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const Operation& operation = operation_of(request);
+    if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
     request.clear(IOSQE_ASYNC);
     if (operation.work == nullptr) return queue_issue(request);
     // One that was never issued has not looked at its file yet.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <atomic>
 
 #include "abi/syscall.h"
 
@@ -43,6 +44,7 @@ Credentials* read_credentials() {
     auto* read = static_cast<Credentials*>(malloc(sizeof(Credentials) + static_cast<size_t>(count) * sizeof(gid_t)));
     if (read == nullptr) return nullptr;
     read->holders = 1;
+    read->serial = 0;
     read->fs_uid = current_fs_uid();
     read->fs_gid = current_fs_gid();
     read->group_count = static_cast<int>(abi::syscall(__NR_getgroups, count, read->groups));
@@ -55,6 +57,11 @@ Credentials* read_credentials() {
 bool same_groups(const Credentials& a, const Credentials& b) {
     return a.group_count == b.group_count &&
            memcmp(a.groups, b.groups, static_cast<size_t>(a.group_count) * sizeof(gid_t)) == 0;
+}
+
+bool same(const Credentials& a, const Credentials& b) {
+    return a.fs_uid == b.fs_uid && a.fs_gid == b.fs_gid && same_groups(a, b) &&
+           memcmp(a.effective, b.effective, sizeof(a.effective)) == 0;
 }
 
 // Makes this thread, whose credentials are `from`, have `to`. Returns 0, or -EPERM after which it has a mixture.
@@ -126,9 +133,32 @@ void let_go(Credentials& credentials) {
     if (--credentials.holders == 0) free(&credentials);
 }
 
+void refresh_credentials(Credentials*& latest) {
+    static std::atomic<uint64_t> last_serial{0};
+    Credentials* now = read_credentials();
+    if (now != nullptr && latest != nullptr && same(*now, *latest)) {
+        free(now);
+        return;
+    }
+    if (latest != nullptr) let_go(*latest);
+    latest = now;
+    if (now != nullptr) now->serial = ++last_serial;
+}
+
+bool are_own(const Credentials& credentials) {
+    Credentials* own = read_credentials();
+    const bool are = own != nullptr && same(*own, credentials);
+    free(own);
+    return are;
+}
+
 Outcome impersonate(Request& request, Outcome (*step)(Request&)) {
     Credentials* own = read_credentials();
     if (own == nullptr) return request.done(-ENOMEM);
+    if (same(*own, *request.credentials)) {
+        free(own);
+        return step(request);
+    }
     // The kernel guards a process against its debuggers from the moment that one of its threads changes its identity.
     const long dumpable = abi::syscall(__NR_prctl, PR_GET_DUMPABLE);
     const int changed = change(*own, *request.credentials);

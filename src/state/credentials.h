@@ -5,6 +5,9 @@
 // carries a change to all threads). So a thread of ours, or the program's while it is inside the engine, can take
 // others on for the length of a call. It takes on the identity and groups for file access and the effective
 // capabilities; what it may always return from, since its real and saved ids and its permitted capabilities stay.
+//
+// For the same reason a request that asks for credentials and is made by another thread than the one that submitted it
+// carries those of its submitter (path/admit.cc): a server's thread may have become somebody else for a while.
 #pragma once
 
 #include <linux/capability.h>
@@ -17,7 +20,8 @@
 namespace ringside::engine {
 
 struct Credentials {
-    unsigned holders;  // the table, and each request in flight that uses them; under the ring's lock
+    unsigned holders;  // the table or the ring, and each request in flight that uses them; under the ring's lock
+    uint64_t serial;   // tells those that a submitter had from one another; 0 for a personality
     uid_t fs_uid;
     gid_t fs_gid;
     uint32_t effective[_LINUX_CAPABILITY_U32S_3];
@@ -43,6 +47,12 @@ int remove_personality(Personalities& personalities, unsigned id);
 void drop_personalities(Personalities& personalities);
 
 void let_go(Credentials& credentials);
+
+// Has `latest` be what the calling thread has now: the same object as long as nothing changes, null when memory is out.
+void refresh_credentials(Credentials*& latest);
+
+// Whether the calling thread has them.
+bool are_own(const Credentials& credentials);
 
 // Takes a step of a request as the personality that it names. Where this thread may not become that, the request fails
 // with -EPERM.

@@ -100,7 +100,8 @@ struct Napi {
     NapiId* ids = nullptr;  // queues to poll, with static tracking
 };
 
-// Workers that a batch wants woken, once its thread has let go of the ring's lock, which they need (service/workers.cc).
+// Workers that a batch wants woken, once its thread has let go of the ring's lock, which they need
+// (service/workers.cc).
 struct Rung {
     int bounded = 0;
     int unbounded = 0;
@@ -151,6 +152,8 @@ struct Ring {
     RegisteredBuffers buffers;
     ProvidedBuffers provided;
     Personalities personalities;
+    Credentials* submitters = nullptr;  // of the thread that submits, as it had them when a request last asked for them
+    bool submitters_known = false;      // they are those of this batch
     Restrictions restrictions;
     Region region;
     clockid_t wait_clock = CLOCK_MONOTONIC;  // which time-outs of waits go by
@@ -161,7 +164,7 @@ struct Ring {
     Timers timers;
     Helped helped;
     SqPoll sqpoll;
-    unsigned calls = 0;        // of io_uring_enter: tells the helper whether the program is around
+    unsigned calls = 0;  // of io_uring_enter: tells the helper whether the program is around
     Rung rung;
     unsigned worker_jobs = 0;  // requests queued for or inside a worker
     uint32_t cancel_sequence = 0;

@@ -124,6 +124,36 @@ TEST(PersonalityOfRoot, opens_what_the_caller_may_not) {
     }));
 }
 
+// --- Without a personality: a request is its submitter's, whoever makes its call ------------------------------------
+
+TEST(Submitter, that_became_somebody_else_may_not_do_what_root_may) {
+    SKIP_UNLESS_ROOT();
+    const Secrets secrets;
+    const TemporaryDirectory closed;
+    const std::string hidden = closed.add("hidden");
+    EXPECT_TRUE(holds_in_child([&] {
+        RawRing ring;
+        const Sqe open = sqe::openat(AT_FDCWD, secrets.secret.c_str(), O_RDONLY | O_CLOEXEC);
+        const Sqe open_in_chain = Sqe(open).data(2);
+        // A worker that was root's before is not root for somebody else, nor the other way round.
+        for (const unsigned id : {0U, somebody, 0U, somebody}) {
+            become(id);
+            const bool allowed = id == 0;
+            const Cqe by_worker = ring.run(Sqe(open).flag(IOSQE_ASYNC));
+            EXPECT_EQ(by_worker.res >= 0, allowed) << by_worker;
+            ASSERT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_ASYNC | IOSQE_IO_LINK), open_in_chain), Gives(2));
+            const std::vector<Cqe> completions = ring.wait(2);
+            ASSERT_EQ(completions.size(), 2u);
+            EXPECT_EQ(completions[1].res >= 0, allowed) << completions[1];
+            for (const int fd : {by_worker.res, completions[1].res}) Fd(fd).reset();
+            // What only a worker ever does.
+            struct statx status;
+            const Sqe look = sqe::statx(AT_FDCWD, hidden.c_str(), 0, STATX_SIZE, &status);
+            EXPECT_THAT(ring.run(look), Gives(allowed ? 0 : -EACCES));
+        }
+    }));
+}
+
 TEST(PersonalityOfSomebodyElse, may_not_open_what_the_caller_may) {
     SKIP_UNLESS_ROOT();
     const Secrets secrets;
