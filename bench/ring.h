@@ -9,9 +9,9 @@ namespace bench {
 
 class Ring {
   public:
-    explicit Ring(unsigned entries, unsigned flags = 0) {
-        if (const int result = io_uring_queue_init(entries, &ring_, flags); result < 0)
-            die("io_uring_queue_init", result);
+    explicit Ring(unsigned entries, io_uring_params params = {}) {
+        if (const int result = io_uring_queue_init_params(entries, &ring_, &params); result < 0)
+            die("io_uring_queue_init_params", result);
     }
     ~Ring() { io_uring_queue_exit(&ring_); }
     Ring(const Ring&) = delete;
@@ -23,6 +23,16 @@ class Ring {
         io_uring_sqe* const entry = io_uring_get_sqe(&ring_);
         if (entry == nullptr) die("io_uring_get_sqe", EBUSY);
         return entry;
+    }
+
+    // The same where more may be prepared than the queue holds.
+    io_uring_sqe* sqe_after_submitting() {
+        if (io_uring_sq_space_left(&ring_) == 0) submit();
+        return sqe();
+    }
+
+    void submit() {
+        if (const int result = io_uring_submit(&ring_); result < 0) die("io_uring_submit", result);
     }
 
     void submit_and_wait(unsigned completions) {
@@ -41,6 +51,15 @@ class Ring {
         }
         io_uring_cq_advance(&ring_, reaped);
         return reaped;
+    }
+
+    // Submits, waits, and calls see(cqe) for so many completions, however many waits that takes.
+    template <typename See>
+    void reap_all(unsigned count, See see) {
+        while (count > 0) {
+            submit_and_wait(1);
+            count -= reap(see);
+        }
     }
 
     // Prepares `count` requests with prepare(sqe), submits them, waits for all, and checks that each completes with
@@ -65,7 +84,7 @@ class Ring {
 // A number of requests that is kept in flight: each that completes is prepared anew.
 class Pipeline {
   public:
-    explicit Pipeline(unsigned depth, unsigned flags = 0) : depth_(depth), ring_(depth, flags) {}
+    explicit Pipeline(unsigned depth) : depth_(depth), ring_(depth) {}
 
     // Waits for at least one completion and returns how many there were. prepare(sqe, slot) fills in a request that has
     // `slot`, one of 0 to depth - 1, for itself.
@@ -91,5 +110,13 @@ class Pipeline {
     unsigned started_ = 0;
     Ring ring_;
 };
+
+// A ring for so many completions.
+inline io_uring_params with_cq_entries(unsigned entries) {
+    io_uring_params params = {};
+    params.flags = IORING_SETUP_CQSIZE;
+    params.cq_entries = entries;
+    return params;
+}
 
 }  // namespace bench

@@ -1,11 +1,8 @@
 // A TCP server that sends back what it receives, written in three ways.
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "buffer_ring.h"
 #include "case.h"
-#include "load.h"
 #include "ring.h"
+#include "tcp_server.h"
 
 namespace bench {
 namespace {
@@ -26,28 +23,15 @@ struct Tag {
 };
 static_assert(sizeof(Tag) == sizeof(uint64_t));
 
-// What the ways have in common: the connections and the load.
 template <unsigned connections>
-class TcpServer : public Case {
-  public:
-    ~TcpServer() override {
-        for (const int fd : sockets_) close(fd);
-        close(listener_);
-    }
-    unsigned in_flight() const override { return connections; }
-
+class RingServer : public TcpServer<connections> {
   protected:
-    TcpServer() { accept_all(listener_, sockets_, connections); }
-
-    int listener_ = listening_socket(SOCK_STREAM);
-    Load load_{tcp_load, port_of(listener_), connections};
-    int sockets_[connections];
     Ring ring_{connections < 32 ? 32 : 2 * connections};
 };
 
 // A receive, a send, a receive...; `zero_copy`: with SEND_ZC, whose buffer is free when the notification has come.
 template <unsigned connections, bool zero_copy>
-class SingleShotEcho final : public TcpServer<connections> {
+class SingleShotEcho final : public RingServer<connections> {
   public:
     SingleShotEcho() {
         for (uint32_t i = 0; i < connections; ++i) receive(i);
@@ -93,7 +77,7 @@ class SingleShotEcho final : public TcpServer<connections> {
 
 // One receive for all that a connection will ever say, into buffers from a ring, and sends from those buffers.
 template <unsigned connections>
-class MultishotEcho final : public TcpServer<connections> {
+class MultishotEcho final : public RingServer<connections> {
   public:
     MultishotEcho() {
         for (uint32_t i = 0; i < connections; ++i) receive(i);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "case.h"
+#include "pairs.h"
 #include "ring.h"
 
 namespace bench {
@@ -61,22 +62,20 @@ class MemoryOfRing final : public Measurement {
 // Of requests that wait for a file to become ready.
 class MemoryOfRequest final : public Measurement {
   public:
-    MemoryOfRequest() { must("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_)); }
-    ~MemoryOfRequest() override { close(ends_[0]), close(ends_[1]); }
     void prepare(double) override {}
     double sample() override {
         constexpr unsigned steps = 200, step = 64;
         const auto ring = used_ring();
         const double before = memory_used();
         for (unsigned i = 0; i < steps; ++i) {
-            for (unsigned j = 0; j < step; ++j) io_uring_prep_poll_add(ring->sqe(), ends_[0], POLLIN);
+            for (unsigned j = 0; j < step; ++j) io_uring_prep_poll_add(ring->sqe(), pair_.end(0, 0), POLLIN);
             ring->submit_and_wait(0);
         }
         return (memory_used() - before) / (steps * step);
     }
 
   private:
-    int ends_[2];
+    Pairs<1> pair_;
 };
 
 // Ten rings that have been used: the wake-ups of all threads in ten seconds of nothing, and a

@@ -8,6 +8,7 @@
 
 #include "case.h"
 #include "load.h"
+#include "pairs.h"
 #include "ring.h"
 
 namespace bench {
@@ -20,21 +21,6 @@ void answer(uint16_t, unsigned fd) {
         if (write(static_cast<int>(fd), message, static_cast<size_t>(size)) != size) return;
     }
 }
-
-struct SocketPair {
-    int ours, theirs;
-
-    SocketPair() {
-        int ends[2];
-        must("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-        ours = ends[0];
-        theirs = ends[1];
-    }
-    ~SocketPair() {
-        close(ours);
-        close(theirs);
-    }
-};
 
 template <unsigned percent>
 class RoundTrips final : public Measurement {
@@ -54,16 +40,16 @@ class RoundTrips final : public Measurement {
   private:
     double round_trip() {
         const double begin = now_ns();
-        io_uring_prep_send(ring_.sqe(), pair_.ours, message_, sizeof message_, 0);
-        io_uring_prep_recv(ring_.sqe(), pair_.ours, message_, sizeof message_, MSG_WAITALL);
+        io_uring_prep_send(ring_.sqe(), pair_.end(0, 0), message_, sizeof message_, 0);
+        io_uring_prep_recv(ring_.sqe(), pair_.end(0, 0), message_, sizeof message_, MSG_WAITALL);
         ring_.submit_and_wait(2);
         if (ring_.reap([](const io_uring_cqe* cqe) { Ring::check(cqe, message_size); }) != 2)
             die("completions are missing", EIO);
         return now_ns() - begin;
     }
 
-    SocketPair pair_;
-    Load server_{answer, 0, static_cast<unsigned>(pair_.theirs)};
+    Pairs<1> pair_;
+    Load server_{answer, 0, static_cast<unsigned>(pair_.end(0, 1))};
     char message_[message_size] = {};
     Ring ring_{2};
 };

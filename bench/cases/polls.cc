@@ -11,8 +11,6 @@
 namespace bench {
 namespace {
 
-constexpr unsigned step = 256;  // requests a submission
-
 class EventFds {
   public:
     explicit EventFds(unsigned count) {
@@ -40,61 +38,31 @@ class Polls {
   public:
     static constexpr unsigned on_each = 100;
 
-    explicit Polls(unsigned files) : events_(files) {
-        io_uring_params params = {};
-        params.flags = IORING_SETUP_CQSIZE;
-        params.cq_entries = 4096;
-        if (const int result = io_uring_queue_init_params(2 * step, &ring_, &params); result < 0)
-            die("io_uring_queue_init_params", result);
-    }
-    ~Polls() { io_uring_queue_exit(&ring_); }
-    Polls(const Polls&) = delete;
-    Polls& operator=(const Polls&) = delete;
+    explicit Polls(unsigned files) : events_(files) {}
 
     const EventFds& events() const { return events_; }
+    Ring& ring() { return ring_; }
     // Polls are numbered, file by file.
     void arm(unsigned i) {
-        io_uring_sqe* const sqe = next_sqe();
+        io_uring_sqe* const sqe = ring_.sqe_after_submitting();
         io_uring_prep_poll_add(sqe, events_[i / on_each], POLLIN);
         sqe->user_data = i;
     }
     void remove(unsigned i) {
-        io_uring_sqe* const sqe = next_sqe();
+        io_uring_sqe* const sqe = ring_.sqe_after_submitting();
         io_uring_prep_poll_remove(sqe, i);
         sqe->user_data = ~0ULL;
     }
-    // Submits, and calls see(cqe) for so many completions.
-    template <typename See>
-    void reap(unsigned count, See see) {
-        while (count > 0) {
-            const int result = io_uring_submit_and_wait(&ring_, 1);
-            if (result < 0) die("io_uring_submit_and_wait", result);
-            unsigned head, reaped = 0;
-            io_uring_cqe* cqe;
-            io_uring_for_each_cqe(&ring_, head, cqe) {
-                see(cqe);
-                ++reaped;
-            }
-            io_uring_cq_advance(&ring_, reaped);
-            count -= reaped;
-        }
-    }
-    void submit() { io_uring_submit(&ring_); }
 
   private:
-    io_uring_sqe* next_sqe() {
-        if (io_uring_sq_space_left(&ring_) == 0) submit();
-        return io_uring_get_sqe(&ring_);
-    }
-
     EventFds events_;
-    io_uring ring_;
+    Ring ring_{512, with_cq_entries(4096)};
 };
 
 // Makes a file ready, reaps its polls, and makes it unready.
 void fire(Polls& polls, unsigned file) {
     polls.events().raise(file);
-    polls.reap(Polls::on_each, [](const io_uring_cqe* cqe) { Ring::check(cqe, POLLIN); });
+    polls.ring().reap_all(Polls::on_each, [](const io_uring_cqe* cqe) { Ring::check(cqe, POLLIN); });
     polls.events().lower(file);
 }
 
@@ -104,13 +72,13 @@ class FireAmong final : public Case {
   public:
     FireAmong() {
         for (unsigned i = 0; i < count; ++i) polls_.arm(i);
-        polls_.submit();
+        polls_.ring().submit();
     }
     unsigned batch() override {
         file_ = (file_ + 1) % files;
         fire(polls_, file_);
         for (unsigned i = 0; i < Polls::on_each; ++i) polls_.arm(file_ * Polls::on_each + i);
-        polls_.submit();
+        polls_.ring().submit();
         return Polls::on_each;
     }
 
@@ -126,7 +94,7 @@ class ArmAndFire final : public Case {
   public:
     unsigned batch() override {
         for (unsigned i = 0; i < many; ++i) polls_.arm(i);
-        polls_.submit();
+        polls_.ring().submit();
         for (unsigned file = 0; file < many / Polls::on_each; ++file) fire(polls_, file);
         return many;
     }
@@ -141,15 +109,15 @@ class CancelAmong final : public Case {
   public:
     CancelAmong() {
         for (unsigned i = 0; i < count; ++i) polls_.arm(i);
-        polls_.submit();
+        polls_.ring().submit();
     }
     unsigned batch() override {
         for (unsigned i = 0; i < at_once; ++i) polls_.remove((next_ + i) % count);
         unsigned removed = 0;
-        polls_.reap(2 * at_once, [&](const io_uring_cqe* cqe) { removed += cqe->res == -ECANCELED; });
+        polls_.ring().reap_all(2 * at_once, [&](const io_uring_cqe* cqe) { removed += cqe->res == -ECANCELED; });
         if (removed != at_once) die("polls that were not removed", EIO);
         for (unsigned i = 0; i < at_once; ++i) polls_.arm((next_ + i) % count);
-        polls_.submit();
+        polls_.ring().submit();
         next_ = (next_ + at_once) % count;
         return at_once;
     }

@@ -1,8 +1,6 @@
 // Short messages between the two ends of socket pairs.
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "case.h"
+#include "pairs.h"
 #include "ring.h"
 
 namespace bench {
@@ -12,20 +10,14 @@ namespace {
 template <unsigned pairs>
 class SocketPairs final : public Case {
   public:
-    SocketPairs() {
-        for (auto& pair : sockets_) must("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-    }
-    ~SocketPairs() override {
-        for (const auto& pair : sockets_) close(pair[0]), close(pair[1]);
-    }
     unsigned batch() override {
         unsigned next = 0;
         ring_.batch(2 * pairs, size, [&](io_uring_sqe* sqe) {
-            const auto& pair = sockets_[next / 2];
+            const unsigned pair = next / 2;
             if (next++ % 2 == 0) {
-                io_uring_prep_send(sqe, pair[0], message_, size, 0);
+                io_uring_prep_send(sqe, pairs_.end(pair, 0), message_, size, 0);
             } else {
-                io_uring_prep_recv(sqe, pair[1], received_, size, 0);
+                io_uring_prep_recv(sqe, pairs_.end(pair, 1), received_, size, 0);
             }
         });
         return pairs;
@@ -33,7 +25,7 @@ class SocketPairs final : public Case {
 
   private:
     static constexpr unsigned size = 64;
-    int sockets_[pairs][2];
+    Pairs<pairs> pairs_;
     char message_[size] = {};
     char received_[size];
     Ring ring_{2 * pairs};

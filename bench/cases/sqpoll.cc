@@ -14,40 +14,36 @@ namespace {
 template <unsigned count>
 class WatchedRing {
   public:
-    WatchedRing() {
-        io_uring_params params = {};
-        params.flags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF;
-        params.sq_thread_cpu = static_cast<unsigned>(other_core());
-        params.sq_thread_idle = 1;  // a millisecond; the thread of who is not measured sleeps
-        if (const int result = io_uring_queue_init_params(count, &ring_, &params); result < 0)
-            die("io_uring_queue_init_params", result);
-    }
-    ~WatchedRing() { io_uring_queue_exit(&ring_); }
-    WatchedRing(const WatchedRing&) = delete;
-    WatchedRing& operator=(const WatchedRing&) = delete;
-
     template <typename Prepare>
     unsigned batch(int expected, Prepare prepare) {
         for (unsigned i = 0; i < count; ++i) {
             // The completions of the last batch may be seen before its entries are given back.
             io_uring_sqe* sqe;
-            while ((sqe = io_uring_get_sqe(&ring_)) == nullptr) {
+            while ((sqe = io_uring_get_sqe(ring_.get())) == nullptr) {
             }
             prepare(sqe);
         }
-        if (const int result = io_uring_submit(&ring_); result < 0) die("io_uring_submit", result);
+        ring_.submit();
         for (unsigned reaped = 0; reaped < count;) {
             io_uring_cqe* cqe;
-            if (io_uring_peek_cqe(&ring_, &cqe) != 0) continue;
+            if (io_uring_peek_cqe(ring_.get(), &cqe) != 0) continue;
             Ring::check(cqe, expected);
-            io_uring_cqe_seen(&ring_, cqe);
+            io_uring_cqe_seen(ring_.get(), cqe);
             ++reaped;
         }
         return count;
     }
 
   private:
-    io_uring ring_;
+    static io_uring_params params() {
+        io_uring_params params = {};
+        params.flags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF;
+        params.sq_thread_cpu = static_cast<unsigned>(other_core());
+        params.sq_thread_idle = 1;  // a millisecond; the thread of who is not measured sleeps
+        return params;
+    }
+
+    Ring ring_{count, params()};
 };
 
 template <unsigned count>

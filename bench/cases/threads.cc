@@ -102,7 +102,7 @@ class OneRing final : public Case {
                 io_uring_prep_read(ring_.sqe(), file_.fd(), buffers_.data() + submitted_++ % window * block, block,
                                    places_.next_offset());
             }
-            if (const int result = io_uring_submit(ring_.get()); result != batch_size) die("io_uring_submit", result);
+            ring_.submit();
         }
         helper_.wait();
         return rounds * batch_size;

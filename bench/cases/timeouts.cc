@@ -15,54 +15,30 @@ constexpr uint64_t removal = ~0ULL;  // user_data
 
 class Timeouts {
   public:
-    Timeouts() {
-        io_uring_params params = {};
-        params.flags = IORING_SETUP_CQSIZE;
-        params.cq_entries = 64 << 10;
-        if (const int result = io_uring_queue_init_params(step, &ring_, &params); result < 0)
-            die("io_uring_queue_init_params", result);
-    }
-    ~Timeouts() { io_uring_queue_exit(&ring_); }
-    Timeouts(const Timeouts&) = delete;
-    Timeouts& operator=(const Timeouts&) = delete;
-
     void arm(uint64_t user_data, __kernel_timespec& time, unsigned flags = 0) {
-        io_uring_sqe* const sqe = next_sqe();
+        io_uring_sqe* const sqe = ring_.sqe_after_submitting();
         io_uring_prep_timeout(sqe, &time, 0, flags);
         sqe->user_data = user_data;
     }
     void remove(uint64_t user_data) {
-        io_uring_sqe* const sqe = next_sqe();
+        io_uring_sqe* const sqe = ring_.sqe_after_submitting();
         io_uring_prep_timeout_remove(sqe, user_data, 0);
         sqe->user_data = removal;
     }
-    void submit() { io_uring_submit(&ring_); }
+    void submit() { ring_.submit(); }
     // Submits, waits for so many completions, and returns how many of them had this result. A timeout that expires ends
     // a wait for however many.
     unsigned reap(unsigned count, int result) {
         unsigned matching = 0;
         while (count > 0) {
-            const int submitted = io_uring_submit_and_wait(&ring_, count);
-            if (submitted < 0) die("io_uring_submit_and_wait", submitted);
-            unsigned head, reaped = 0;
-            io_uring_cqe* cqe;
-            io_uring_for_each_cqe(&ring_, head, cqe) {
-                ++reaped;
-                matching += cqe->res == result;
-            }
-            io_uring_cq_advance(&ring_, reaped);
-            count -= reaped;
+            ring_.submit_and_wait(count);
+            count -= ring_.reap([&](const io_uring_cqe* cqe) { matching += cqe->res == result; });
         }
         return matching;
     }
 
   private:
-    io_uring_sqe* next_sqe() {
-        if (io_uring_sq_space_left(&ring_) == 0) submit();
-        return io_uring_get_sqe(&ring_);
-    }
-
-    io_uring ring_;
+    Ring ring_{step, with_cq_entries(64 << 10)};
 };
 
 __kernel_timespec far_off = {3600, 0};

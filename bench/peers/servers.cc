@@ -10,23 +10,10 @@
 #include "case.h"
 #include "die.h"
 #include "load.h"
+#include "tcp_server.h"
 
 namespace bench {
 namespace {
-
-// What the ways have in common: the connections and the load.
-template <unsigned connections>
-class TcpServer : public Case {
-  public:
-    unsigned in_flight() const override { return connections; }
-
-  protected:
-    TcpServer() { accept_all(listener_, sockets_, connections); }
-
-    int listener_ = listening_socket(SOCK_STREAM);
-    Load load_{tcp_load, port_of(listener_), connections};
-    int sockets_[connections];
-};
 
 class EpollSet {
   public:
