@@ -9,7 +9,6 @@
 #include "abi/syscall.h"
 #include "preload/x86_64/call_site.h"
 #include "preload/x86_64/patch.h"
-#include "preload/x86_64/rewritten_call.h"
 #include "preload/x86_64/trampoline.h"
 
 namespace ringside::preload {
@@ -54,7 +53,7 @@ bool wanted() {
 
 void rewrite(uintptr_t next) {
     CallSite site;
-    if (!wanted() || !can_take_rewritten_calls() || !recognize(next, site) || !can_patch(site)) return;
+    if (!wanted() || !recognize(next, site) || !can_patch(site)) return;
     const uintptr_t trampoline = make_trampoline(site);
     if (trampoline != 0) patch(site, trampoline);
 }

@@ -2,11 +2,11 @@
 // all registers but rax, rcx and r11, those of the vector units included.
 #pragma once
 
+#include <stdint.h>
+
 namespace ringside::preload {
 
-// Whether the processor can save its vector registers in the way that is used here.
-bool can_take_rewritten_calls();
-
-extern "C" void ringside_rewritten_call();
+// The code for this processor, which a trampoline calls with the registers of the system call.
+uintptr_t rewritten_call();
 
 }  // namespace ringside::preload

@@ -81,8 +81,8 @@ void write_trampoline(uintptr_t page, const CallSite& site) {
     writer.code({0xff, 0x15, 0x0d, 0x00, 0x00, 0x00});     // call *13(%rip): what stands behind all this
     writer.code({0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0});  // lea 128(%rsp), %rsp
     writer.jump(site.next);
-    const auto stub = reinterpret_cast<uintptr_t>(&ringside_rewritten_call);
-    writer.copy(&stub, sizeof stub);
+    const uintptr_t entry = rewritten_call();
+    writer.copy(&entry, sizeof entry);
 }
 
 }  // namespace

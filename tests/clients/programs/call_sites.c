@@ -95,7 +95,45 @@ __asm__(R"(
     place place_with_number, mov $426, %eax
     place place_with_arguments, load_number_and_arguments
     place place_with_register, mov %r15d, %eax
+
+    .macro move_wide from
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    .if \from
+    vmovups 64*\number(%rbx), %zmm\number
+    .else
+    vmovups %zmm\number, 64*\number(%rbx)
+    .endif
+    .endr
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7
+    .if \from
+    kmovq 2048+8*\number(%rbx), %k\number
+    .else
+    kmovq %k\number, 2048+8*\number(%rbx)
+    .endif
+    .endr
+    .endm
+
+    .globl place_with_wide_vectors
+place_with_wide_vectors:
+    push %rbx
+    mov %rdi, %rbx
+    mov %esi, %edi
+    xor %esi, %esi
+    xor %edx, %edx
+    xor %r10d, %r10d
+    move_wide 1
+    mov $426, %eax
+    syscall
+    move_wide 0
+    vzeroupper
+    pop %rbx
+    ret
 )");
+// All 32 vectors of 64 bytes and the 8 masks, for processors that have them.
+struct wide_vectors {
+    uint8_t bytes[32 * 64 + 8 * 8];
+};
+extern long place_with_wide_vectors(struct wide_vectors* vectors, int fd);
 extern void place_with_number(struct state* state);
 extern void place_with_arguments(struct state* state);
 extern void place_with_register(struct state* state);
@@ -125,6 +163,15 @@ static long call_from(void (*place)(struct state*), long number, int fd, unsigne
     return (long)after.rax;
 }
 
+static void enter_with_wide_vectors(const struct ring* ring) {
+    struct wide_vectors before, after;
+    if (!__builtin_cpu_supports("avx512bw")) return;
+    for (unsigned i = 0; i < sizeof(before); i++) before.bytes[i] = (uint8_t)(i * 11 + i / 256);
+    after = before;
+    CHECK(place_with_wide_vectors(&after, ring->fd) == 0);
+    CHECK(memcmp(&before, &after, sizeof(after)) == 0);
+}
+
 static void enter_from_each(const struct ring* ring) {
     void (*const places[])(struct state*) = {place_with_number, place_with_arguments, place_with_register};
     for (int i = 0; i < 3; i++) {
@@ -133,6 +180,7 @@ static void enter_from_each(const struct ring* ring) {
         CHECK(ring_reap(ring).user_data == 7);
         CHECK(call_from(places[i], __NR_io_uring_enter, -1, 1, 1) == -EBADF);
     }
+    enter_with_wide_vectors(ring);
     // Another call than io_uring's comes along a place as it would.
     CHECK(call_from(place_with_register, __NR_getppid, ring->fd, 0, 0) == getppid());
 }
