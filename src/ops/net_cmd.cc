@@ -11,6 +11,7 @@
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "state/fds.h"
+#include "state/ring.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -84,6 +85,8 @@ int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome uring_cmd_issue(Request& request) {
     const int type = socket_option(request.fd, SO_TYPE);
+    // No file of ours polls for the completion of commands.
+    if (request.ring->setup_flags & IORING_SETUP_IOPOLL) return request.done(type == -EBADF ? type : -EOPNOTSUPP);
     if (type >= 0) {
         const auto& command = request.as<Command>();
         if (command.operation == SOCKET_URING_OP_TX_TIMESTAMP) return timestamp_issue(request);

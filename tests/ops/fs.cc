@@ -343,5 +343,17 @@ TEST(NamesInABatch, of_many_are_all_made) {
     for (const std::string& name : names) EXPECT_TRUE(place.has(name.c_str()));
 }
 
+TEST(Renameat, leaves_a_whiteout_where_told_to) {
+    RawRing ring;
+    const TemporaryDirectory directory;
+    const std::string from = directory.add("from", "content"), to = directory.path_of("to");
+    EXPECT_THAT(ring.run(sqe::renameat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_WHITEOUT)), Gives(0));
+    EXPECT_EQ(content_of(to), "content");
+    struct stat left;
+    ASSERT_EQ(lstat(from.c_str(), &left), 0);
+    EXPECT_TRUE(S_ISCHR(left.st_mode));
+    EXPECT_EQ(left.st_rdev, 0U);
+}
+
 }  // namespace
 }  // namespace ringside::test

@@ -158,5 +158,16 @@ TEST(DeviceCommand, is_not_supported_by_ordinary_files) {
     EXPECT_THAT(ring.run(command(null, 0)), Gives(0));
 }
 
+TEST(SocketCommand, takes_the_flag_of_a_registered_buffer) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    ASSERT_EQ(::send(ends.near, "abc", 3, 0), 3);
+    Sqe command = Sqe(IORING_OP_URING_CMD, ends.far).set(&Sqe::cmd_op, SOCKET_URING_OP_SIOCINQ);
+    EXPECT_TRUE(eventually([&] { return ring.run(command).res == 3; }));
+    command.set(&Sqe::uring_cmd_flags, IORING_URING_CMD_FIXED);
+    EXPECT_THAT(ring.run(command), Gives(3));
+    EXPECT_THAT(ring.run(Sqe(command).flag(IOSQE_BUFFER_SELECT)), Gives(-EINVAL));
+}
+
 }  // namespace
 }  // namespace ringside::test

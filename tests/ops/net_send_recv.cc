@@ -414,5 +414,15 @@ TEST(ReceiveIntoDevice, is_refused_without_one) {
     }
 }
 
+TEST(Send, with_more_to_come_waits_for_it) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    char buffer[16] = {};
+    EXPECT_THAT(ring.run(sqe::send(ends.near, "first ", 6, MSG_MORE)), Gives(6));
+    EXPECT_EQ(::recv(ends.far, buffer, sizeof(buffer), MSG_DONTWAIT), -1);
+    EXPECT_THAT(ring.run(sqe::send(ends.near, "second", 6)), Gives(6));
+    EXPECT_EQ(receive_all(ends.far, 12), "first second");
+}
+
 }  // namespace
 }  // namespace ringside::test

@@ -94,7 +94,8 @@ TEST(TransferFlags, that_only_some_files_know_are_refused_by_others) {
         expect(flagged(sqe::write(file, buffer, length), rwf_atomic), -EOPNOTSUPP, "atomic WRITE of the page cache");
         expect(flagged(sqe::read(memory, buffer, length), rwf_dontcache), -EOPNOTSUPP, "uncached READ of memory");
         expect(flagged(sqe::write(memory, buffer, length), rwf_dontcache), -EOPNOTSUPP, "uncached WRITE of memory");
-        expect(flagged(sqe::read(pipe.read_end, buffer, length), rwf_dontcache), -EOPNOTSUPP, "uncached READ of a pipe");
+        expect(flagged(sqe::read(pipe.read_end, buffer, length), rwf_dontcache), -EOPNOTSUPP,
+               "uncached READ of a pipe");
         expect(flagged(sqe::write(file, buffer, length), RWF_APPEND | RWF_NOAPPEND), -EINVAL, "contradictory WRITE");
     }
 }
@@ -131,7 +132,8 @@ TEST(TransferFlags, on_a_ring_that_polls_the_mode_comes_first_then_flags_then_wh
     }
 }
 
-// --- A fault in the middle --------------------------------------------------------------------------------------------
+// --- A fault in the middle
+// --------------------------------------------------------------------------------------------
 
 TEST(PartOfATransfer, at_the_file_position_does_not_move_it_when_the_rest_fails) {
     RawRing ring;
@@ -195,6 +197,14 @@ TEST(OpenChain, of_an_absurd_number_of_vectors_finds_no_memory_for_them) {
     const Sqe sqe = Sqe(sqe::readv(-1, &vector, 1025)).set(&Sqe::opcode, IORING_OP_READV_FIXED);
     EXPECT_THAT(ring.run(sqe), Gives(-EINVAL));
     EXPECT_THAT(ring.run(Sqe(sqe).set(&Sqe::len, ~0U)), Gives(-ENOMEM));
+}
+
+TEST(TransferFlags, nosignal_gives_epipe_alone) {
+    // Without the flag there is a signal as well.
+    constexpr int rwf_nosignal = 0x100;
+    Pipe pipe;
+    pipe.read_end.reset();
+    EXPECT_THAT(RawRing().run(flagged(sqe::write(pipe.write_end, "x", 1), rwf_nosignal)), Gives(-EPIPE));
 }
 
 }  // namespace

@@ -307,5 +307,16 @@ TEST(TimeoutUpdate, refuses_what_makes_no_sense) {
     EXPECT_THAT(ring.linger(5), IsEmpty());
 }
 
+TEST(Timeout, flag_of_a_later_kernel_is_refused) {
+    // Linux 6.19 takes a time in the entry itself; 6.18, which the engine follows, does not.
+    const Sqe sqe = sqe::timeout(nullptr, 0, IORING_TIMEOUT_IMMEDIATE_ARG);
+    const int result = RawRing().run(sqe).res;
+    if (provider_under_test() == provider::Kind::engine) {
+        EXPECT_THAT(result, Gives(-EINVAL));
+    } else {
+        EXPECT_THAT(result, testing::AnyOf(-EINVAL, -ETIME));
+    }
+}
+
 }  // namespace
 }  // namespace ringside::test
