@@ -20,6 +20,9 @@ namespace {
 // What an fd is that is not one of our rings.
 int not_a_ring(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP; }
 
+// From the moment at which a thread begins to close a ring, no other gets into it.
+bool is_open(const Ring& ring) { return ring.open && !ring.closing && !ring.inherited; }
+
 // Hands what was submitted to the submission thread. Returns to_submit or -errno. Without the lock.
 int enter_sqpoll(Ring& ring, unsigned to_submit, unsigned flags) {
     if (flags & IORING_ENTER_SQ_WAKEUP) wake_sqpoll(ring);
@@ -52,6 +55,7 @@ int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned
         result = enter_sqpoll(ring, to_submit, flags);
         ring.lock.acquire();
         if (result < 0) return result;
+        if (!is_open(ring)) return -EBADF;
     } else if (to_submit != 0) {
         result = submit_here(ring, to_submit);
         if (result != static_cast<int>(to_submit)) return result;
@@ -65,14 +69,26 @@ int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned
 
 int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size)
     RINGSIDE_REQUIRES(ring.lock) {
-    if (!ring.open || ring.inherited) return -EBADF;
+    if (!is_open(ring)) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
     take_messages(ring);
     if (to_submit == 0) lower_readiness(ring);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
     // What waits now waits without us.
-    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_to_helper(ring);
+    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) leave_to_helper(ring);
+    return result;
+}
+
+// Between finding a ring and locking it another thread may have closed it, and its memory may be the next ring's.
+int enter_generation(Ring& ring, unsigned generation, unsigned to_submit, unsigned min_complete, unsigned flags,
+                     const void* arg, size_t arg_size) {
+    ring.lock.acquire();
+    const bool same = ring.generation.load(std::memory_order_relaxed) == generation;
+    const int result = same ? enter_open(ring, to_submit, min_complete, flags, arg, arg_size) : -EBADF;
+    const Rung rung = take_rung(ring);
+    ring.lock.release();
+    wake_workers(rung);
     return result;
 }
 
@@ -84,22 +100,18 @@ int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags
     Ring* ring;
     if (flags & IORING_ENTER_REGISTERED_RING) {
         const int result = find_registered_ring(fd, ring);
-        if (result < 0) return result;
-    } else {
-        ring = ring_of(number);
-        if (ring == nullptr) return not_a_ring(number);
+        return result < 0 ? result : enter(*ring, to_submit, min_complete, flags, arg, arg_size);
     }
-    return enter(*ring, to_submit, min_complete, flags, arg, arg_size);
+    ring = ring_of(number);
+    if (ring == nullptr) return not_a_ring(number);
+    const unsigned generation = ring->generation.load();
+    if (ring_of(number) != ring) return -EBADF;
+    return enter_generation(*ring, generation, to_submit, min_complete, flags, arg, arg_size);
 }
 
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
     if (flags & ~known_enter_flags) return -EINVAL;
-    ring.lock.acquire();
-    const int result = enter_open(ring, to_submit, min_complete, flags, arg, arg_size);
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
-    return result;
+    return enter_generation(ring, ring.generation.load(), to_submit, min_complete, flags, arg, arg_size);
 }
 
 }  // namespace ringside::engine

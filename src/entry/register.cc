@@ -99,7 +99,7 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
 
 // Whether the calling thread may, and whether the ring still allows it.
 int check_caller(const Ring& ring, unsigned opcode) {
-    if (!ring.open || ring.inherited) return -EBADF;
+    if (!ring.open || ring.closing || ring.inherited) return -EBADF;
     if (ring.submitter != 0 && wrong_submitter(ring)) return -EEXIST;
     return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
 }

@@ -284,6 +284,29 @@ TEST(RaceOfRings, close_of_a_ring_against_a_connection_for_its_accept) {
     EXPECT_TRUE(kernel || eventually([&] { return count_fds() == descriptors; })) << count_fds() - descriptors;
 }
 
+TEST(RaceOfRings, close_of_a_ring_against_a_thread_that_enters_it) {
+    const Pipe pipe;
+    std::atomic<int> fd = -1;
+    Rival submitter([&] {
+        const int result = provider::enter(provider_under_test(), fd, 4, 0, 0, nullptr, 0);
+        // A descriptor that is no ring any more is, for a moment, still a descriptor.
+        EXPECT_THAT(result, AnyOf(Eq(4), Eq(-EBADF), Eq(-EOPNOTSUPP)));
+    });
+    static char bytes[2];
+    for (unsigned turn = turns(64); turn > 0 && !testing::Test::HasFailure(); --turn) {
+        RawRing ring(8);
+        ring.push(sqe::read(pipe.read_end, &bytes[0], 1).data(1).flag(IOSQE_ASYNC));
+        ring.push(sqe::read(pipe.read_end, &bytes[1], 1).data(2));
+        ring.push(sqe::nop().data(3).flag(IOSQE_ASYNC));
+        ring.push(sqe::fsync(pipe.read_end).data(4).flag(link));
+        fd = ring.fd();
+        submitter.begin();
+        dawdle(turn * 13 % 4000);
+        ASSERT_EQ(ring.close(), 0);
+        submitter.await();
+    }
+}
+
 TEST(RaceOfThreads, several_submit_while_one_reaps) {
     RawRing ring(64);
     const unsigned each = turns(4);
