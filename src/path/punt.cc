@@ -113,7 +113,8 @@ void settle_blocking(Request& request) {
     const uint32_t kind = operation_of(request).flags;
     if (kind & op_forgets_nowait) request.clear(request_nowait);
     const long status = kind & op_minds_nonblock ? abi::syscall(__NR_fcntl, request.fd, F_GETFL) : 0;
-    const bool nonblocking = status > 0 && (status & O_NONBLOCK);
+    // A disk is waited for whatever its file says.
+    const bool nonblocking = status > 0 && (status & O_NONBLOCK) && !is_on_disk(request.fd);
     if (nonblocking || (kind & op_never_blocks) || request.has(request_poll_first)) request.set(request_nowait);
 }
 
