@@ -68,6 +68,8 @@ void finish(Request& request, long result) {
 void finish_unheard(Request& request) {
     const bool has_descriptor = (operation_of(request).flags & op_opens) && request.has(request_has_result);
     if (has_descriptor && request.res >= 0 && !request.has(request_direct)) close_fd(request.res);
+    // One that has opened nothing has nothing for a slot, whatever its result says so far.
+    if (!has_descriptor) request.clear(request_direct);
     request.set(request_no_cqe);
     finish(request);
 }

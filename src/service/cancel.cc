@@ -46,9 +46,8 @@ void end_silently(Request& request) {
     for (Request* at = request.link; at != nullptr;) {
         Request* next = at->link;
         at->link = nullptr;
-        at->set(request_no_cqe);
         at->clear(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
-        finish(*at);
+        finish_unheard(*at);
         at = next;
     }
     request.link = nullptr;

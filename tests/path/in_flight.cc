@@ -155,6 +155,25 @@ TEST(InFlight, requests_let_go_of_their_files_when_the_ring_is_closed) {
     EXPECT_EQ(std::string(bytes, 2), "--");
 }
 
+// An accept into a slot that was waiting when its ring was closed once took its result, which was 0 so far, for the
+// descriptor that it had accepted, and closed the program's standard input.
+TEST(InFlight, what_was_to_open_into_a_slot_opens_nothing_when_the_ring_is_closed) {
+    const Fd spare(fcntl(0, F_GETFD) < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1);
+    const Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(listen(listener, 1), 0);
+    for (const bool chained : {false, true}) {
+        RawRing ring;
+        const Pipe pipe;
+        char byte;
+        Sqe accept = Sqe(IORING_OP_ACCEPT, listener).set(&Sqe::file_index, 1);
+        if (chained) ring.push(sqe::read(pipe.read_end, &byte, 1).flag(IOSQE_IO_LINK));
+        ring.push(accept);
+        EXPECT_EQ(ring.enter(1 + chained), 1 + chained);
+        EXPECT_THAT(ring.close(), Gives(0));
+        EXPECT_GE(fcntl(0, F_GETFD), 0);
+    }
+}
+
 TEST(InFlight, closing_the_ring_takes_asynchronous_work_along) {
     Pipe pipe;
     char byte;
