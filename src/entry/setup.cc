@@ -145,7 +145,9 @@ int size_queues(unsigned entries, io_uring_params& params) {
         params.cq_entries = most_cq_entries;
     }
     params.cq_entries = round_up_to_power_of_two(params.cq_entries);
-    return params.cq_entries < params.sq_entries ? -EINVAL : 0;
+    if (params.cq_entries < params.sq_entries) return -EINVAL;
+    // A completion of two slots has to fit.
+    return (params.flags & IORING_SETUP_CQE_MIXED) && params.cq_entries < 2 ? -EOVERFLOW : 0;
 }
 
 int setup(unsigned entries, io_uring_params* user_params, Face face) {

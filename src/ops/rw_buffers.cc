@@ -5,6 +5,7 @@
 // Once it has its buffer such a request is like any other (rw.cc). Which buffer that is can only be found out under the
 // ring's lock, so the issue of a request with IOSQE_ASYNC finds it, and then hands over to a worker.
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <sys/uio.h>
@@ -22,6 +23,12 @@
 
 namespace ringside::engine {
 namespace {
+
+// An O_PATH descriptor stands for none.
+bool is_file(int fd) {
+    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
+    return flags >= 0 && !(flags & O_PATH);
+}
 
 // A file that can be waited for needs no worker, even if the program wished for one.
 bool takes_worker(Request& request) {
@@ -135,6 +142,8 @@ Outcome attempt_on_selected(Request& request) {
     const uint32_t length = request.as<Transfer>().length;
     if (asynchronous) commit_buffer(request, length);
     const Outcome outcome = takes_worker(request) ? Outcome::punt : attempt(request);
+    // No buffer is taken for what is no file.
+    if (outcome == Outcome::done && request.res == -EBADF && !is_file(request.fd)) recycle_buffer(request);
     settle_selection(request, outcome, length);
     return outcome;
 }

@@ -159,6 +159,10 @@ TEST_F(ClassicGroup, loses_the_buffer_of_a_read_that_fails) {
     EXPECT_THAT(ring_.run(sqe::provide_buffers(forbidden_.address(), 16, 1, group, 5)), Gives(0));
     EXPECT_EQ(read(file_), (Cqe{0, -EFAULT, with_buffer(5)}));
     EXPECT_THAT(read(-1), Gives(-EBADF)) << "it does not come to that";
+    provide(1);
+    EXPECT_THAT(read(-1), Gives(-EBADF));
+    EXPECT_THAT(read(Fd(open("/", O_PATH | O_CLOEXEC))), Gives(-EBADF));
+    EXPECT_EQ(remove_all(), 1) << "it is there still";
 }
 
 TEST_F(ClassicGroup, gets_the_end_of_a_file_into_a_buffer_too) {

@@ -97,6 +97,8 @@ TEST(Setup, refuses_sizes_that_make_no_ring) {
     EXPECT_THAT(answer_to(8, with_cq_entries(cqsize, 0)), Gives(-EINVAL));
     EXPECT_THAT(answer_to(8, with_cq_entries(cqsize | clamp, 0)), Gives(-EINVAL));
     EXPECT_THAT(answer_to(8, with_cq_entries(cqsize, 65537)), Gives(-EINVAL));
+    EXPECT_THAT(answer_to(1, with_cq_entries(cqsize | IORING_SETUP_CQE_MIXED, 1)), Gives(-EOVERFLOW));
+    EXPECT_THAT(answer_to(1, with_cq_entries(cqsize | IORING_SETUP_CQE_MIXED, 2)), Gives(0));
 }
 
 TEST(Setup, refuses_a_completion_queue_smaller_than_the_submission_queue) {

@@ -128,6 +128,8 @@ TEST(MsgRing, tells_what_is_no_ring) {
     EXPECT_THAT(ring.run(message(1'000'000, 1, 1)), Gives(-EBADF));
     EXPECT_THAT(ring.run(message(-1, 1, 1)), Gives(-EBADF));
     EXPECT_THAT(ring.run(message(pipe.read_end, 1, 1)), Gives(-EBADFD));
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    EXPECT_THAT(ring.run(message(path_only, 1, 1)), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::fixed(message(0, 1, 1))), Gives(-EBADF));
     EXPECT_THAT(register_files(ring, {pipe.read_end}), Gives(0));
     EXPECT_THAT(ring.run(sqe::fixed(message(0, 1, 1))), Gives(-EBADFD));
