@@ -174,7 +174,9 @@ Rest rest_of_receive(Request& request, long received, int received_flags) {
     if (static_cast<uint64_t>(received) >= missing(request)) {
         return received_flags & (MSG_TRUNC | MSG_CTRUNC) ? Rest::missed : Rest::none;
     }
-    if (received == 0 || !continues_partial(request.fd)) return Rest::missed;
+    // In a call that blocks only a stream goes on by itself.
+    const bool one_record = request.has(request_blocks) && socket_option(request.fd, SO_TYPE) != SOCK_STREAM;
+    if (received == 0 || one_record || !continues_partial(request.fd)) return Rest::missed;
     receiving.done += static_cast<uint64_t>(received);
     request.set(request_ends_itself);
     return Rest::awaited;

@@ -93,10 +93,10 @@ int prepare_zero_copy(Request& request, const io_uring_sqe& sqe, Form form) {
     if (request.has(IOSQE_CQE_SKIP_SUCCESS)) return -EINVAL;
     // From here on even a refusal is followed by a notification.
     request.set(request_notifies);
-    request.extra[0] = sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE ? IORING_NOTIF_USAGE_ZC_COPIED : 0;
-    const int result = sqe.ioprio & ~flags_of_zero_copy ? -EINVAL : prepare(request, sqe, form, true);
-    if (result < 0) request.cqe_flags = IORING_CQE_F_MORE;
-    return result;
+    request.extra[0] = 0;
+    if (sqe.ioprio & ~flags_of_zero_copy) return -EINVAL;
+    if (sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE) request.extra[0] = IORING_NOTIF_USAGE_ZC_COPIED;
+    return prepare(request, sqe, form, true);
 }
 
 // --- Attempts -------------------------------------------------------------------------------------------------------

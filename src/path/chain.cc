@@ -41,12 +41,10 @@ void hold_back(Request& request) {
 // The slow way: a head that failed, that must not be tried inline, or that has to drain.
 void route_aside(Request& request) {
     if (request.has(request_failed)) {
-        // Its notification comes nevertheless, and as the head of its chain it says so.
-        if (request.has(request_notifies)) request.cqe_flags = IORING_CQE_F_MORE;
         // Nothing of it ran, so not even a hard link holds.
         request.clear(IOSQE_IO_HARDLINK);
         if (request.link != nullptr) request.set(IOSQE_IO_LINK);
-        finish(request);
+        finish(request, request.res);
     } else if (request.ring->drain.active) {
         request.clear(request_ordered);
         hold_back(request);
@@ -183,6 +181,8 @@ void release_drained(Ring& ring) {
         if ((drain_seen || first) && others_in_flight(ring)) return;
         drain.held.pop();
         drain.held_count -= chain_length(*head);
+        // In the kernel it is a worker's, as if it had asked for one.
+        head->set(request_at_work);
         queue_issue(*head);
         first = false;
     }

@@ -99,7 +99,8 @@ int pin_file(Request& request) {
 
 void leave_to_worker(Request& request) {
     request.set(request_at_work);
-    if (request.has(IOSQE_ASYNC | request_multishot)) return;
+    // What draining had held up was to be a worker's from the beginning.
+    if (request.has(IOSQE_ASYNC | request_ordered | request_multishot)) return;
     if (polls(request)) {
         request.set(request_blocks);
     } else {

@@ -129,6 +129,16 @@ TEST(ZeroCopySend, in_a_chain_that_never_began_notifies) {
     EXPECT_THAT(ring.submit(Sqe(malformed).flag(IOSQE_IO_LINK), zero_copy), Gives(2));
     EXPECT_THAT(ring.wait(3),
                 UnorderedElementsAre(Completes(1, -ECANCELED), Completes(1, 0, notification), Completes(2, -EINVAL)));
+    // So it is of one whose file cannot be found.
+    EXPECT_THAT(ring.submit(Sqe(zero_copy).set(&Sqe::fd, 7).flag(IOSQE_FIXED_FILE)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -EBADF, more), Completes(1, 0, notification)));
+    // It says nothing about copies where flags are unknown; nor is it announced of any but the head of a chain.
+    const Sqe with_unknown_flags = Sqe(zero_copy).set(&Sqe::ioprio, 0xffff);
+    EXPECT_THAT(ring.submit(with_unknown_flags), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -EINVAL, more), Completes(1, 0, notification)));
+    EXPECT_THAT(ring.submit(sqe::nop().data(2).flag(IOSQE_IO_LINK), with_unknown_flags), Gives(2));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(2, -ECANCELED), Completes(1, -EINVAL), Completes(1, 0, notification)));
     // Where the rest of a chain is to end without a word, the notification is not part of that.
     EXPECT_THAT(
         ring.submit(sqe::send(1'000'000, "x", 1).data(2).flag(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS), zero_copy),

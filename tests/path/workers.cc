@@ -157,6 +157,23 @@ TEST_P(AtWork, blocked_write_that_is_cancelled_tells_what_was_written) {
     expect_blocked(1);
 }
 
+TEST_P(AtWork, blocked_receive_of_all_is_content_with_one_record) {
+    const Ends ends = unix_pair(SOCK_SEQPACKET);
+    const auto all = [&](unsigned flags) {
+        return receive(ends.near, bytes, 2, flags).set(&Sqe::msg_flags, MSG_WAITALL);
+    };
+    ASSERT_THAT(ring.submit(all(link)), Gives(1));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(ends.far, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+    // One that waits for readiness is not.
+    ASSERT_EQ(write(ends.far, "x", 1), 1);
+    ASSERT_THAT(ring.submit(all(0)), Gives(1));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(ends.far, "y", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 2)));
+}
+
 TEST_P(AtWork, request_that_asked_for_a_worker_waits_for_readiness_and_is_content_with_a_part) {
     ASSERT_THAT(ring.submit(read_of(pipe.read_end, IOSQE_ASYNC)), Gives(1));
     expect_waiting();
@@ -184,6 +201,13 @@ TEST_P(AtWork, nonblocking_file_keeps_reads_and_writes_from_blocking) {
     while (send(ends.near, bytes, 4096, MSG_DONTWAIT) > 0) {
     }
     expect_result(sqe::transfer(IORING_OP_SENDMSG, ends.near, &header, 1, 0).data(1).flag(link), -EAGAIN);
+}
+
+TEST_P(AtWork, nonblocking_file_on_disk_is_like_any_other) {
+    const Fd file = file_with("content", O_NONBLOCK);
+    expect_result(sqe::write(file, "CON", 3).data(1).flag(link), 3);
+    expect_result(sqe::read(file, bytes, 7).data(1).flag(link), 7);
+    EXPECT_STREQ(bytes, "CONtent");
 }
 
 TEST_P(AtWork, nonblocking_socket_does_not_keep_plain_receives_from_blocking) {
@@ -339,6 +363,18 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
     expect_next_waits(sqe::nop().data(2).flag(link), 0, next);
     const Fd on_disk = file_with("content");
     expect_next_waits(sqe::read(on_disk, bytes, 1).data(2).flag(link), 1, next);
+}
+
+TEST_P(BehindAWorker, requests_that_had_to_drain_are_as_if_they_had_asked_for_a_worker) {
+    const Sqe drained = sqe::nop().data(2).flag(IOSQE_IO_DRAIN);
+    ASSERT_THAT(ring.submit(drained, sqe::cancel(1).data(1)), Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, 0), Completes(1, -EALREADY)));
+    // So is what was submitted behind it, its chain, too: that waits where others would give -EAGAIN.
+    ASSERT_THAT(ring.submit(Sqe(drained).flag(link), read_of(nonblocking.read_end)), Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(nonblocking.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
 }
 
 TEST_P(BehindAWorker, stays_at_work_through_requests_that_do_not_wait) {
