@@ -152,6 +152,9 @@ Outcome put_off(Request& request, long reason) {
         const int refused = judge_flags(request);
         if (refused < 0) return complete(request, refused);
     }
+    // A call that may wait is kept from waiting by O_NONBLOCK, which files know that do not know RWF_NOWAIT.
+    const bool asks_plainly = request.has(request_blocks) && reason == -EOPNOTSUPP && !is_on_disk(request.fd);
+    if (asks_plainly) return attempt_without_nowait(request);
     // A file system that knows RWF_NOWAIT and cannot write without waiting says -EOPNOTSUPP too.
     if (request.has(request_nowait)) return complete(request, is_on_disk(request.fd) ? -EAGAIN : reason);
     const int kept = keep_iovecs(request);
@@ -309,6 +312,7 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
 // to use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before
 // all others and ends the batch. Then comes a file that is none, and then what the call complained about.
 long blame(Request& request, long error) {
+    request.clear(request_at_work);
     auto& transfer = request.as<Transfer>();
     if (transfer.vectored && !transfer.kept) {
         const int kept = keep_iovecs(request);

@@ -20,6 +20,8 @@ void arm(Request& request) {
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
     if (armed < 0 && operation_of(request).work != nullptr) return punt(request);
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
+    // Of what a worker has to do with, only transfers come back to one.
+    if (!(operation_of(request).flags & (op_poll_in | op_poll_out))) request.clear(request_at_work);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
     // In a worker that waits in its call the kernel does not begin to count the time.

@@ -21,6 +21,8 @@ void settle(Request& request, Outcome outcome) {
             punt(request);
             break;
         case Outcome::queued:
+            // Whatever ends it, it is not a worker.
+            request.clear(request_at_work);
             start_link_timeout(request);
             break;
     }

@@ -73,6 +73,7 @@ int cancel_request(Request& request) {
         queue_result(request, blocks ? -EINTR : -ECANCELED);
     }
     if (blocks) return -EALREADY;
+    request.clear(request_at_work);
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }
 

@@ -192,6 +192,11 @@ TEST_P(AtWork, nonblocking_file_keeps_reads_and_writes_from_blocking) {
     expect_result(accept_on(listener.fd, link), -EAGAIN);
     expect_result(sqe::write(nonblocking.write_end, bytes, 200'000).data(1).flag(link), 65536);
     expect_result(sqe::write(nonblocking.write_end, bytes, 1).data(1).flag(link), -EAGAIN);
+    // An eventfd takes what it has room for, and knows no other way of not waiting.
+    const Fd counter(eventfd(0, EFD_NONBLOCK));
+    const uint64_t most = UINT64_MAX - 1, one = 1;
+    expect_result(sqe::write(counter, &most, 8).data(1).flag(link), 8);
+    expect_result(sqe::write(counter, &one, 8).data(1).flag(link), -EAGAIN);
 
     msghdr header = {};
     iovec whole = {bytes, large};
@@ -391,6 +396,14 @@ TEST_P(BehindAWorker, request_that_failed_without_a_result_of_its_own_leaves_the
     expect_next_waits(sqe::read(file, reinterpret_cast<void*>(8), 1).data(2).flag(flags), -EFAULT, next);
     expect_next_waits(sqe::read(-1, bytes, 1).data(2).flag(flags), -EBADF, next);
     expect_next_waits(Sqe(IORING_OP_SHUTDOWN, file).data(2).flag(flags), -ENOTSOCK, next);
+    // So does one that is cancelled while it waits elsewhere.
+    ASSERT_THAT(ring.submit(by_worker(), sqe::poll_add(pipe.read_end, POLLIN).data(3).flag(IOSQE_IO_HARDLINK), next),
+                Gives(3));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_THAT(ring.submit(sqe::cancel(3).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(3, -ECANCELED)));
+    expect_waiting();
     // A failure that the operation itself reports does not.
     expect_next(sqe::fsync(nonblocking.read_end).data(2).flag(flags), -EINVAL, next, -EAGAIN);
 }
