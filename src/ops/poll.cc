@@ -74,7 +74,7 @@ Outcome poll_add_issue(Request& request) {
     const long ready = ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);
-    if (!poll.multishot) return request.done(ready);
+    if (!request.has(request_multishot)) return request.done(ready);
     if (!post_more(request, static_cast<int32_t>(ready), 0)) return request.done(ready);
     return request.wait(events);
 }

@@ -7,6 +7,18 @@
 
 namespace ringside::engine {
 
+namespace {
+
+// It was to wait before its first attempt, for a file that cannot be waited for: a poll tells at once what there is,
+// and that was all; a transfer is given up.
+void give_up_waiting(Request& request) {
+    if (operation_of(request).flags & (op_poll_in | op_poll_out)) return finish(request, -EAGAIN);
+    request.clear(request_poll_first | request_multishot);
+    queue_issue(request);
+}
+
+}  // namespace
+
 void arm(Request& request) {
     if (request.has(request_nowait)) return finish(request, -EAGAIN);
     // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
@@ -15,8 +27,7 @@ void arm(Request& request) {
     const int tried = request.fd;
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);
-    // To wait before the first attempt is given up, for a file that cannot be waited for.
-    if (armed == -EPERM && request.has(request_poll_first)) return finish(request, -EAGAIN);
+    if (armed == -EPERM && request.has(request_poll_first)) return give_up_waiting(request);
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
     if (armed < 0 && operation_of(request).work != nullptr) return punt(request);
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);

@@ -156,6 +156,20 @@ TEST(PollMultishot, tells_each_time_until_it_is_removed) {
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
 }
 
+// What is always ready never becomes so: the first completion is the last one.
+TEST(PollMulti, of_a_file_that_cannot_be_waited_for_ends_at_once) {
+    RawRing ring;
+    const Fd directory(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Fd zero(open("/dev/zero", O_RDWR | O_CLOEXEC));
+    for (const Fd* file : {&directory, &zero}) {
+        for (const uint32_t events :
+             {uint32_t{POLLIN}, uint32_t{POLLOUT}, POLLIN | EPOLLET, EPOLLIN | EPOLLEXCLUSIVE}) {
+            EXPECT_THAT(ring.run(sqe::poll_add(*file, events, IORING_POLL_ADD_MULTI)),
+                        Gives(events & (POLLIN | POLLOUT)));
+        }
+    }
+}
+
 TEST(PollMultishot, tells_of_what_is_ready_when_it_is_added) {
     RawRing ring;
     const Fd counter(eventfd(1, EFD_CLOEXEC));
