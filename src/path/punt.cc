@@ -128,7 +128,11 @@ void punt(Request& request) {
     const Operation& operation = operation_of(request);
     if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
     request.clear(IOSQE_ASYNC);
-    if (operation.work == nullptr) return queue_issue(request);
+    if (operation.work == nullptr) {
+        // Until then it can be cancelled, as where it waits for a worker.
+        request.ring->requests.table.insert(request);
+        return queue_issue(request);
+    }
     // One that was never issued has not looked at its file yet.
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);

@@ -31,10 +31,12 @@ int take_out(Request& request) {
                     return -ENOENT;
             }
             return -ENOENT;
+        case Place::task_work:
+            // In line for its next attempt, unless it is over.
+            return !request.has(request_has_result) && request.ring->task_work.remove(request) ? 0 : -ENOENT;
         case Place::path:
         case Place::chain:
         case Place::drained:
-        case Place::task_work:
         case Place::device:
             break;
     }

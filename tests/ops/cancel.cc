@@ -64,6 +64,17 @@ TEST(Cancel, finds_a_request_of_its_own_batch) {
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
 }
 
+TEST(Cancel, finds_what_asked_for_a_worker_in_its_own_batch) {
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::nop().data(1).flag(IOSQE_ASYNC), sqe::cancel(1).data(2)), Gives(2));
+    const std::vector<Cqe> completions = ring.wait(2);
+    ASSERT_EQ(completions.size(), 2u);
+    // The kernel's worker may be faster.
+    EXPECT_THAT(completions, testing::AnyOf(UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)),
+                                            UnorderedElementsAre(Completes(1, 0), Completes(2, -ENOENT)),
+                                            UnorderedElementsAre(Completes(1, 0), Completes(2, -EALREADY))));
+}
+
 TEST(Cancel, takes_the_user_data_flag_for_what_it_does_anyway) {
     Waiting waiting;
     EXPECT_THAT(waiting.ring.submit(sqe::cancel(1, IORING_ASYNC_CANCEL_USERDATA).data(9)), Gives(1));
