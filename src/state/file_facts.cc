@@ -11,7 +11,7 @@ namespace ringside::engine {
 namespace {
 
 // Files whose facts are kept at a time, by the low bits of their descriptors' numbers.
-constexpr unsigned places = 1024;
+constexpr unsigned places = 256;
 constexpr uint32_t batches_until_stale = 256;
 
 bool allocate(KnownFiles& files) {
