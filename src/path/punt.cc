@@ -75,9 +75,10 @@ void enter_worker_queue(Request& request) {
     start_link_timeout(request);
 }
 
-// No thread to be had: better late than never.
+// No thread to be had. What ends by itself is better late than never; what may wait for ever, for what the waiting
+// program itself was to do, is not.
 void work_here(Request& request) {
-    const Outcome outcome = work(request);
+    const Outcome outcome = request.bounded_work ? work(request) : request.done(-EAGAIN);
     take_from_worker(request, outcome);
 }
 

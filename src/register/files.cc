@@ -2,10 +2,10 @@
 #include "liburing/io_uring.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 
 #include "abi/syscall.h"
 #include "register/register.h"
+#include "state/limits.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -28,9 +28,7 @@ int read_input(uint64_t fds, uint64_t tags, uint32_t at, Input& input) {
 }
 
 bool above_descriptor_limit(uint32_t count) {
-    struct rlimit64 limit = {};
-    abi::syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-    return count > limit.rlim_cur;
+    return count > limit_of(RLIMIT_NOFILE, RLIM_INFINITY);
 }
 
 int fill_table(Ring& ring, uint64_t fds, uint64_t tags) {

@@ -37,15 +37,11 @@ void close_set() {
     drop_fd(helper.bell);
 }
 
-bool open_set() {
+// Without a set, at the descriptor limit, the thread looks at its rings again and again.
+void open_set() {
     helper.epoll_fd = new_epoll_set();
     helper.bell = new_eventfd();
-    if (helper.epoll_fd >= 0 && helper.bell >= 0 &&
-        epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) == 0) {
-        return true;
-    }
-    close_set();
-    return false;
+    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) < 0) close_set();
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
@@ -75,10 +71,12 @@ void forget(Ring& ring) {
     remove_ring(ring);
 }
 
-// The ring's set joins ours, for one event at a time: a ring whose program is back is not looked at again.
-void host(Ring& ring, int operation) {
-    epoll_control(helper.epoll_fd, operation, ring.poller.epoll_fd, EPOLLIN | EPOLLONESHOT, 0);
+// The ring's set joins ours, for one event at a time: a ring whose program is back is not looked at again. Returns
+// false where that cannot be.
+bool host(Ring& ring, int operation) {
+    if (epoll_control(helper.epoll_fd, operation, ring.poller.epoll_fd, EPOLLIN | EPOLLONESHOT, 0) < 0) return false;
     ring.helped.state = Helped::State::hosted;
+    return true;
 }
 
 void unhost(Ring& ring) {
@@ -89,15 +87,23 @@ void unhost(Ring& ring) {
 
 bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
 
-bool has_work(Ring& ring) { return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd); }
+// Until the next timer or event of a ring that goes on being hosted, or the next look where it cannot be.
+int64_t go_on_hosting(Ring& ring) {
+    if (host(ring, EPOLL_CTL_MOD)) return ring.timers.ns_until_next();
+    unhost(ring);
+    return look_interval_ns;
+}
+
+bool has_work(Ring& ring) {
+    // What waits without a set may be ready at any time.
+    if (ring.poller.epoll_fd < 0 && ring.poller.armed != 0) return true;
+    return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd);
+}
 
 // A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program enters. All that can be done for it is to
 // say that it should.
 int64_t announce(Ring& ring) {
-    if (!has_work(ring)) {
-        host(ring, EPOLL_CTL_MOD);
-        return ring.timers.ns_until_next();
-    }
+    if (!has_work(ring)) return go_on_hosting(ring);
     announce_work(ring);
     unhost(ring);
     forget(ring);
@@ -114,8 +120,7 @@ int64_t stand_in(Ring& ring) {
         forget(ring);
         return no_deadline;
     }
-    host(ring, EPOLL_CTL_MOD);
-    return ring.timers.ns_until_next();
+    return go_on_hosting(ring);
 }
 
 // A look at a watched ring: is the program around? Returns how long until the next look.
@@ -129,12 +134,9 @@ int64_t watch(Ring& ring) {
         if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
         forget(ring);
         return no_deadline;
-    } else if (open_poller(ring) == 0) {
-        host(ring, EPOLL_CTL_ADD);
+    } else {
+        if (open_poller(ring) == 0) host(ring, EPOLL_CTL_ADD);
         return stand_in(ring);
-    } else if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
-        poll_now(ring);
-        settle_ring(ring);
     }
     return look_interval_ns;
 }
@@ -183,13 +185,17 @@ void* helper_body(void*) {
         const int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
         epoll_event events[events_per_wait];
-        wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+        if (helper.epoll_fd >= 0) {
+            wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+        } else {
+            wait_on_eventfd(-1, look_interval_ns, nullptr);
+        }
     }
 }
 
 bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
     if (helper.running) return true;
-    if (!open_set()) return false;
+    open_set();
     helper.ending = false;
     helper.running = start_thread(helper.thread, "ringside-helper", helper_body, nullptr) == 0;
     if (!helper.running) close_set();

@@ -4,11 +4,11 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "path/path.h"
 #include "service/threads.h"
+#include "state/limits.h"
 
 namespace ringside::engine {
 namespace {
@@ -54,9 +54,8 @@ Pool& pool_of(const Request& request) { return request.bounded_work ? bounded_po
 
 // How many threads the user may have at all.
 unsigned most_threads() {
-    struct rlimit64 limit = {};
-    abi::syscall(__NR_prlimit64, 0, RLIMIT_NPROC, nullptr, &limit);
-    return limit.rlim_cur > INT_MAX ? INT_MAX : static_cast<unsigned>(limit.rlim_cur);
+    const uint64_t limit = limit_of(RLIMIT_NPROC, INT_MAX);
+    return limit > INT_MAX ? INT_MAX : static_cast<unsigned>(limit);
 }
 
 unsigned default_limit(const Pool& pool) {

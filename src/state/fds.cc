@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <atomic>
 
 #include "abi/syscall.h"
+#include "state/limits.h"
 
 namespace ringside::engine {
 namespace {
@@ -17,9 +17,8 @@ constexpr int highest_floor = 10000;
 std::atomic<int> number_floor{0};  // 0: not looked up yet
 
 int look_up_floor() {
-    struct rlimit64 limit = {};
-    abi::syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-    const auto half = limit.rlim_cur / 2;
+    constexpr uint64_t usual_limit = 1024;
+    const uint64_t half = limit_of(RLIMIT_NOFILE, usual_limit) / 2;
     const int floor = half > highest_floor ? highest_floor : static_cast<int>(half);
     number_floor.store(floor, std::memory_order_relaxed);
     return floor;
@@ -73,7 +72,7 @@ bool same_file(int a, int b) {
 }
 
 int grow_file(int fd, uint64_t size) {
-    struct rlimit64 limit = {};
+    struct rlimit64 limit = {RLIM_INFINITY, RLIM_INFINITY};
     abi::syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit);
     // Asked first, since growing a file beyond the limit brings a signal.
     const bool hindered = size > limit.rlim_cur;
