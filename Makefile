@@ -10,6 +10,7 @@
 #                  make bench-programs: fio and qemu-img bench under ringside run, and by themselves;
 #                  make bench-report: all of it at length, with plots, into docs/performance
 #   make check     the tests again under sanitizers and clang, and the formatting
+#   make coverage  which lines of the engine the tests run, file by file
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
 #                  the tests of two things at the same moment, 100,000 times
 #   make deb       a Debian package, in build/package
@@ -30,7 +31,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report bench-programs check asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -105,6 +106,14 @@ run-soak:
 run-races:
 	RINGSIDE_RACES=100000 $(call long_test,engine,path,900,--gtest_filter='*Race*')
 	RINGSIDE_RACES=100000 $(call long_test,kernel,path,900,--gtest_filter='*Race*')
+
+# The engine's own lines. Those of children that are killed, or leave by _exit(2), are not counted.
+engine = (entry|path|ops|state|service|register)
+coverage:
+	@scripts/setup build test coverage
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(call run_tests,coverage)
+	@gcovr --root . --filter 'src/$(engine)/' build/coverage
 
 sources = git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.hpp'
 

@@ -11,11 +11,20 @@ if(RINGSIDE_WERROR)
   target_compile_options(ringside-options INTERFACE -Werror)
 endif()
 if(RINGSIDE_SANITIZE)
-  target_compile_options(ringside-options INTERFACE -fsanitize=${RINGSIDE_SANITIZE} -fno-omit-frame-pointer -g
+  target_compile_options(ringside-options INTERFACE -fsanitize=${RINGSIDE_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)
   target_link_options(ringside-options INTERFACE -fsanitize=${RINGSIDE_SANITIZE})
   # GCC says that its thread sanitizer does not follow fences. Ours stand beside sequentially consistent accesses.
   target_compile_options(ringside-options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+endif()
+if(RINGSIDE_COVERAGE)
+  # Counted by all threads at once.
+  target_compile_options(ringside-options INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(ringside-options INTERFACE --coverage)
+endif()
+# Libraries with something in them that is not ours: not for programs that are built without it.
+if(RINGSIDE_SANITIZE OR RINGSIDE_COVERAGE)
+  set(RINGSIDE_INSTRUMENTED ON)
 endif()
 target_include_directories(ringside-options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 
