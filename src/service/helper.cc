@@ -96,7 +96,7 @@ int64_t go_on_hosting(Ring& ring) {
 
 bool has_work(Ring& ring) {
     // What waits without a set may be ready at any time.
-    if (ring.poller.epoll_fd < 0 && ring.poller.armed != 0) return true;
+    if (!ring.poller.unpolled.empty()) return true;
     return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd);
 }
 

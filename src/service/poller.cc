@@ -107,9 +107,10 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
     poller.leader = &waiter;
     poller.sleeps_until_ns = limit == no_deadline ? no_deadline : now_ns(CLOCK_MONOTONIC) + limit;
-    // Without a set to sleep in (no descriptors left) there is nothing to be woken by: look again soon.
+    // Without a set to sleep in (no descriptors left) there is nothing to be woken by, nor by what waited while there
+    // was none: look again soon.
     const bool can_be_woken = open_poller(ring) == 0;
-    if (!can_be_woken) limit = sooner(limit, nanoseconds_per_second / 1000);
+    if (!can_be_woken || !poller.unpolled.empty()) limit = sooner(limit, nanoseconds_per_second / 1000);
     waiter.asleep = true;
     const int epoll_fd = poller.epoll_fd;
     const Rung rung = take_rung(ring);
