@@ -40,7 +40,7 @@ Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
 
 // Whether it means itself: a cancellation in a worker finds itself there, being done.
 bool matches_itself(const Cancel& cancel, const Request& request) {
-    if (!request.has(request_at_work)) return false;
+    if (!request.has(request_at_work) || (request.ring->setup_flags & IORING_SETUP_SQPOLL)) return false;
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && cancel.opcode != request.opcode) return false;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);

@@ -163,6 +163,7 @@ Outcome read_multishot_issue(Request& request) {
     const bool first = request.has(request_poll_first);
     request.clear(IOSQE_ASYNC | request_poll_first);
     if (first && !can_be_polled(request.fd)) return request.done(-EBADFD);
+    if (first && request.has(request_at_work)) return request.wait(POLLIN);
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);

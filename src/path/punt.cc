@@ -100,6 +100,8 @@ int pin_file(Request& request) {
 
 void leave_to_worker(Request& request) {
     request.set(request_at_work);
+    // A worker attempts nothing that goes on afterwards: it only has it wait.
+    if (request.has(request_multishot)) request.set(request_poll_first);
     // What draining had held up was to be a worker's from the beginning.
     if (request.has(IOSQE_ASYNC | request_ordered | request_multishot)) return;
     if (polls(request)) {
@@ -121,9 +123,9 @@ void settle_blocking(Request& request) {
 }
 
 void punt(Request& request) {
-    // Of what waits for readiness only that which asked for it is a worker's in the kernel too, and what a disk
-    // answers.
-    if (request.has(IOSQE_ASYNC | request_bounded) || !polls(request)) request.set(request_at_work);
+    // What asked for it is a worker's in the kernel too; of what did not, all that cannot wait for readiness.
+    if (request.has(IOSQE_ASYNC)) leave_to_worker(request);
+    if (request.has(request_bounded) || !polls(request)) request.set(request_at_work);
     // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const Operation& operation = operation_of(request);

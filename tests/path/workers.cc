@@ -284,6 +284,20 @@ TEST_P(AtWork, polls_timeouts_and_multishots_are_what_they_always_are) {
     expect_waiting();
 }
 
+TEST_P(AtWork, multishot_waits_before_it_is_attempted) {
+    // Nobody has provided a buffer, which only an attempt would find out.
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Sqe read =
+        Sqe(IORING_OP_READ_MULTISHOT, pipe.read_end).set(&Sqe::off, ~0ULL).data(1).flag(IOSQE_BUFFER_SELECT);
+    const Sqe repeated = receive(ends.near, nullptr, 0, IOSQE_BUFFER_SELECT, IORING_RECV_MULTISHOT);
+    for (const unsigned flag : {unsigned{IOSQE_ASYNC}, link}) {
+        for (const Sqe& sqe : {read, repeated}) {
+            ASSERT_THAT(ring.submit(Sqe(sqe).flag(flag)), Gives(1));
+            expect_waiting();
+        }
+    }
+}
+
 TEST_P(AtWork, blocked_request_takes_a_provided_buffer) {
     const Ends ends = unix_pair(SOCK_STREAM);
     char pool[2][64];
