@@ -111,12 +111,38 @@ int wait_with_request(io_uring& ring, io_uring_cqe** out, unsigned wait_nr, cons
     return wait_without_limit(ring, out, to_submit, report ? to_submit - 1 : 0, wait_nr, sigmask);
 }
 
+// A look, without anything to submit or to wait for.
+int look(io_uring& ring, io_uring_cqe** out) {
+    const int expired = __io_uring_peek_cqe(&ring, out, nullptr);
+    if (expired != 0 || *out != nullptr) return expired;
+    if (completions_need_enter(ring)) return wait_without_limit(ring, out, 0, 0, 0, nullptr);
+    note_idle(ring);
+    return -EAGAIN;
+}
+
+// Where all completions are of one size: no look into them is needed to find the next.
+unsigned collect(io_uring& ring, io_uring_cqe** cqes, unsigned count) {
+    const unsigned ready = io_uring_cq_ready(&ring);
+    const unsigned head = *ring.cq.khead, mask = ring.cq.ring_mask, shift = io_uring_cqe_shift(&ring);
+    const unsigned found = std::min(ready, count);
+    for (unsigned i = 0; i < found; ++i) cqes[i] = &ring.cq.cqes[((head + i) & mask) << shift];
+    return found;
+}
+
+unsigned collect_mixed(io_uring& ring, io_uring_cqe** cqes, unsigned count) {
+    io_uring_cqe_iter iter = io_uring_cqe_iter_init(&ring);
+    unsigned found = 0;
+    while (found < count && io_uring_cqe_iter_next(&iter, &cqes[found])) found++;
+    return found;
+}
+
 }  // namespace
 }  // namespace ringside::liburing
 
 using namespace ringside::liburing;
 
 int __io_uring_get_cqe(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned submit, unsigned wait_nr, sigset_t* sigmask) {
+    if (submit == 0 && wait_nr == 0) return look(*ring, cqe_ptr);
     return wait_without_limit(*ring, cqe_ptr, submit, submit, wait_nr, sigmask);
 }
 
@@ -170,9 +196,8 @@ int io_uring_submit_and_wait_reg(io_uring* ring, io_uring_cqe** cqe_ptr, unsigne
 unsigned io_uring_peek_batch_cqe(io_uring* ring, io_uring_cqe** cqes, unsigned count) {
     // An empty queue with completions waiting outside it: one enter brings them in.
     if (io_uring_cq_ready(ring) == 0 && completions_need_enter(*ring)) io_uring_get_events(ring);
-    io_uring_cqe_iter iter = io_uring_cqe_iter_init(ring);
-    unsigned found = 0;
-    while (found < count && io_uring_cqe_iter_next(&iter, &cqes[found])) found++;
+    const bool mixed = ring->flags & IORING_SETUP_CQE_MIXED;
+    const unsigned found = mixed ? collect_mixed(*ring, cqes, count) : collect(*ring, cqes, count);
     if (found == 0) note_idle(*ring);
     return found;
 }
