@@ -84,8 +84,9 @@ int run(const Wish& wish) {
         workers.measure(each, wish.plan);
         print_lines(each);
         failed = failed || !each.failure.empty();
+        // Again after each, so that a run that is broken off has left what it knew.
+        if (!wish.json.empty()) std::ofstream(wish.json) << to_json(results).dump(1) << "\n";
     }
-    if (!wish.json.empty()) std::ofstream(wish.json) << to_json(results).dump(1) << "\n";
     return failed ? 1 : 0;
 }
 
