@@ -1,4 +1,6 @@
 // What kind of machine the numbers are from.
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +54,15 @@ std::string today() {
     return text;
 }
 
+// Who else wants the processors: with one runnable process for each there is no room for another.
+std::string load() {
+    double average = 0;
+    getloadavg(&average, 1);
+    char text[32];
+    snprintf(text, sizeof text, "%.1f", average);
+    return text;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> describe_machine(const std::string& folder) {
@@ -61,6 +72,7 @@ std::map<std::string, std::string> describe_machine(const std::string& folder) {
             {"kernel", std::string(name.release) + " " + name.machine},
             {"processor", processor() + ", " + std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " cores"},
             {"file system", file_system(folder)},
+            {"load at the start", load()},
             {"mitigations", mitigations()}};
 }
 
