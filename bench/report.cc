@@ -44,6 +44,8 @@ Results merge(const std::vector<std::string>& files) {
             merged.cases.push_back(std::move(each));
         }
     }
+    std::sort(merged.cases.begin(), merged.cases.end(),
+              [](const CaseResult& one, const CaseResult& other) { return one.name < other.name; });
     return merged;
 }
 
@@ -127,9 +129,11 @@ void plot(const std::filesystem::path& file, const std::string& title, std::vect
                "set key outside bottom center horizontal\n"
                "set arrow from 1, graph 0 to 1, graph 1 nohead lc rgb '#555555'\n"
                "plot $marks using 2:0:3:4:ytic(1) with xerrorbars pt 7 ps 0.6 lc rgb '#0060a0' "
-               "title 'engine, times the rate of the other (quartiles)', "
-               "$marks using 5:0 with points pt 9 ps 0.7 lc rgb '#c06000' title 'wanted'\n",
+               "title 'engine, times the rate of the other (quartiles)'",
                90 + 18 * marks.size(), file.string(), title, static_cast<double>(marks.size()) - 0.3);
+    if (std::any_of(marks.begin(), marks.end(), [](const Mark& mark) { return mark.wanted > 0; }))
+        fmt::print(gnuplot, ", $marks using 5:0 with points pt 9 ps 0.7 lc rgb '#c06000' title 'wanted'");
+    fmt::print(gnuplot, "\n");
     if (pclose(gnuplot) != 0) throw std::runtime_error("gnuplot failed");
 }
 
