@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "ops/fields.h"
+#include "ops/operation.h"
 
 namespace ringside::test {
 namespace {
@@ -46,7 +47,7 @@ constexpr bool each_stands_at_its_number() {
     for (size_t i = 0; i < std::size(expectations); ++i) {
         if (expectations[i].opcode != i) return false;
     }
-    return std::size(expectations) == IORING_OP_PIPE + 1;
+    return std::size(expectations) == engine::operation_count;
 }
 static_assert(each_stands_at_its_number(), "each operation has a row, in the order of the opcodes");
 
