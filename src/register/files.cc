@@ -27,9 +27,7 @@ int read_input(uint64_t fds, uint64_t tags, uint32_t at, Input& input) {
     return 0;
 }
 
-bool above_descriptor_limit(uint32_t count) {
-    return count > limit_of(RLIMIT_NOFILE, RLIM_INFINITY);
-}
+bool above_descriptor_limit(uint32_t count) { return count > limit_of(RLIMIT_NOFILE, RLIM_INFINITY); }
 
 int fill_table(Ring& ring, uint64_t fds, uint64_t tags) {
     for (uint32_t index = 0; index < ring.files.count; ++index) {

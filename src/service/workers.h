@@ -19,8 +19,8 @@ bool queue_for_worker(Request& request);
 // The same for several, in order, of one class: one worker is woken for them.
 bool queue_for_worker(RequestQueue requests);
 
-// Wakes the workers for what was queued in a batch. That is put off while the ring's lock is held: take_rung() says what
-// is to be done, and wake_workers() does it without the lock.
+// Wakes the workers for what was queued in a batch. That is put off while the ring's lock is held: take_rung() says
+// what is to be done, and wake_workers() does it without the lock.
 Rung take_rung(Ring& ring);
 void wake_workers(const Rung& rung);
 

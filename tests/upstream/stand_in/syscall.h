@@ -1,6 +1,6 @@
 /*
- * Stands in for a header of liburing's own sources: some programs of its test suite make the system calls by an internal
- * name, which here leads to the library's public function. The answers are the same: a value >= 0, or -errno.
+ * Stands in for a header of liburing's own sources: some programs of its test suite make the system calls by an
+ * internal name, which here leads to the library's public function. The answers are the same: a value >= 0, or -errno.
  */
 #ifndef RINGSIDE_STAND_IN_SYSCALL_H
 #define RINGSIDE_STAND_IN_SYSCALL_H
