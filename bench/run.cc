@@ -3,10 +3,13 @@
 //
 // All columns of a case are alive at once and take their samples in turn, so that whatever else the machine does falls
 // on all of them alike; a ratio is taken within each round and its median over the rounds is what counts.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -38,16 +41,33 @@ int last_allowed_core() {
     return 0;
 }
 
-// A folder for what the columns share, gone with the run.
+// A folder for what the columns share. A process of its own removes it when this one ends, in whatever way that may be:
+// it holds the other end of a pipe that is never written to.
 class SharedFolder {
   public:
     SharedFolder() : path_(std::filesystem::temp_directory_path() / "ringside-bench-XXXXXX") {
+        int ends[2];
         if (mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category(), path_);
+        if (pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "pipe");
         setenv("RINGSIDE_BENCH_FOLDER", path_.c_str(), 1);
+        remover_ = fork();
+        if (remover_ < 0) throw std::system_error(errno, std::system_category(), "fork");
+        if (remover_ == 0) {
+            setsid();  // what ends the run from the terminal does not end this
+            close(ends[1]);
+            char nothing;
+            while (read(ends[0], &nothing, 1) < 0 && errno == EINTR) {
+            }
+            std::error_code ignored;
+            std::filesystem::remove_all(path_, ignored);
+            _exit(0);
+        }
+        close(ends[0]);
+        alive_ = ends[1];
     }
     ~SharedFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
+        close(alive_);
+        waitpid(remover_, nullptr, 0);
     }
     SharedFolder(const SharedFolder&) = delete;
     SharedFolder& operator=(const SharedFolder&) = delete;
@@ -56,6 +76,8 @@ class SharedFolder {
 
   private:
     std::string path_;
+    pid_t remover_;
+    int alive_;
 };
 
 // A case is asked for by its name, or with others by how their names begin: "read*".
