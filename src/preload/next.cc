@@ -69,6 +69,18 @@ int bare_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
     return bare(__NR_epoll_ctl, epoll, operation, fd, event);
 }
 
+int bare_epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
+    return bare(__NR_epoll_pwait, epoll, events, count, timeout_ms, mask, kernel_sigset_size);
+}
+
+int bare_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
+    return bare_epoll_pwait(epoll, events, count, timeout_ms, nullptr);
+}
+
+int bare_epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask) {
+    return bare(__NR_epoll_pwait2, epoll, events, count, timeout, mask, kernel_sigset_size);
+}
+
 int bare_sigprocmask(int how, const sigset_t* set, sigset_t* old) {
     return bare(__NR_rt_sigprocmask, how, set, old, kernel_sigset_size);
 }
@@ -118,6 +130,9 @@ constinit Next next = {
     .select = bare_select,
     .pselect = bare_pselect,
     .epoll_ctl = bare_epoll_ctl,
+    .epoll_wait = bare_epoll_wait,
+    .epoll_pwait = bare_epoll_pwait,
+    .epoll_pwait2 = bare_epoll_pwait2,
     .sigaction = early_sigaction,
     .signal = early_signal,
     .sysv_signal = early_sysv_signal,
@@ -142,6 +157,9 @@ void resolve_next() {
     resolve(next.select, "select");
     resolve(next.pselect, "pselect");
     resolve(next.epoll_ctl, "epoll_ctl");
+    resolve(next.epoll_wait, "epoll_wait");
+    resolve(next.epoll_pwait, "epoll_pwait");
+    resolve(next.epoll_pwait2, "epoll_pwait2");
     resolve(next.sigaction, "sigaction");
     resolve(next.signal, "signal");
     resolve(next.sysv_signal, "sysv_signal");

@@ -32,6 +32,9 @@ struct Next {
     int (*select)(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout);
     int (*pselect)(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout, const sigset_t* mask);
     int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
+    int (*epoll_wait)(int epoll, epoll_event* events, int count, int timeout_ms);
+    int (*epoll_pwait)(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask);
+    int (*epoll_pwait2)(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask);
 
     int (*sigaction)(int number, const struct sigaction* action, struct sigaction* old);
     sighandler_t (*signal)(int number, sighandler_t handler);

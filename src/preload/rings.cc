@@ -8,6 +8,12 @@ namespace {
 // No ring has a higher descriptor than this: where a search through a range may stop.
 std::atomic<int> highest_ring{-1};
 
+// Descriptors of rings that were put into an epoll set, or of what was a ring. Those that find no place here are
+// settled when they are entered alone.
+constexpr int most_in_epoll = 64;
+std::atomic<int> in_epoll[most_in_epoll] = {};
+std::atomic<int> count_in_epoll{0};
+
 pid_t this_process() { return static_cast<pid_t>(abi::syscall(__NR_getpid)); }
 
 }  // namespace
@@ -24,6 +30,26 @@ void note_ring(int fd) {
     process_with_rings.store(this_process(), std::memory_order_relaxed);
     int highest = highest_ring.load(std::memory_order_relaxed);
     while (fd > highest && !highest_ring.compare_exchange_weak(highest, fd, std::memory_order_relaxed)) {
+    }
+}
+
+void note_ring_in_epoll(int fd) {
+    const int known = count_in_epoll.load(std::memory_order_acquire);
+    for (int i = 0; i < known && i < most_in_epoll; ++i) {
+        if (in_epoll[i].load(std::memory_order_relaxed) == fd) return;
+    }
+    const int place = count_in_epoll.fetch_add(1, std::memory_order_acq_rel);
+    if (place < most_in_epoll) {
+        in_epoll[place].store(fd, std::memory_order_release);
+    } else {
+        count_in_epoll.store(most_in_epoll, std::memory_order_release);
+    }
+}
+
+void settle_rings_in_epoll() {
+    const int known = count_in_epoll.load(std::memory_order_acquire);
+    for (int i = 0; i < known && i < most_in_epoll; ++i) {
+        if (engine::Ring* ring = own_ring(in_epoll[i].load(std::memory_order_acquire))) engine::readiness_fd(*ring);
     }
 }
 

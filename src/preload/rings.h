@@ -26,6 +26,11 @@ inline engine::Ring* own_ring(int fd) { return may_have_rings() ? find_own_ring(
 // Notes that `fd` is a ring's descriptor from now on, in this process.
 void note_ring(int fd);
 
+// Notes that a ring stands in an epoll set, and brings the descriptor that stands there for it in line with the ring,
+// for each that was noted: the program reaps from memory without a word to us, and would find it ready for ever.
+void note_ring_in_epoll(int fd);
+void settle_rings_in_epoll();
+
 // Closes each ring with a descriptor in [first, last].
 void close_rings_between(unsigned first, unsigned last);
 

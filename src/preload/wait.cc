@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "preload/next.h"
+#include "preload/rings.h"
 #include "preload/translated_poll.h"
 
 namespace ringside::preload {
@@ -57,7 +58,28 @@ int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout,
 
 int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) RINGSIDE_INTERPOSE("epoll_ctl");
 int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+    if (own_ring(fd) != nullptr) note_ring_in_epoll(fd);
     return next.epoll_ctl(epoll, operation, pollable(fd), event);
+}
+
+int interposed_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) RINGSIDE_INTERPOSE("epoll_wait");
+int interposed_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
+    settle_rings_in_epoll();
+    return next.epoll_wait(epoll, events, count, timeout_ms);
+}
+
+int interposed_epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask)
+    RINGSIDE_INTERPOSE("epoll_pwait");
+int interposed_epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
+    settle_rings_in_epoll();
+    return next.epoll_pwait(epoll, events, count, timeout_ms, mask);
+}
+
+int interposed_epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask)
+    RINGSIDE_INTERPOSE("epoll_pwait2");
+int interposed_epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask) {
+    settle_rings_in_epoll();
+    return next.epoll_pwait2(epoll, events, count, timeout, mask);
 }
 
 }  // extern "C"

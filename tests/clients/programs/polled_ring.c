@@ -95,6 +95,13 @@ static void check_epoll(void) {
     event.data.u64 = 8;
     CHECK(epoll_ctl(epoll, EPOLL_CTL_MOD, ring.fd, &event) == 0);
     CHECK(epolled(epoll, 8) == 1);
+    // Reaped from memory, with no call that would tell.
+    ring_reap(&ring);
+    CHECK(epolled(epoll, 8) == 0);
+    CHECK(epoll_pwait(epoll, &event, 1, 0, NULL) == 0);
+    complete_one();
+    event.data.u64 = 8;
+    CHECK(epoll_pwait(epoll, &event, 1, 0, NULL) == 1);
     CHECK(epoll_ctl(epoll, EPOLL_CTL_DEL, ring.fd, NULL) == 0);
     CHECK(epolled(epoll, 8) == 0);
     CHECK(epoll_ctl(epoll, EPOLL_CTL_DEL, ring.fd, NULL) == -1 && errno == ENOENT);
