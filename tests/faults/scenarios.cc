@@ -183,9 +183,9 @@ void waits_for_children(Trial& trial) {
 
 void waits_for_futexes(Trial& trial) {
     RawRing ring;
-    alignas(8) static uint32_t words[2];
+    alignas(8) static uint32_t words[2], never_woken;
     const futex_waitv both[] = {{0, address_of(&words[0]), sqe::futex_32, 0},
-                                {0, address_of(&words[1]), sqe::futex_32, 0}};
+                                {0, address_of(&never_woken), sqe::futex_32, 0}};
     trial.begin();
     trial.submit(ring, sqe::futex_wait(&words[0], 0).data(1), sqe::futex_waitv(both, 2).data(2),
                  sqe::futex_wait(&words[1], 0).data(3));
