@@ -3,8 +3,8 @@
 //
 // RINGSIDE_RACES sets how many turns each race takes (make races: 100,000). By default the dearer a turn, the fewer.
 #include <errno.h>
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <stdlib.h>
