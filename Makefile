@@ -3,6 +3,7 @@
 #   make           the tool, the libraries and the examples, in build/tool
 #   make demo      what ringside is for, on this machine, with numbers
 #   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
+#   make faults    each system call that the engine makes for itself fails once
 #   make clients   Debian's programs that use io_uring, unchanged, on the engine; they are installed, servers among them
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
@@ -31,7 +32,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): ctest prints its own summary last.
 run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
 
-.PHONY: all demo deb test clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
 all:
 	@scripts/setup build
@@ -80,6 +81,10 @@ bench-instructions:
 	@scripts/setup build bench
 	@$(call build,bench)
 	@bench/check_instructions
+
+faults:
+	@scripts/setup build test
+	@$(call build,release) && ctest --preset release --build-config faults --tests-regex '^faults$$'
 
 check: format-check asan tsan clang
 
