@@ -52,9 +52,11 @@ void look_at_kernel(Surroundings& here) {
 bool is_member_of(gid_t group) {
     if (getegid() == group) return true;
     const int count = getgroups(0, nullptr);
-    std::vector<gid_t> groups(count > 0 ? static_cast<size_t>(count) : 0);
-    if (count > 0 && getgroups(count, groups.data()) < 0) return false;
-    return std::find(groups.begin(), groups.end(), group) != groups.end();
+    if (count <= 0) return false;
+    // One more than needed, so that no compiler takes it for an empty one.
+    std::vector<gid_t> groups(static_cast<size_t>(count) + 1);
+    const int got = getgroups(count, groups.data());
+    return std::find(groups.begin(), groups.begin() + std::max(got, 0), group) != groups.begin() + std::max(got, 0);
 }
 
 void look_at_sysctls(Surroundings& here) {
