@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
-#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
@@ -50,7 +49,7 @@ bool matches_itself(const Cancel& cancel, const Request& request) {
 // Makes `fd` a descriptor of the file whose requests are meant.
 bool find_file(Ring& ring, Cancel& cancel) {
     if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) {
-        return abi::syscall(__NR_fcntl, cancel.fd, F_GETFD) >= 0 && !is_path_only(cancel.fd);
+        return is_file(cancel.fd);
     }
     const FixedFile* file = ring.files.find(static_cast<uint32_t>(cancel.fd));
     if (file != nullptr) cancel.fd = file->fd;

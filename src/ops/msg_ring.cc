@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
-#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/messages.h"
@@ -112,7 +111,7 @@ int check_data(const MessageFields& fields) {
 int find_message_target(int fd, Ring*& target) {
     target = ring_of(fd);
     if (target != nullptr) return 0;
-    return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 || is_path_only(fd) ? -EBADF : -EBADFD;
+    return is_file(fd) ? -EBADFD : -EBADF;
 }
 
 int msg_ring_prep(Request& request, const io_uring_sqe& sqe) {

@@ -60,8 +60,11 @@ struct Share {
     Outcome outcome;
 };
 
-// Attempts requests together, without blocking. They are the same operation on the same file, linked through
-// Request::next; reads go on where the one before them ends.
+// About as many as a call gains from, and few enough for their iovecs to lie on the stack.
+inline constexpr unsigned most_together = 64;
+
+// Attempts requests together, `most_together` at the most, without blocking. They are the same operation on the same
+// file, linked through Request::next; reads go on where the one before them ends.
 using Together = Share (*)(Request& first, unsigned count);
 
 // A row fills a cache line, so that finding it is a shift.

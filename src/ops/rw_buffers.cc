@@ -5,7 +5,6 @@
 // Once it has its buffer such a request is like any other (rw.cc). Which buffer that is can only be found out under the
 // ring's lock, so the issue of a request with IOSQE_ASYNC finds it, and then hands over to a worker.
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <sys/uio.h>
@@ -23,12 +22,6 @@
 
 namespace ringside::engine {
 namespace {
-
-// An O_PATH descriptor stands for none.
-bool is_file(int fd) {
-    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
-    return flags >= 0 && !(flags & O_PATH);
-}
 
 // A file that can be waited for needs no worker, even if the program wished for one.
 bool takes_worker(Request& request) {

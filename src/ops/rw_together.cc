@@ -13,8 +13,6 @@
 namespace ringside::engine {
 namespace {
 
-constexpr unsigned most_together = 64;
-
 // Gives each its part of what was read, as far as that goes in full. Short of it, a request finds out by itself whether
 // the file ends there, the rest is not in memory, or its buffer is bad.
 Share divide(Request& first, unsigned count, long got) {

@@ -51,12 +51,6 @@ int find_input(Request& request) {
     return 0;
 }
 
-// Whether data can flow through a descriptor at all: not where it is none, nor where it only stands for a path.
-bool can_transfer(int fd) {
-    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
-    return flags >= 0 && !(flags & O_PATH);
-}
-
 // Less than was asked for severs a chain, though it is no error.
 Outcome complete(Request& request, Outcome outcome) {
     if (request.res != static_cast<int64_t>(request.as<Splice>().length)) request.fail();
@@ -75,7 +69,7 @@ Outcome splice_issue(Request& request) {
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;
     // Nothing is always transferred, by files that need not even be pipes.
-    return request.done(can_transfer(request.second_fd) && can_transfer(request.fd) ? 0 : -EBADF);
+    return request.done(is_file(request.second_fd) && is_file(request.fd) ? 0 : -EBADF);
 }
 
 Outcome splice_work(Request& request) {

@@ -10,9 +10,6 @@
 namespace ringside::engine {
 namespace {
 
-// What fits on the stack as iovecs, and about as many as a call gains from.
-constexpr unsigned most_joined = 64;
-
 // Nothing but a file and a place in it is asked for.
 bool is_plain(const io_uring_sqe& sqe) {
     return (sqe.flags & ~IOSQE_FIXED_FILE) == 0 && sqe.rw_flags == 0 && sqe.ioprio == 0 && sqe.personality == 0 &&
@@ -37,7 +34,7 @@ bool has_neighbour(const Ring& ring, const Request& request, const io_uring_sqe&
 
 bool continues_joined(const Ring& ring, const io_uring_sqe& sqe) {
     const Joined& joined = ring.joined;
-    return joined.count < most_joined && goes_on(*joined.last, joined.next_offset, sqe);
+    return joined.count < most_together && goes_on(*joined.last, joined.next_offset, sqe);
 }
 
 bool join(Request& request, const io_uring_sqe& sqe) {

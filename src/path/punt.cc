@@ -146,15 +146,15 @@ void punt(Request& request) {
 
 void punt_together(RequestQueue requests) {
     Request& first = *requests.front();
-    FixedFile* shared = first.has(IOSQE_FIXED_FILE) ? nullptr : share_file(first.fd);
-    if (shared == nullptr && !first.has(IOSQE_FIXED_FILE)) {
+    FixedFile* file = first.has(IOSQE_FIXED_FILE) ? first.fixed_file : share_file(first.fd);
+    if (file == nullptr) {
         while (Request* request = requests.pop()) punt(*request);
         return;
     }
     RequestQueue ready;
     while (Request* request = requests.pop()) {
-        request->fixed_file = shared != nullptr ? shared : first.fixed_file;
-        request->fd = request->fixed_file->fd;
+        request->fixed_file = file;
+        request->fd = file->fd;
         hold(*request);
         enter_worker_queue(*request);
         ready.push(*request);

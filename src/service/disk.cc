@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <atomic>
 
@@ -71,8 +70,7 @@ void take(Ring& ring, const io_event& event) {
     --ring.disk.in_flight;
     --ring.poller.armed;
     if (ring.closing) {
-        request.set(request_no_cqe);
-        finish(request);
+        finish_unheard(request);
     } else {
         ring.disk.transferred(request, static_cast<long>(event.res));
     }

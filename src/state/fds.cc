@@ -46,6 +46,11 @@ int move_high(int fd) {
 // libc's struct is the kernel's on the processors that we know.
 int file_status(int fd, struct stat& status) { return static_cast<int>(abi::syscall(__NR_fstat, fd, &status)); }
 
+bool is_file(int fd) {
+    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
+    return flags >= 0 && !(flags & O_PATH);
+}
+
 mode_t kind_of(int fd) {
     struct stat status;
     return file_status(fd, status) == 0 ? status.st_mode & S_IFMT : 0;

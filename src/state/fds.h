@@ -21,6 +21,9 @@ constexpr unsigned own_close_mark = 0x52494e47;
 // fstat(2). Returns 0 or -errno.
 int file_status(int fd, struct stat& status);
 
+// Whether a descriptor stands for a file: not where it is none, nor where it only stands for a path (O_PATH).
+bool is_file(int fd);
+
 // What kind of file a descriptor stands for: S_IFREG and so on, 0 when it stands for none.
 mode_t kind_of(int fd);
 

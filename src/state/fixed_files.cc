@@ -56,9 +56,7 @@ int find_empty(const FixedFiles& files) {
 // since a ring that holds itself would never go away.
 int duplicate_file(int fd) {
     if (ring_of(fd) != nullptr) return -EBADF;
-    const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
-    if (flags < 0 || (flags & O_PATH)) return -EBADF;
-    return duplicate_high(fd);
+    return is_file(fd) ? duplicate_high(fd) : -EBADF;
 }
 
 // The index of the slot that an SQE's `file_index` means, or -errno.
