@@ -93,9 +93,9 @@ int prepare_zero_copy(Request& request, const io_uring_sqe& sqe, Form form) {
     if (request.has(IOSQE_CQE_SKIP_SUCCESS)) return -EINVAL;
     // From here on even a refusal is followed by a notification.
     request.set(request_notifies);
-    request.extra[0] = 0;
+    request.notification() = 0;
     if (sqe.ioprio & ~flags_of_zero_copy) return -EINVAL;
-    if (sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE) request.extra[0] = IORING_NOTIF_USAGE_ZC_COPIED;
+    if (sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE) request.notification() = IORING_NOTIF_USAGE_ZC_COPIED;
     return prepare(request, sqe, form, true);
 }
 

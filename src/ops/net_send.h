@@ -24,6 +24,7 @@ struct Sending {
     bool fixed;  // the buffer is part of a registered one
     bool bundle;
 };
+static_assert(sizeof(Sending) <= Request::args_with_notification);
 
 // Sends as much as goes without waiting.
 Outcome attempt_send(Request& request);

@@ -21,6 +21,7 @@ struct Nop {
     uint32_t flags;
     int32_t result;
 };
+static_assert(sizeof(Nop) <= Request::args_with_big_cqe);
 
 bool has_file(const Request& request, uint32_t flags) {
     if (flags & nop_fixed_file) return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) != nullptr;
@@ -45,8 +46,8 @@ int nop_prep(Request& request, const io_uring_sqe& sqe) {
     nop.result = nop.flags & IORING_NOP_INJECT_RESULT ? static_cast<int32_t>(sqe.len) : 0;
     if (nop.flags & IORING_NOP_CQE32) {
         if (!(request.ring->setup_flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED))) return -EINVAL;
-        request.extra[0] = sqe.off;
-        request.extra[1] = sqe.addr;
+        request.second_half()[0] = sqe.off;
+        request.second_half()[1] = sqe.addr;
         request.set(request_big_cqe);
     }
     return 0;

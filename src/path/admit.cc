@@ -52,7 +52,7 @@ bool take(Request& request, Credentials* credentials) {
     return true;
 }
 
-bool take_personality(Request& request) { return take(request, request.ring->personalities.find(request.personality)); }
+bool take_personality(Request& request, unsigned id) { return take(request, request.ring->personalities.find(id)); }
 
 }  // namespace
 
@@ -66,7 +66,6 @@ int admit(Request& request, const io_uring_sqe& sqe) {
     request.place = Place::path;
     request.buf_index = sqe.buf_index;
     request.sqe_fd = sqe.fd;
-    request.personality = sqe.personality;
 
     if (sqe.opcode >= operation_count) {
         request.opcode = IORING_OP_NOP;
@@ -82,7 +81,7 @@ int admit(Request& request, const io_uring_sqe& sqe) {
     if (__builtin_expect(ring.drain.active || ring.drain.next_too, 0)) follow_drain(request);
     if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
-    if (sqe.personality != 0 && !take_personality(request)) return -EINVAL;
+    if (sqe.personality != 0 && !take_personality(request, sqe.personality)) return -EINVAL;
     if (operation.refuses != 0 && has_refused_field(sqe, operation.refuses)) return -EINVAL;
     if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
     return operation.prep(request, sqe);

@@ -28,7 +28,7 @@ void move_into_slot(Request& request) {
 
 // The buffer of a zero-copy send is free again: it was copied.
 void post_notification(Request& request) {
-    post(*request.ring, request.user_data, static_cast<int32_t>(request.extra[0]), IORING_CQE_F_NOTIF);
+    post(*request.ring, request.user_data, static_cast<int32_t>(request.notification()), IORING_CQE_F_NOTIF);
 }
 
 constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
@@ -39,7 +39,7 @@ void finish_in_full(Request& request) {
     if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
         post(*request.ring, request.user_data, request.res, request.cqe_flags,
-             request.has(request_big_cqe) ? request.extra : nullptr);
+             request.has(request_big_cqe) ? request.second_half() : nullptr);
     }
     if (request.has(request_notifies) && !request.has(request_no_cqe)) post_notification(request);
     if (request.has(held_something)) release_held(request);

@@ -22,15 +22,15 @@ constexpr int no_number = -1;
 FdSlot* find_slot(const Poller& poller, uint64_t number) {
     const uint64_t page = number / slots_per_page;
     if (page >= poller.page_count || poller.pages[page] == nullptr) return nullptr;
-    return poller.pages[page][number % slots_per_page];
+    return &poller.pages[page][number % slots_per_page];
 }
 
 bool grow_pages(Poller& poller, unsigned wanted) {
     unsigned count = poller.page_count == 0 ? 16 : poller.page_count;
     while (count <= wanted) count *= 2;
-    auto*** pages = static_cast<FdSlot***>(realloc(poller.pages, count * sizeof(FdSlot**)));
+    auto** pages = static_cast<FdSlot**>(realloc(poller.pages, count * sizeof(FdSlot*)));
     if (pages == nullptr) return false;
-    memset(pages + poller.page_count, 0, (count - poller.page_count) * sizeof(FdSlot**));
+    memset(pages + poller.page_count, 0, (count - poller.page_count) * sizeof(FdSlot*));
     poller.pages = pages;
     poller.page_count = count;
     return true;
@@ -41,17 +41,10 @@ FdSlot* slot_for(Poller& poller, unsigned number) {
     const unsigned page = number / slots_per_page;
     if (page >= poller.page_count && !grow_pages(poller, page)) return nullptr;
     if (poller.pages[page] == nullptr) {
-        poller.pages[page] = static_cast<FdSlot**>(calloc(slots_per_page, sizeof(FdSlot*)));
+        poller.pages[page] = static_cast<FdSlot*>(calloc(slots_per_page, sizeof(FdSlot)));
         if (poller.pages[page] == nullptr) return nullptr;
     }
-    FdSlot*& slot = poller.pages[page][number % slots_per_page];
-    if (slot == nullptr) {
-        slot = static_cast<FdSlot*>(malloc(sizeof(FdSlot)));
-        if (slot == nullptr) return nullptr;
-        slot->waiting.clear();
-        slot->registered = 0;
-    }
-    return slot;
+    return &poller.pages[page][number % slots_per_page];
 }
 
 // Registers a number for at least `events`, or again if it is registered: the kernel then looks at the file afresh, so
@@ -197,8 +190,9 @@ int arm_poll(Request& request, int number) {
 
 void disarm_poll(Request& request) {
     Poller& poller = request.ring->poller;
-    request.node.unlink();
     --poller.armed;
+    if (request.poll_number == no_number) return poller.unpolled.remove(request);
+    find_slot(poller, static_cast<uint64_t>(request.poll_number))->waiting.remove(request);
     if (request.poll_number != request.fd || !request.has(request_pinned)) return;
     // Registered by a descriptor that is about to be closed.
     forget_number(*request.ring, request.fd);
@@ -282,11 +276,7 @@ void leave_wait(Ring& ring, Waiter& waiter) {
 
 void close_poller(Ring& ring) {
     Poller& poller = ring.poller;
-    for (unsigned page = 0; page < poller.page_count; ++page) {
-        if (poller.pages[page] == nullptr) continue;
-        for (unsigned i = 0; i < slots_per_page; ++i) free(poller.pages[page][i]);
-        free(poller.pages[page]);
-    }
+    for (unsigned page = 0; page < poller.page_count; ++page) free(poller.pages[page]);
     free(poller.pages);
     poller.pages = nullptr;
     poller.page_count = 0;

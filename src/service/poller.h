@@ -22,8 +22,8 @@ struct Ring;
 // The requests that wait on one file descriptor number. A number may stand for several files over time: each request
 // holds its own file (Request::fd), so whatever event comes for the number, a retry decides.
 struct FdSlot {
-    List<Request, &Request::node> waiting;
-    uint32_t registered = 0;  // events the number was last registered for in the epoll set
+    Circle<Request, &Request::node> waiting;
+    uint32_t registered;  // events the number was last registered for in the epoll set
 };
 
 // A thread that waits in io_uring_enter.
@@ -39,7 +39,7 @@ struct Poller {
     int epoll_fd = -1;
     int wake_fd = -1;  // in the epoll set: gets the leader out of its sleep
     bool wake_sent = false;
-    FdSlot*** pages = nullptr;  // slots by descriptor number, in pages
+    FdSlot** pages = nullptr;  // slots by descriptor number, in pages
     unsigned page_count = 0;
     unsigned armed = 0;                      // requests waiting for readiness, or for a disk
     List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set

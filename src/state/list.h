@@ -81,6 +81,13 @@ struct ListNode {
     }
 };
 
+// The item of which `node` is the member T::*Node. T is standard layout wherever this is used.
+template <typename T, ListNode T::* Node>
+T* item_of(ListNode* node) {
+    const auto offset = reinterpret_cast<char*>(&(reinterpret_cast<T*>(64)->*Node)) - reinterpret_cast<char*>(64);
+    return reinterpret_cast<T*>(reinterpret_cast<char*>(node) - offset);
+}
+
 // A doubly linked list of T through its member T::*Node. The list object itself is the ring's anchor and must not move
 // while it has items.
 template <typename T, ListNode T::* Node>
@@ -99,6 +106,8 @@ class List {
     void push_back(T& item) { insert(item, anchor_.previous); }
     void push_front(T& item) { insert(item, &anchor_); }
 
+    void remove(T& item) { (item.*Node).unlink(); }
+
     // Puts `item` behind `before`; null means in front of all.
     void insert_after(T& item, T* before) { insert(item, before == nullptr ? &anchor_ : &(before->*Node)); }
 
@@ -111,14 +120,44 @@ class List {
         before->next = &node;
     }
 
-    T* at(ListNode* node) {
-        if (node == &anchor_) return nullptr;
-        // The distance of the member within T; T is standard layout wherever this is used.
-        const auto offset = reinterpret_cast<char*>(&(reinterpret_cast<T*>(64)->*Node)) - reinterpret_cast<char*>(64);
-        return reinterpret_cast<T*>(reinterpret_cast<char*>(node) - offset);
-    }
+    T* at(ListNode* node) { return node == &anchor_ ? nullptr : item_of<T, Node>(node); }
 
     ListNode anchor_;
+};
+
+// The same in the size of a pointer, for where there are many lists: the items stand in a circle, and the list knows
+// the last of them. An item is taken out by its list alone. All zeros is an empty one, and it may be moved.
+template <typename T, ListNode T::* Node>
+class Circle {
+  public:
+    bool empty() const { return last_ == nullptr; }
+    T* first() { return empty() ? nullptr : item_of<T, Node>(last_->next); }
+    T* after(T& item) { return &(item.*Node) == last_ ? nullptr : item_of<T, Node>((item.*Node).next); }
+
+    void push_front(T& item) {
+        ListNode& node = item.*Node;
+        if (empty()) {
+            node.previous = node.next = last_ = &node;
+            return;
+        }
+        node.previous = last_;
+        node.next = last_->next;
+        node.next->previous = last_->next = &node;
+    }
+
+    void push_back(T& item) {
+        push_front(item);
+        last_ = &(item.*Node);
+    }
+
+    void remove(T& item) {
+        ListNode& node = item.*Node;
+        if (last_ == &node) last_ = node.previous == &node ? nullptr : node.previous;
+        node.unlink();
+    }
+
+  private:
+    ListNode* last_ = nullptr;
 };
 
 }  // namespace ringside::engine

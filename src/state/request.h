@@ -91,26 +91,24 @@ struct Request {
     uint64_t user_data;
     int32_t res;
     uint32_t cqe_flags;
-    uint64_t extra[2];  // second half of a 32-byte CQE; or what the notification of a zero-copy send says
-    uint64_t flags;     // IOSQE_* of the SQE, RequestFlag above them
+    uint64_t flags;  // IOSQE_* of the SQE, RequestFlag above them
     uint8_t opcode;
     Place place;
-    uint16_t buf_index;     // or the group of provided buffers
-    int32_t sqe_fd;         // as the program gave it
-    int32_t fd;             // what system calls use; valid once issued
-    int32_t second_fd;      // where system calls use two
-    uint32_t wait_events;   // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
-    int32_t poll_number;    // descriptor number under which the poller knows it while armed
-    uint32_t timer_index;   // place in the ring's timer heap
-    FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
-    uint32_t direct_slot;   // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
-    uint16_t personality;
-    uint16_t buffer_id;   // of the provided buffer in use
-    uint8_t timer_clock;  // which heap of service/timers
-    bool bounded_work;    // which class of workers has it: request_bounded when it was handed over, since its flags are
-                          // the worker's from then on
-    BufferUse buffer_use;
+    uint16_t buf_index;        // or the group of provided buffers
+    int32_t sqe_fd;            // as the program gave it
+    int32_t fd;                // what system calls use; valid once issued
+    int32_t second_fd;         // where system calls use two
+    uint32_t wait_events;      // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
+    int32_t poll_number;       // descriptor number under which the poller knows it while armed
+    uint32_t timer_index;      // place in the ring's timer heap
+    uint32_t direct_slot;      // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
+    uint16_t buffer_id;        // of the provided buffer in use
+    uint8_t timer_clock : 4;   // which heap of service/timers
+    BufferUse buffer_use : 4;
+    bool bounded_work;  // which class of workers has it: request_bounded when it was handed over, since its flags are
+                        // the worker's from then on
+    FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
     union {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;
@@ -118,7 +116,7 @@ struct Request {
     Credentials* credentials;  // of the personality that the SQE names
     void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end
     Request* timeout_link;     // the armed link timeout of this request, or the request of this link timeout
-    alignas(8) unsigned char args[64];
+    alignas(8) unsigned char args[56];
 
     bool has(uint64_t flag) const { return (flags & flag) != 0; }
     void set(uint64_t flag) { flags |= flag; }
@@ -130,6 +128,13 @@ struct Request {
         static_assert(sizeof(T) <= sizeof(args) && std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>);
         return *reinterpret_cast<T*>(args);
     }
+
+    // The end of `args`, for operations that say more than a result: the second half of a 32-byte CQE (with
+    // request_big_cqe), and what the notification of a zero-copy send says (with request_notifies).
+    static constexpr size_t args_with_big_cqe = 40;
+    static constexpr size_t args_with_notification = 48;
+    uint64_t* second_half() { return reinterpret_cast<uint64_t*>(args + args_with_big_cqe); }
+    uint64_t& notification() { return *reinterpret_cast<uint64_t*>(args + args_with_notification); }
 
     // Marks it as failed, which severs its chain. A request that was to succeed silently does not fail silently; the
     // rest of its chain does.
@@ -167,6 +172,7 @@ struct Request {
     }
 };
 
-static_assert(sizeof(Request) <= 256, "a request in flight costs at most 256 bytes");
+// With its place among the waiting (service/poller) and in the table of those that can be found, 256 bytes.
+static_assert(sizeof(Request) <= 216, "a request in flight costs at most 216 bytes of its own");
 
 }  // namespace ringside::engine

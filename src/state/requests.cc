@@ -46,7 +46,7 @@ void RequestTable::insert(Request& request) {
 
 void RequestTable::remove(Request& request) {
     if (!request.has(request_hashed)) return;
-    request.hashed.unlink();
+    bucket_of(request.user_data).remove(request);
     request.clear(request_hashed);
     --size_;
 }
@@ -54,19 +54,18 @@ void RequestTable::remove(Request& request) {
 // Four times the buckets, so that moving is rare. Where there is no memory the table stays as it is: slower, not wrong.
 void RequestTable::grow() {
     const unsigned wanted = 4 * (mask_ + 1);
-    auto* larger = static_cast<Bucket*>(malloc(wanted * sizeof(Bucket)));
+    auto* larger = static_cast<Bucket*>(calloc(wanted, sizeof(Bucket)));
     if (larger == nullptr) return;
-    for (unsigned i = 0; i < wanted; ++i) larger[i].clear();
     Bucket* smaller = buckets();
     const unsigned smaller_mask = mask_;
     Bucket* const old_grown = grown_;
     grown_ = larger;
     mask_ = wanted - 1;
     for (unsigned i = 0; i <= smaller_mask; ++i) {
-        // From the back, so that the newest is in front again.
-        while (Request* oldest = smaller[i].last()) {
-            oldest->hashed.unlink();
-            bucket_of(oldest->user_data).push_front(*oldest);
+        // From the front to the back, so that the newest stays in front.
+        while (Request* newest = smaller[i].first()) {
+            smaller[i].remove(*newest);
+            bucket_of(newest->user_data).push_back(*newest);
         }
     }
     free(old_grown);
@@ -77,7 +76,7 @@ void RequestTable::destroy() {
     grown_ = nullptr;
     mask_ = first_buckets - 1;
     size_ = 0;
-    for (Bucket& bucket : small_) bucket.clear();
+    for (Bucket& bucket : small_) bucket = {};
 }
 
 }  // namespace ringside::engine

@@ -42,7 +42,7 @@ class RequestTable {
     void destroy();
 
   private:
-    using Bucket = List<Request, &Request::hashed>;
+    using Bucket = Circle<Request, &Request::hashed>;
     static constexpr unsigned first_buckets = 8;
 
     Bucket* buckets() { return grown_ != nullptr ? grown_ : small_; }

@@ -286,7 +286,7 @@ TEST(WaitingRecv, works_on_ten_thousand_sockets_at_once) {
     EXPECT_EQ(ring.ready(), 0u);
     const size_t each = (allocated() - before) / sockets;
     RecordProperty("bytes_each", static_cast<int>(each));
-    EXPECT_LE(each, 512u) << "bytes of memory for each request that waits";
+    EXPECT_LE(each, 256u) << "bytes of memory for each request that waits";
 
     for (size_t index = 0; index < sockets; ++index) {
         ASSERT_EQ(::send(socket(index), "x", 1, 0), 1);
