@@ -23,8 +23,18 @@ constexpr int client_kinds[] = {SOCK_STREAM, SOCK_STREAM | SOCK_NONBLOCK};
 
 Fd tcp_socket(int kind) { return Fd(::socket(AF_INET, kind | SOCK_CLOEXEC, 0)); }
 
-// An address at which nobody listens.
-sockaddr_in deserted() { return Local(SOCK_STREAM).address; }
+// An address at which nobody listens, nor will: its port stays taken, by a socket that does nothing else.
+struct Deserted {
+    Deserted() : holder(tcp_socket(SOCK_STREAM)) {
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(::bind(holder, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+        socklen_t size = sizeof(address);
+        EXPECT_EQ(::getsockname(holder, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    }
+    Fd holder;
+    sockaddr_in address = {};
+};
 
 struct UnixAddress {
     explicit UnixAddress(const char* name) {
@@ -108,7 +118,8 @@ TEST(Bind, and_listen_make_a_server) {
 TEST(Bind, and_listen_refuse_fields_that_they_do_not_use) {
     RawRing ring;
     const Fd fd = tcp_socket(SOCK_STREAM);
-    const sockaddr_in address = deserted();
+    const Deserted nobody;
+    const sockaddr_in& address = nobody.address;
     const Sqe bind = sqe::bind(fd, &address, sizeof(address)), listen = sqe::listen(fd, 1);
     for (const Sqe& bad :
          {Sqe(bind).set(&Sqe::len, 1), Sqe(bind).set(&Sqe::rw_flags, 1), Sqe(bind).set(&Sqe::buf_index, 1),
@@ -165,11 +176,11 @@ TEST(Connect, reaches_a_listener) {
 TEST(Connect, that_is_refused_can_be_tried_again) {
     for (const int kind : client_kinds) {
         RawRing ring;
-        const sockaddr_in nobody = deserted();
+        const Deserted nobody;
         const Local listener(SOCK_STREAM);
         const Fd client = tcp_socket(kind);
         for (int round = 0; round < 2; ++round) {
-            EXPECT_THAT(ring.run(sqe::connect(client, &nobody, sizeof(nobody))), Gives(-ECONNREFUSED));
+            EXPECT_THAT(ring.run(sqe::connect(client, &nobody.address, sizeof(nobody.address))), Gives(-ECONNREFUSED));
         }
         EXPECT_THAT(ring.run(sqe::connect(client, "\1\0unix address..", 16)), Gives(-EAFNOSUPPORT));
         EXPECT_THAT(ring.run(sqe::connect(client, &listener.address, sizeof(listener.address))), Gives(0));
@@ -178,9 +189,9 @@ TEST(Connect, that_is_refused_can_be_tried_again) {
 
 TEST(Connect, severs_a_chain_when_it_fails) {
     RawRing ring;
-    const sockaddr_in nobody = deserted();
+    const Deserted nobody;
     const Fd client = tcp_socket(SOCK_STREAM);
-    EXPECT_THAT(ring.submit(sqe::connect(client, &nobody, sizeof(nobody)).data(1).flag(IOSQE_IO_LINK),
+    EXPECT_THAT(ring.submit(sqe::connect(client, &nobody.address, sizeof(nobody.address)).data(1).flag(IOSQE_IO_LINK),
                             sqe::send(client, "x", 1).data(2)),
                 Gives(2));
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -ECONNREFUSED), Completes(2, -ECANCELED)));

@@ -16,6 +16,7 @@
 
 #include "support/eventually.h"
 #include "support/files.h"
+#include "support/interruption.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -69,13 +70,12 @@ class AtWork : public testing::TestWithParam<unsigned> {
         EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, result)));
     }
 
-    // It is inside its call: whoever cancels it is told so, and it ends with what the call then gives.
-    void expect_blocked(int result) {
-        // A worker may need a while to get there.
-        EXPECT_THAT(ring.linger(80), IsEmpty());
-        ASSERT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
-        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, -EALREADY), Completes(1, result)));
+    // Inside its call whoever cancels it is told so, and it ends with what the call then gives.
+    void expect_blocked(const Interruption& seen, int result) {
+        EXPECT_THAT(seen.cancellation, Gives(-EALREADY));
+        EXPECT_THAT(seen.request, Gives(result));
     }
+    void expect_blocks(const Sqe& request, int result) { expect_blocked(interrupt(ring, request), result); }
     // It waits for readiness.
     void expect_waiting() {
         EXPECT_THAT(ring.linger(), IsEmpty());
@@ -95,22 +95,18 @@ TEST_P(AtWork, head_of_an_open_chain_blocks) {
     const Ends ends = unix_pair(SOCK_STREAM);
     const Listener listener;
     const Fd counter(eventfd(0, 0));
-    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link)), Gives(1));
-    expect_blocked(-EINTR);
-    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, link)), Gives(1));
-    expect_blocked(-EINTR);
-    ASSERT_THAT(ring.submit(accept_on(listener.fd, link)), Gives(1));
-    expect_blocked(-EINTR);
-    ASSERT_THAT(ring.submit(sqe::read(counter, bytes, 8).data(1).flag(IOSQE_IO_HARDLINK)), Gives(1));
-    expect_blocked(-EINTR);
+    expect_blocks(read_of(pipe.read_end, link), -EINTR);
+    expect_blocks(receive(ends.near, bytes, 1, link), -EINTR);
+    expect_blocks(accept_on(listener.fd, link), -EINTR);
+    expect_blocks(sqe::read(counter, bytes, 8).data(1).flag(IOSQE_IO_HARDLINK), -EINTR);
 }
 
 TEST_P(AtWork, blocked_request_is_not_counted_by_who_cancels_all) {
-    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link)), Gives(1));
-    EXPECT_THAT(ring.linger(80), IsEmpty());
     constexpr unsigned all = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-    ASSERT_THAT(ring.submit(sqe::cancel(0, all).data(9)), Gives(1));
-    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(1, -EINTR)));
+    const auto submit = [&] { EXPECT_THAT(ring.submit(read_of(pipe.read_end, link)), Gives(1)); };
+    const Interruption seen = interrupt(ring, submit, sqe::cancel(0, all));
+    EXPECT_THAT(seen.cancellation, Gives(0));
+    EXPECT_THAT(seen.request, Gives(-EINTR));
 }
 
 TEST_P(AtWork, blocked_request_ends_when_its_file_is_ready) {
@@ -149,12 +145,10 @@ TEST_P(AtWork, blocked_write_goes_on_until_all_is_written) {
 }
 
 TEST_P(AtWork, blocked_write_that_is_cancelled_tells_what_was_written) {
-    ASSERT_THAT(ring.submit(sqe::write(pipe.write_end, bytes, 200'000).data(1).flag(link)), Gives(1));
-    expect_blocked(65536);
+    expect_blocks(sqe::write(pipe.write_end, bytes, 200'000).data(1).flag(link), 65536);
     const Ends ends = unix_pair(SOCK_STREAM);
-    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 2, link).set(&Sqe::msg_flags, MSG_WAITALL)), Gives(1));
     ASSERT_EQ(write(ends.far, "x", 1), 1);
-    expect_blocked(1);
+    expect_blocks(receive(ends.near, bytes, 2, link).set(&Sqe::msg_flags, MSG_WAITALL), 1);
 }
 
 TEST_P(AtWork, blocked_receive_of_all_is_content_with_one_record) {
@@ -217,17 +211,14 @@ TEST_P(AtWork, nonblocking_file_on_disk_is_like_any_other) {
 
 TEST_P(AtWork, nonblocking_socket_does_not_keep_plain_receives_from_blocking) {
     const Ends ends = unix_pair(SOCK_STREAM | SOCK_NONBLOCK);
-    ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, link)), Gives(1));
-    expect_blocked(-EINTR);
+    expect_blocks(receive(ends.near, bytes, 1, link), -EINTR);
     expect_result(receive(ends.near, bytes, 1, link).set(&Sqe::msg_flags, MSG_DONTWAIT), -EAGAIN);
 }
 
 TEST_P(AtWork, flags_of_reads_and_accepts_do_not_keep_them_from_blocking) {
     const Listener listener;
-    ASSERT_THAT(ring.submit(read_of(pipe.read_end, link).set(&Sqe::rw_flags, RWF_NOWAIT)), Gives(1));
-    expect_blocked(-EINTR);
-    ASSERT_THAT(ring.submit(accept_on(listener.fd, link, IORING_ACCEPT_DONTWAIT)), Gives(1));
-    expect_blocked(-EINTR);
+    expect_blocks(read_of(pipe.read_end, link).set(&Sqe::rw_flags, RWF_NOWAIT), -EINTR);
+    expect_blocks(accept_on(listener.fd, link, IORING_ACCEPT_DONTWAIT), -EINTR);
     // Where a worker was asked for they do.
     expect_result(read_of(pipe.read_end, IOSQE_ASYNC).set(&Sqe::rw_flags, RWF_NOWAIT), -EAGAIN);
     expect_result(accept_on(listener.fd, IOSQE_ASYNC, IORING_ACCEPT_DONTWAIT), -EAGAIN);
@@ -361,9 +352,11 @@ INSTANTIATE_TEST_SUITE_P(Modes, BehindAWorker, testing::Values(0U),
                          [](const testing::TestParamInfo<unsigned>&) { return std::string("plain"); });
 
 TEST_P(BehindAWorker, next_of_the_chain_blocks) {
-    ASSERT_THAT(ring.submit(by_worker(), read_of(pipe.read_end)), Gives(2));
-    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
-    expect_blocked(-EINTR);
+    const auto submit = [&] {
+        EXPECT_THAT(ring.submit(by_worker(), read_of(pipe.read_end)), Gives(2));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    };
+    expect_blocked(interrupt(ring, submit), -EINTR);
     expect_next(by_worker(), 0, read_of(nonblocking.read_end), -EAGAIN);
     const Ends ends = unix_pair(SOCK_STREAM);
     expect_next(by_worker(), 0, receive(ends.near, bytes, 1, 0, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
