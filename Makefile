@@ -27,10 +27,14 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 export CMAKE_CXX_COMPILER_LAUNCHER := ccache
 endif
 
+# Where nobody looks on, a build says nothing unless it fails: what matters in a log is what comes after.
+BUILD_FLAGS ?= $(shell test -t 2 || echo -- --quiet)
+# For CTest, as in: make test CTEST_FLAGS='--repeat until-pass:3'
+CTEST_FLAGS ?=
 # $(call build,PRESET): says nothing about the configuration unless it fails.
-build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel $(JOBS)
-# $(call run_tests,PRESET): ctest prints its own summary last.
-run_tests = $(call build,$(1)) && ctest --preset $(1) --timeout 600
+build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel $(JOBS) $(BUILD_FLAGS)
+# $(call run_tests,PRESET): CTest's summary comes last, and what failed.
+run_tests = $(call build,$(1)) && scripts/run_tests $(1) $(CTEST_FLAGS)
 
 .PHONY: all demo deb test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
 
