@@ -81,7 +81,7 @@ void destroy_ring(Ring& ring) {
     drop_napi(ring.napi);
     drop_overflow(ring);
     close_disk(ring);
-    forget_facts(ring);
+    forget_facts(ring.known_files);
     close_poller(ring);
     ring.timers.destroy();
     ring.requests.destroy();

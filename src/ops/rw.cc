@@ -141,8 +141,12 @@ Outcome attempt_without_nowait(Request& request) {
     return request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
+FileFacts* facts_of(const Request& request) {
+    return engine::facts_of(request.ring->known_files, request.fd, request.ring->batch);
+}
+
 void note_writes_wait(Request& request) {
-    FileFacts* facts = facts_of(*request.ring, request.fd);
+    FileFacts* facts = facts_of(request);
     if (facts != nullptr) facts->writes_wait = true;
 }
 
@@ -251,7 +255,7 @@ Outcome complete(Request& request, long last) {
 
 // The fact may be an old one, and a pipe must not be taken for a disk.
 bool writes_would_wait(Request& request) {
-    FileFacts* facts = facts_of(*request.ring, request.fd);
+    FileFacts* facts = facts_of(request);
     if (facts == nullptr || !facts->writes_wait) return false;
     facts->writes_wait = is_on_disk(request.fd);
     return facts->writes_wait;
@@ -339,7 +343,7 @@ Outcome attempt(Request& request) {
         const int refused = check_file_and_flags(request);
         if (refused < 0) return request.done(blame(request, refused));
     }
-    FileFacts* facts = facts_of(*request.ring, request.fd);
+    FileFacts* facts = facts_of(request);
     if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
     if (read_from_memory(request, transfer, facts)) return complete(request, transfer.length);
     for (;;) {

@@ -15,12 +15,6 @@ constexpr size_t longest_path = 4096;  // with its end
 constexpr uint64_t page = 4096;
 constexpr size_t piece = 256;
 
-#if defined(__x86_64__)
-constexpr uint64_t user_limit = (uint64_t{1} << 47) - page;
-#else
-constexpr uint64_t user_limit = uint64_t{1} << 48;
-#endif
-
 int keep_copy(Request& request, const char* text, size_t length) {
     void* copy = malloc(length);
     if (copy == nullptr) return -ENOMEM;
@@ -30,10 +24,6 @@ int keep_copy(Request& request, const char* text, size_t length) {
 }
 
 }  // namespace
-
-bool is_user_range(uint64_t address, uint64_t length) {
-    return address <= user_limit && length <= user_limit - address;
-}
 
 long read_string(char* to, uint64_t from, size_t most) {
     size_t length = 0;

@@ -8,8 +8,17 @@
 
 namespace ringside::engine {
 
+// The end of what addresses a program can have.
+#if defined(__x86_64__)
+inline constexpr uint64_t user_limit = (uint64_t{1} << 47) - 4096;
+#else
+inline constexpr uint64_t user_limit = uint64_t{1} << 48;
+#endif
+
 // Whether an address range can belong to a program at all; one that cannot is -EFAULT at submission.
-bool is_user_range(uint64_t address, uint64_t length);
+inline bool is_user_range(uint64_t address, uint64_t length) {
+    return address <= user_limit && length <= user_limit - address;
+}
 
 // Reads a string with its end into `to`, which has room for `most` bytes: never beyond the page in which it ends.
 // Returns its length with the end, -EFAULT, or -ENAMETOOLONG.

@@ -54,6 +54,30 @@ bool take(Request& request, Credentials* credentials) {
 
 bool take_personality(Request& request, unsigned id) { return take(request, request.ring->personalities.find(id)); }
 
+// The whole of it: what few requests ask for, and few rings mind, is apart from the way of those that ask for nothing.
+__attribute__((noinline)) int admit_unusual(Request& request, const io_uring_sqe& sqe, const Operation& operation) {
+    const Ring& ring = *request.ring;
+    if (sqe.flags & (rare_flags | ~known_flags)) {
+        const int result = admit_rare_flags(request, operation);
+        if (result < 0) return result;
+    }
+    if (ring.restrictions.in_force && !ring.restrictions.allow(sqe)) return -EACCES;
+    follow_drain(request);
+    if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
+    if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
+    if (sqe.personality != 0 && !take_personality(request, sqe.personality)) return -EINVAL;
+    if (has_refused_field(sqe, operation.refuses)) return -EINVAL;
+    if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
+    return operation.prep(request, sqe);
+}
+
+// Whether there is anything to be checked before the operation looks at its fields.
+bool is_unusual(const Ring& ring, const io_uring_sqe& sqe, const Operation& operation) {
+    return ((sqe.flags & (rare_flags | ~known_flags)) | sqe.ioprio | sqe.personality) != 0 ||
+           (ring.restrictions.in_force | ring.drain.active | ring.drain.next_too) ||
+           (ring.setup_flags & IORING_SETUP_IOPOLL) || operation.refuses != 0 || (operation.flags & op_asks_who);
+}
+
 }  // namespace
 
 int admit(Request& request, const io_uring_sqe& sqe) {
@@ -71,19 +95,8 @@ int admit(Request& request, const io_uring_sqe& sqe) {
         request.opcode = IORING_OP_NOP;
         return -EINVAL;
     }
-    const Ring& ring = *request.ring;
     const Operation& operation = operations[sqe.opcode];
-    if (__builtin_expect(sqe.flags & (rare_flags | ~known_flags), 0)) {
-        const int result = admit_rare_flags(request, operation);
-        if (result < 0) return result;
-    }
-    if (__builtin_expect(ring.restrictions.in_force, 0) && !ring.restrictions.allow(sqe)) return -EACCES;
-    if (__builtin_expect(ring.drain.active || ring.drain.next_too, 0)) follow_drain(request);
-    if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
-    if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
-    if (sqe.personality != 0 && !take_personality(request, sqe.personality)) return -EINVAL;
-    if (operation.refuses != 0 && has_refused_field(sqe, operation.refuses)) return -EINVAL;
-    if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
+    if (is_unusual(*request.ring, sqe, operation)) return admit_unusual(request, sqe, operation);
     return operation.prep(request, sqe);
 }
 

@@ -53,8 +53,10 @@ void route_aside(Request& request) {
     }
 }
 
+constexpr uint64_t not_issued = IOSQE_ASYNC | request_ordered | request_failed;
+
 void start(Request& head) {
-    if (__builtin_expect(head.has(IOSQE_ASYNC | request_ordered | request_failed), 0)) {
+    if (__builtin_expect(head.has(not_issued), 0)) {
         route_aside(head);
     } else {
         issue(head);
@@ -114,9 +116,7 @@ void end_link_timeout(Request& request) {
     queue_finish(*timeout);
 }
 
-}  // namespace
-
-void route(Request& request, int admitted) {
+__attribute__((noinline)) void route_in_order(Request& request, int admitted) {
     ChainHead& chain = request.ring->chain;
     if (__builtin_expect(admitted < 0, 0)) {
         fail_with(request, admitted);
@@ -134,6 +134,14 @@ void route(Request& request, int admitted) {
     } else {
         start(request);
     }
+}
+
+}  // namespace
+
+void route(Request& request, int admitted) {
+    const bool alone = admitted >= 0 && request.ring->chain.head == nullptr && !request.has(link_flags | not_issued);
+    if (__builtin_expect(alone, 1)) return issue(request);
+    route_in_order(request, admitted);
 }
 
 void close_chain(Ring& ring) {

@@ -34,7 +34,7 @@ void post_notification(Request& request) {
 constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
                                      request_notifies | held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
 
-void finish_in_full(Request& request) {
+__attribute__((noinline)) void finish_in_full(Request& request) {
     if (request.has(request_direct)) move_into_slot(request);
     if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
@@ -50,11 +50,9 @@ void finish_in_full(Request& request) {
 
 void finish(Request& request) {
     Ring& ring = *request.ring;
-    if (__builtin_expect(request.has(more_than_a_cqe), 0)) {
-        finish_in_full(request);
-    } else {
-        post(ring, request.user_data, request.res, request.cqe_flags);
-    }
+    const bool was_all =
+        !request.has(more_than_a_cqe) && post_at_once(ring, request.user_data, request.res, request.cqe_flags);
+    if (__builtin_expect(!was_all, 0)) finish_in_full(request);
     ring.requests.give_back(request);
 }
 

@@ -148,7 +148,10 @@ bool post_more(Request& request, int32_t result, uint32_t flags);
 // overflowed.
 bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
 
-// The same, but writes nothing when there is no room.
+// Writes an ordinary CQE if that is known to be possible without looking at anything else. Returns whether it was.
+bool post_at_once(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags);
+
+// The same as post(), but writes nothing when there is no room.
 bool post_unless_full(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
 
 // Makes the CQEs written so far visible and tells those who wait for them.

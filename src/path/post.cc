@@ -148,11 +148,14 @@ void tell_program(Ring& ring) {
 
 }  // namespace
 
+bool post_at_once(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags) {
+    if (__builtin_expect(ring.completion.tail == ring.completion.plain_until, 0)) return false;
+    write_cqe(ring, user_data, res, flags);
+    return true;
+}
+
 bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra) {
-    if (__builtin_expect(ring.completion.tail != ring.completion.plain_until && extra == nullptr, 1)) {
-        write_cqe(ring, user_data, res, flags);
-        return true;
-    }
+    if (extra == nullptr && post_at_once(ring, user_data, res, flags)) return true;
     if (post_unless_full(ring, user_data, res, flags, extra)) return true;
     keep_overflow(ring, user_data, res, flags, extra);
     return false;

@@ -57,13 +57,7 @@ void look(FileFacts& facts, int64_t now) {
 
 }  // namespace
 
-void note_read_at_once(FileFacts& facts, uint32_t batch) {
-    if (facts.read_in != batch) {
-        facts.read_in = batch;
-        facts.reads = 1;
-        return;
-    }
-    if (++facts.reads != 2) return;
+void look_whether_cached(FileFacts& facts, uint32_t batch) {
     const int64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
     if (now >= facts.next_look_ns) look(facts, now);
     if (now < facts.cached_until_ns) facts.cached_in = batch;

@@ -14,7 +14,16 @@ namespace ringside::engine {
 // Whether this batch may read the file with the plain call.
 inline bool is_in_memory(const FileFacts& facts, uint32_t batch) { return facts.cached_in == batch; }
 
+void look_whether_cached(FileFacts& facts, uint32_t batch);
+
 // A read with RWF_NOWAIT did not have to wait: a batch that reads a file more than once has it looked at.
-void note_read_at_once(FileFacts& facts, uint32_t batch);
+inline void note_read_at_once(FileFacts& facts, uint32_t batch) {
+    if (facts.read_in != batch) {
+        facts.read_in = batch;
+        facts.reads = 1;
+    } else if (++facts.reads == 2) {
+        look_whether_cached(facts, batch);
+    }
+}
 
 }  // namespace ringside::engine

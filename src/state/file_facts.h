@@ -11,8 +11,6 @@
 
 namespace ringside::engine {
 
-struct Ring;
-
 struct FileFacts {
     int32_t fd = -1;           // whose they are; -1 for nobody's
     uint32_t looked_in = 0;    // the batch (Ring::batch) in which they were found out
@@ -31,9 +29,20 @@ struct KnownFiles {
     FileFacts* facts = nullptr;
 };
 
-// What is known of the file behind a descriptor. Null when memory is out.
-FileFacts* facts_of(Ring& ring, int fd);
+// Files whose facts are kept at a time, by the low bits of their descriptors' numbers.
+inline constexpr unsigned files_known_at_once = 256;
+inline constexpr uint32_t batches_until_stale = 256;
 
-void forget_facts(Ring& ring);
+// Finds out what is not known yet, or not any more.
+FileFacts* look_at_file(KnownFiles& files, int fd, uint32_t batch);
+
+// What is known, in this batch, of the file behind a descriptor. Null when memory is out.
+inline FileFacts* facts_of(KnownFiles& files, int fd, uint32_t batch) {
+    FileFacts* facts = files.facts != nullptr ? files.facts + static_cast<unsigned>(fd) % files_known_at_once : nullptr;
+    const bool known = facts != nullptr && facts->fd == fd && batch - facts->looked_in < batches_until_stale;
+    return __builtin_expect(known, 1) ? facts : look_at_file(files, fd, batch);
+}
+
+void forget_facts(KnownFiles& files);
 
 }  // namespace ringside::engine
