@@ -19,18 +19,19 @@ std::atomic<int> number_floor{0};  // 0: not looked up yet
 int look_up_floor() {
     constexpr uint64_t usual_limit = 1024;
     const uint64_t half = limit_of(RLIMIT_NOFILE, usual_limit) / 2;
-    const int floor = half > highest_floor ? highest_floor : static_cast<int>(half);
-    number_floor.store(floor, std::memory_order_relaxed);
-    return floor;
+    return half > highest_floor ? highest_floor : static_cast<int>(half);
 }
 
 }  // namespace
 
 int duplicate_high(int fd) {
     int floor = number_floor.load(std::memory_order_relaxed);
-    if (floor == 0) floor = look_up_floor();
+    if (floor == 0) {
+        floor = look_up_floor();
+        number_floor.store(floor, std::memory_order_relaxed);
+    }
     int high = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, floor));
-    // The program has lowered its limit since.
+    // The program has lowered its limit since. It may raise it again, so that this is not remembered.
     if (high == -EINVAL) high = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, look_up_floor()));
     return high;
 }

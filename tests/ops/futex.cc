@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -132,11 +131,7 @@ TEST_F(Futex, of_another_process_is_waited_for) {
     ASSERT_NE(memory, MAP_FAILED);
     auto& shared = *static_cast<uint32_t*>(memory);
     submit_wait(1, shared);
-    const pid_t child = fork();
-    if (child == 0) _exit(wake(shared, 1) == 1 ? 0 : 1);
-    int status = -1;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(ending_of_child([&] { return wake(shared, 1) == 1 ? 0 : 1; }), 0);
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 0)));
     munmap(memory, 4096);
 }
@@ -175,14 +170,12 @@ TEST_F(Futex, that_waits_when_its_process_is_stopped_waits_on) {
     const futex_waitv both[] = {waiter(first.node), waiter(second.node)};
     EXPECT_THAT(ring.submit(sqe::futex_waitv(both, 2).data(3)), Gives(1));
     const pid_t parent = getpid();
-    const pid_t child = fork();
-    if (child == 0) {
+    const int ending = ending_of_child([&] {
         kill(parent, SIGSTOP);
         usleep(50'000);
-        kill(parent, SIGCONT);
-        _exit(0);
-    }
-    EXPECT_EQ(waitpid(child, nullptr, 0), child);
+        return kill(parent, SIGCONT);
+    });
+    EXPECT_EQ(ending, 0);
     // The threads of the engine need a moment to wait again.
     EXPECT_TRUE(eventually([&] { return wake(word, 1) == 1; }));
     EXPECT_TRUE(eventually([&] { return wake(second.word, 1, 4) == 1; }));

@@ -49,11 +49,11 @@ TEST(Idle, ring_with_requests_waiting_costs_no_processor_time) {
 }
 
 // Whether this process comes to hold no more than it did: threads end a little after their ring is closed. (There may
-// be fewer of them than before, as workers of earlier tests go.)
+// be fewer of them than before, as workers of earlier tests go, with the descriptors that they held.)
 testing::AssertionResult holds_no_more_than(const Holdings& before) {
     const bool settled = eventually([&] {
         const Holdings now = holdings();
-        return now.fds == before.fds && now.threads <= before.threads && now.mappings <= before.mappings;
+        return now.fds <= before.fds && now.threads <= before.threads && now.mappings <= before.mappings;
     });
     if (settled) return testing::AssertionSuccess();
     return testing::AssertionFailure() << holdings() << "; before: " << before;
@@ -116,7 +116,7 @@ TEST(Idle, threads_end_with_the_last_ring) {
         // The kernel keeps its workers with the thread that submitted and lets them go after seconds of idleness.
         EXPECT_LE(count_threads(), before + 1);
     } else {
-        EXPECT_TRUE(eventually([&] { return count_threads() == before; })) << count_threads();
+        EXPECT_TRUE(eventually([&] { return count_threads() <= before; })) << count_threads();
     }
 }
 

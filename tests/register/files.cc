@@ -138,6 +138,25 @@ TEST(Files, are_held_though_the_limit_of_descriptors_was_lowered) {
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+// With so few descriptors the engine's own are among the program's. Once there was no way back: where it had put them
+// then, in the way of what open(2) returns, it put them ever after.
+TEST(Files, are_out_of_the_way_when_the_limit_of_descriptors_is_raised_again) {
+    RawRing ring;
+    const Fd file = file_with("a");
+    const int number = Fd(dup(0)).get();
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit lower = before;
+    lower.rlim_cur = static_cast<rlim_t>(number) + 2;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lower), 0);
+    EXPECT_THAT(register_files(ring, {file}), Gives(0));
+    EXPECT_THAT(unregister_files(ring), Gives(0));
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_THAT(register_files(ring, {file, file, file}), Gives(0));
+    const Fd lowest(dup(0));
+    EXPECT_EQ(lowest.get(), number);
+}
+
 TEST(Files, vanish_with_their_table) {
     RawRing ring;
     const Fd file = file_with("a");

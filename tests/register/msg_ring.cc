@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 #include "register/fixed_files.h"
 #include "support/eventually.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -212,16 +212,12 @@ TEST(MsgRing, from_both_sides_at_once_loses_and_reorders_nothing) {
 
 TEST(Child, of_the_engine_cannot_reach_its_parents_ring) {
     RawRing parents;
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    const int ending = ending_of_child([&] {
         RawRing own;
-        _exit(-own.run(message(parents.fd(), 77, 5)).res);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
+        return -own.run(message(parents.fd(), 77, 5)).res;
+    });
     const bool by_kernel = provider_under_test() == provider::Kind::kernel;
-    EXPECT_EQ(WEXITSTATUS(status), by_kernel ? 0 : EBADFD);
+    EXPECT_EQ(ending, by_kernel ? 0 : EBADFD);
     EXPECT_EQ(parents.ready(), by_kernel ? 1u : 0u);
 }
 

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
@@ -13,6 +12,7 @@
 
 #include "register/fixed_files.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -74,13 +74,10 @@ constexpr unsigned somebody = 12345;
 
 // Whether a child in which the test's expectations hold ends well.
 bool holds_in_child(const std::function<void()>& body) {
-    const pid_t child = fork();
-    if (child == 0) {
-        body();
-        _exit(testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = -1;
-    return waitpid(child, &status, 0) == child && status == 0;
+    return ending_of_child([&] {
+               body();
+               return testing::Test::HasFailure() ? 1 : 0;
+           }) == 0;
 }
 
 // A directory with a file that only its owner, root, may read, and room in which anybody may make files.

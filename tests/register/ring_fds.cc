@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -176,12 +175,7 @@ TEST(RingFds, can_be_all_that_a_ring_has) {
 TEST(RingFds, are_not_inherited_by_a_child) {
     RawRing ring;
     const unsigned index = register_itself(ring);
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) _exit(enter_by(index) < 0 ? 0 : 1);
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(ending_of_child([&] { return enter_by(index) < 0 ? 0 : 1; }), 0);
     EXPECT_THAT(enter_by(index), Gives(0));
     EXPECT_THAT(unregister(ring, index), Gives(1));
 }
