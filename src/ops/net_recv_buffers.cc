@@ -69,6 +69,16 @@ void receive_bundle(const Request& request, const Receiving& receiving, Selectio
     arrival.filled = buffers_filled(selection.vectors, selection.count, static_cast<uint64_t>(arrival.received));
 }
 
+// The call has written into the same buffer, `touched` bytes on: where that is the same page, the header needs no call
+// of its own to be written.
+bool write_header(char* start, const io_uring_recvmsg_out& header, size_t touched) {
+    constexpr uintptr_t page = 4096;
+    const auto address = reinterpret_cast<uintptr_t>(start);
+    if (touched == 0 || address / page != (address + touched) / page) return write_user(address, header) == 0;
+    write_touched(address, &header, sizeof(header));
+    return true;
+}
+
 // A multishot message's buffer begins with a header, followed by room for the sender's address and for control
 // messages, as large as the request's msghdr says.
 void receive_parts(const Request& request, const Receiving& receiving, const iovec& buffer, Arrival& arrival) {
@@ -95,7 +105,7 @@ void receive_parts(const Request& request, const Receiving& receiving, const iov
                                       static_cast<uint32_t>(arrival.received), static_cast<uint32_t>(header.msg_flags)};
     const auto in_buffer =
         arrival.received < static_cast<long>(payload.iov_len) ? arrival.received : static_cast<long>(payload.iov_len);
-    const bool written = write_user(reinterpret_cast<uintptr_t>(start), out) == 0;
+    const bool written = write_header(start, out, arrival.received > 0 ? before : 0);
     arrival.received = !written ? -EFAULT : arrival.received == 0 ? 0 : static_cast<long>(before) + in_buffer;
 }
 

@@ -94,9 +94,17 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     return has_no_positions(request.fd, transfer.offset) ? make(current_position) : result;
 }
 
+// Of iovecs that are not our copy only after the system call has read them.
 uint64_t wanted_bytes(const Transfer& transfer) {
     if (!transfer.vectored) return transfer.length;
-    return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
+    if (transfer.kept) return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < transfer.length; ++i) {
+        iovec vector;
+        read_touched(&vector, transfer.address + i * sizeof(vector), sizeof(vector));
+        sum += vector.iov_len;
+    }
+    return sum;
 }
 
 // A part of it went before the rest failed with `error`. The file position stays where it was then, as in the kernel.
@@ -228,9 +236,8 @@ bool blocks_in_write(Request& request) {
 // rest is not in memory.
 bool may_have_more(Request& request, long got) {
     auto& transfer = request.as<Transfer>();
-    if (got <= 0 || (!transfer.vectored && transfer.done + got >= transfer.length)) return false;
-    if (!is_on_disk(request.fd) && !blocks_in_write(request)) return false;
-    return keep_iovecs(request) == 0 && static_cast<uint64_t>(transfer.done + got) < wanted_bytes(transfer);
+    if (got <= 0 || static_cast<uint64_t>(transfer.done + got) >= wanted_bytes(transfer)) return false;
+    return (is_on_disk(request.fd) || blocks_in_write(request)) && keep_iovecs(request) == 0;
 }
 
 // What the system call complained about may not be what the kernel would find first.
@@ -248,7 +255,7 @@ Outcome complete(Request& request, long last) {
     const long result = last < 0 ? partial_result(request, last) : last + transfer.done;
     if (result < 0) request.clear(request_at_work);
     if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
-        if (keep_iovecs(request) == 0 && static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
+        if (static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
     }
     return request.done(result);
 }
@@ -328,12 +335,14 @@ long blame(Request& request, long error) {
     return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
 }
 
-// The plain call, where the file is known to be in memory and has all that is asked for.
-bool read_from_memory(const Request& request, const Transfer& transfer, const FileFacts* facts) {
-    if (facts == nullptr || !is_in_memory(*facts, request.ring->batch)) return false;
-    if (transfer.writes || transfer.vectored || transfer.flags != 0 || transfer.offset < 0) return false;
-    return abi::syscall(__NR_pread64, request.fd, transfer.address, transfer.length, transfer.offset) ==
-           static_cast<long>(transfer.length);
+// The plain call, where the file is known to be in memory and has all that is asked for. Returns how much that is; 0 if
+// nothing is to be said of it.
+long read_from_memory(const Request& request, const Transfer& transfer, const FileFacts* facts) {
+    if (facts == nullptr || !is_in_memory(*facts, request.ring->batch)) return 0;
+    if (transfer.writes || transfer.flags != 0 || transfer.offset < 0) return 0;
+    const long call = transfer.vectored ? __NR_preadv : __NR_pread64;
+    const long got = abi::syscall(call, request.fd, transfer.address, transfer.length, transfer.offset);
+    return got > 0 && static_cast<uint64_t>(got) == wanted_bytes(transfer) ? got : 0;
 }
 
 Outcome attempt(Request& request) {
@@ -345,7 +354,8 @@ Outcome attempt(Request& request) {
     }
     FileFacts* facts = facts_of(request);
     if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
-    if (read_from_memory(request, transfer, facts)) return complete(request, transfer.length);
+    const long all = read_from_memory(request, transfer, facts);
+    if (all != 0) return complete(request, all);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;

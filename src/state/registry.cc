@@ -11,6 +11,7 @@
 #include "service/workers.h"
 #include "state/fds.h"
 #include "state/registered_rings.h"
+#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -63,6 +64,7 @@ void close_inherited_pins(Ring& ring) {
 void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
     registry.open = 0;
+    forget_own_process();
     forget_helper();
     forget_workers();
     forget_stand_ins();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <atomic>
 
 #include "abi/syscall.h"
 #include "state/fds.h"
@@ -31,19 +32,28 @@ int copy_through_pipe(uint64_t to, uint64_t from, size_t size) {
 }
 
 // The program may point to what its compiler thinks is nobody's: a sanitizer has no say in it.
-__attribute__((no_sanitize("address", "thread"), noinline)) int copy_plainly(void* to, const void* from, size_t size) {
+__attribute__((no_sanitize("address", "thread"), noinline)) void copy_plainly(void* to, const void* from, size_t size) {
     auto* target = static_cast<volatile unsigned char*>(to);
     const auto* source = static_cast<const volatile unsigned char*>(from);
     for (size_t i = 0; i < size; ++i) target[i] = source[i];
-    return 0;
+}
+
+std::atomic<long> known_process{0};
+
+long own_process() {
+    long pid = known_process.load(std::memory_order_relaxed);
+    if (__builtin_expect(pid == 0, 0)) {
+        pid = abi::syscall(__NR_getpid);
+        known_process.store(pid, std::memory_order_relaxed);
+    }
+    return pid;
 }
 
 int copy(long call, uint64_t remote, void* ours, size_t size) {
     if (size == 0) return 0;
     const iovec local = {ours, size};
     const iovec other = {user_pointer(remote), size};
-    const long pid = abi::syscall(__NR_getpid);
-    const long copied = abi::syscall(call, pid, &local, 1, &other, 1, 0);
+    const long copied = abi::syscall(call, own_process(), &local, 1, &other, 1, 0);
     if (copied == static_cast<long>(size)) return 0;
     if (copied != -EPERM && copied != -ENOSYS && copied != -EACCES) return -EFAULT;
     const auto own = reinterpret_cast<uintptr_t>(ours);
@@ -63,14 +73,22 @@ int probe_pages(uint64_t from, uint64_t end) {
 }  // namespace
 
 int read_user(void* to, uint64_t from, size_t size) {
-    if (is_on_own_stack(from, size)) return copy_plainly(to, user_pointer(from), size);
-    return copy(__NR_process_vm_readv, from, to, size);
+    if (!is_on_own_stack(from, size)) return copy(__NR_process_vm_readv, from, to, size);
+    copy_plainly(to, user_pointer(from), size);
+    return 0;
 }
 
 int write_user(uint64_t to, const void* from, size_t size) {
-    if (is_on_own_stack(to, size)) return copy_plainly(user_pointer(to), from, size);
-    return copy(__NR_process_vm_writev, to, const_cast<void*>(from), size);
+    if (!is_on_own_stack(to, size)) return copy(__NR_process_vm_writev, to, const_cast<void*>(from), size);
+    copy_plainly(user_pointer(to), from, size);
+    return 0;
 }
+
+void read_touched(void* to, uint64_t from, size_t size) { copy_plainly(to, user_pointer(from), size); }
+
+void write_touched(uint64_t to, const void* from, size_t size) { copy_plainly(user_pointer(to), from, size); }
+
+void forget_own_process() { known_process.store(0, std::memory_order_relaxed); }
 
 int make_present(uint64_t address, size_t size) {
     constexpr uint64_t page = 4096;

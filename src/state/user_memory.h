@@ -1,7 +1,7 @@
 // Reading and writing the program's memory at addresses that it gave us. A bad address is -EFAULT, never a crash: the
-// access goes through the kernel, which checks it, unless the memory is the calling thread's stack. Used only for what
-// the engine itself must look at (timespecs, iovec arrays, message headers); buffers are left to the system call that
-// fills them.
+// access goes through the kernel, which checks it, unless the memory is the calling thread's stack, or a system call has
+// used it a moment ago. Used only for what the engine itself must look at (timespecs, iovec arrays, message headers);
+// buffers are left to the system call that fills them.
 #pragma once
 
 #include <stddef.h>
@@ -24,6 +24,14 @@ template <typename T>
 int write_user(uint64_t to, const T& from) {
     return write_user(to, &from, sizeof(T));
 }
+
+// The same for memory that a system call has just read, or written, for the request that is being submitted: it is
+// there, and stays there until the program is told that the entry was consumed.
+void read_touched(void* to, uint64_t from, size_t size);
+void write_touched(uint64_t to, const void* from, size_t size);
+
+// In a child after fork: it is another process.
+void forget_own_process();
 
 // Has the program's pages from `address` to its end faulted in for writing, as an operation does that pins them.
 // Returns 0, or -EFAULT where there is no memory, or none to be written.
