@@ -109,7 +109,7 @@ void leave_to_worker(Request& request) {
     } else {
         request.set(IOSQE_ASYNC);
         // An open may wait for a FIFO's other end there.
-        request.clear(request_bounded);
+        if (operation_of(request).flags & op_opens) request.clear(request_bounded);
     }
 }
 

@@ -22,7 +22,8 @@ struct Worker {
     Interruptible interruptible;
     // What it is inside of. Set under the pool's lock, cleared under the request's ring's: who holds both knows.
     std::atomic<Request*> running;
-    bool ended;  // has left its loop and can be joined
+    bool takes_next;  // has queued a request that it will come for itself
+    bool ended;       // has left its loop and can be joined
 };
 
 struct Pool {
@@ -99,6 +100,7 @@ void* worker_body(void* argument) {
     follow_affinity();
     pool.lock.acquire();
     for (;;) {
+        worker.takes_next = false;
         Request* request = pool.queue.pop();
         if (request == nullptr) {
             if (pool.ending || !rest(pool)) break;
@@ -165,6 +167,14 @@ void revive_pool(Pool& pool) {
     pool.ending = false;
 }
 
+// The next of a chain is queued by the worker that did the one before it, which looks into the queue as soon as it has
+// let go of the ring. Nobody else has to be woken for that one.
+bool will_come_for_it(const Pool& pool) {
+    if (this_worker == nullptr || this_worker->pool != &pool || this_worker->takes_next) return false;
+    this_worker->takes_next = true;
+    return true;
+}
+
 Withdrawal withdraw(Pool& pool, Request& request) {
     Guard guard(pool.lock);
     if (pool.queue.remove(request)) return Withdrawal::withdrawn;
@@ -205,6 +215,7 @@ bool queue_for_worker(RequestQueue requests) {
     Pool& pool = pool_of(*requests.front());
     Guard guard(pool.lock);
     pool.queue.append(requests);
+    if (will_come_for_it(pool)) return true;
     if (pool.idle > pool.wakes) {
         ++pool.wakes;
         pool.bell.fetch_add(1);
