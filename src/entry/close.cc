@@ -10,6 +10,7 @@
 #include "service/cancel.h"
 #include "service/epoll.h"
 #include "service/helper.h"
+#include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/registry.h"
@@ -85,7 +86,7 @@ void destroy_ring(Ring& ring) {
     close_poller(ring);
     ring.timers.destroy();
     ring.requests.destroy();
-    if (!ring.notification.readiness_borrowed) drop_fd(ring.notification.readiness);
+    drop_readiness(ring.readiness);
     drop_fd(ring.notification.eventfd);
     destroy_memory(ring.memory);
     reset(ring);
@@ -135,11 +136,7 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 
 int readiness_fd(Ring& ring) {
     Guard guard(ring.lock);
-    Notification& notification = ring.notification;
-    if (notification.readiness < 0) notification.readiness = new_eventfd();
-    if (completions_ready(ring) != 0) raise_readiness(ring);
-    lower_readiness(ring);
-    return notification.readiness;
+    return polled_descriptor(ring);
 }
 
 }  // namespace ringside::engine

@@ -9,6 +9,7 @@
 #include "path/path.h"
 #include "service/helper.h"
 #include "service/poller.h"
+#include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "service/workers.h"
 #include "state/registered_rings.h"

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
 #include "entry/known.h"
 #include "path/path.h"
+#include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/registered_rings.h"
@@ -72,10 +72,7 @@ int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
         return static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     }
     // The program has the memory from us; what it needs is something to poll.
-    const int fd = static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
-    ring.notification.readiness = fd;
-    ring.notification.readiness_borrowed = true;
-    return fd;
+    return new_ring_descriptor(ring.readiness);
 }
 
 int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {

@@ -165,12 +165,6 @@ void flush_overflow(Ring& ring);
 void announce_work(Ring& ring);
 void withdraw_announcement(Ring& ring);
 
-// The descriptor that the program polls. It is raised when CQEs come, and stays so while the program reaps them from
-// memory without a word to us; it is lowered when somebody looks and the CQ is empty: a call of the program that found
-// nothing, or the helper.
-void raise_readiness(Ring& ring);
-void lower_readiness(Ring& ring);
-
 // CQEs that the program has not consumed yet, by the shared indices.
 unsigned completions_ready(Ring& ring);
 

@@ -15,6 +15,7 @@
 #include "path/path.h"
 #include "service/epoll.h"
 #include "service/poller.h"
+#include "service/readiness.h"
 
 namespace ringside::engine {
 namespace {
@@ -143,7 +144,7 @@ void copy_to_mirror(Ring& ring, unsigned from, unsigned to) {
 
 void tell_program(Ring& ring) {
     if (ring.notification.eventfd >= 0) notify_eventfd(ring);
-    raise_readiness(ring);
+    if (ring.readiness.eventfd >= 0) raise_readiness(ring);
 }
 
 }  // namespace
@@ -191,20 +192,6 @@ void flush_overflow(Ring& ring) {
     }
     if (completion.overflow_first == nullptr) clear_sq_flag(ring, IORING_SQ_CQ_OVERFLOW);
     publish(ring);
-}
-
-void raise_readiness(Ring& ring) {
-    Notification& notification = ring.notification;
-    if (notification.readiness < 0 || notification.readiness_raised) return;
-    notification.readiness_raised = true;
-    raise_eventfd(notification.readiness);
-}
-
-void lower_readiness(Ring& ring) {
-    Notification& notification = ring.notification;
-    if (!notification.readiness_raised || completions_ready(ring) != 0 || ring.announced) return;
-    notification.readiness_raised = false;
-    lower_eventfd(notification.readiness);
 }
 
 void announce_work(Ring& ring) {

@@ -6,6 +6,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/readiness.h"
 #include "service/threads.h"
 #include "state/fds.h"
 
@@ -15,7 +16,12 @@ namespace {
 constexpr int64_t look_interval_ns = 1'000'000;
 constexpr uint8_t quiet_looks_to_forget = 8;
 
-// The rings that are not forgotten. Lock order: a ring's lock first, then this one.
+// Between looks whether a program has reaped: at first; and at most, while it calls, and while it does not.
+constexpr int64_t first_reaping_ns = 25'000;
+constexpr int64_t longest_reaping_ns = 8'000'000;
+constexpr int64_t longest_reaping_unheard_ns = 1'000'000'000;
+
+// The rings that are looked at. Lock order: a ring's lock first, then this one.
 struct Helper {
     Lock lock;
     bool running RINGSIDE_GUARDED_BY(lock) = false;
@@ -65,8 +71,20 @@ void remove_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
     }
 }
 
+bool is_looked_at(const Ring& ring) {
+    return ring.helped.state != Helped::State::forgotten || ring.helped.reaping_ns != 0;
+}
+
 void forget(Ring& ring) {
     ring.helped.state = Helped::State::forgotten;
+    if (is_looked_at(ring)) return;
+    Guard guard(helper.lock);
+    remove_ring(ring);
+}
+
+void forget_reaping(Ring& ring) {
+    ring.helped.reaping_ns = 0;
+    if (is_looked_at(ring)) return;
     Guard guard(helper.lock);
     remove_ring(ring);
 }
@@ -141,15 +159,35 @@ int64_t watch(Ring& ring) {
     return look_interval_ns;
 }
 
-int64_t attend(Ring& ring) {
-    if (!ring.open || ring.closing || ring.helped.state == Helped::State::forgotten) return no_deadline;
-    lower_readiness(ring);
+// A program that has been told of completions either reaps them, or calls, or has not come to it yet.
+void look_at_reaping(Ring& ring) {
+    Helped& helped = ring.helped;
+    const bool called = ring.calls != helped.calls_before;
+    const int64_t longest = called ? longest_reaping_ns : longest_reaping_unheard_ns;
+    helped.calls_before = ring.calls;
+    helped.reaping_ns = 2 * helped.reaping_ns < longest ? 2 * helped.reaping_ns : longest;
+    if (!called && !ring.readiness.raised) forget_reaping(ring);
+}
+
+int64_t attend_to_events(Ring& ring) {
     if (ring.helped.state == Helped::State::watched) return watch(ring);
     if (ring.poller.leader != nullptr) {
         unhost(ring);
         return look_interval_ns;
     }
     return stand_in(ring);
+}
+
+int64_t attend(Ring& ring) {
+    Helped& helped = ring.helped;
+    if (!ring.open || ring.closing || !is_looked_at(ring)) return no_deadline;
+    helped.attended = true;
+    lower_readiness(ring);
+    if (helped.reaping_ns != 0) look_at_reaping(ring);
+    const bool waits = helped.state != Helped::State::forgotten;
+    const int64_t wanted = waits ? attend_to_events(ring) : no_deadline;
+    helped.attended = false;
+    return helped.reaping_ns != 0 && helped.reaping_ns < wanted ? helped.reaping_ns : wanted;
 }
 
 // The ring with index `at`, or null when there is none. Says whether the thread is to end.
@@ -202,6 +240,13 @@ bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
     return helper.running;
 }
 
+// Puts the ring among those that are looked at.
+bool take_on(Ring& ring) {
+    if (is_looked_at(ring)) return true;
+    Guard guard(helper.lock);
+    return start_helper() && add_ring(ring);
+}
+
 }  // namespace
 
 void leave_to_helper(Ring& ring) {
@@ -213,18 +258,26 @@ void leave_to_helper(Ring& ring) {
         if (next != no_deadline && now_ns(CLOCK_MONOTONIC) + next < helped.hosted_until_ns) ring_bell();
         return;
     }
-    if (!something_waits(ring)) return;
-    Guard guard(helper.lock);
-    if (!start_helper() || !add_ring(ring)) return;
+    if (!something_waits(ring) || !take_on(ring)) return;
     helped.state = Helped::State::watched;
     helped.quiet_looks = 0;
     helped.calls_seen = ring.calls;
     ring_bell();
 }
 
+void await_reaping(Ring& ring) {
+    Helped& helped = ring.helped;
+    if (helped.reaping_ns != 0) return;
+    if (!take_on(ring)) return;
+    helped.reaping_ns = first_reaping_ns;
+    helped.calls_before = ring.calls;
+    if (!helped.attended) ring_bell();
+}
+
 void withdraw_from_helper(Ring& ring) {
     if (ring.helped.state == Helped::State::hosted) unhost(ring);
     if (ring.helped.state != Helped::State::forgotten) forget(ring);
+    if (ring.helped.reaping_ns != 0) forget_reaping(ring);
 }
 
 void end_helper() {

@@ -7,6 +7,9 @@
 // A hosted ring's epoll set is part of the helper's own, so no event is late any more. When the program enters again to
 // wait, the helper lets go; when it then waits for long, the helper forgets the ring, and is told when the program
 // leaves.
+//
+// It also looks whether a program that polls has reaped what it was told of (service/readiness.h): soon at first, then
+// after ever longer times, so that a descriptor is readable in vain for no longer than its program took to reap.
 #pragma once
 
 #include <stdint.h>
@@ -22,10 +25,16 @@ struct Helped {
     uint8_t quiet_looks = 0;      // looks during which the program slept in one and the same call
     unsigned calls_seen = 0;      // Ring::calls at the last look
     int64_t hosted_until_ns = 0;  // monotonic time at which the helper looks at a hosted ring by itself
+    bool attended = false;        // the helper is at it now
+    int64_t reaping_ns = 0;       // until the next look whether the program has reaped; 0: it is not awaited
+    unsigned calls_before = 0;    // Ring::calls at the last of those looks
 };
 
 // A thread leaves io_uring_enter, and requests of the ring wait for time or readiness.
 void leave_to_helper(Ring& ring);
+
+// The descriptor that a program polls was made readable: sees that it does not stay so.
+void await_reaping(Ring& ring);
 
 // The ring is closed: the helper lets go of it. Called under the ring's lock.
 void withdraw_from_helper(Ring& ring);

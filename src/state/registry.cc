@@ -7,6 +7,7 @@
 #include <new>
 
 #include "service/helper.h"
+#include "service/readiness.h"
 #include "service/stand_ins.h"
 #include "service/workers.h"
 #include "state/fds.h"
@@ -78,6 +79,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
         drop_fd(ring.poller.epoll_fd);
         drop_fd(ring.poller.wake_fd);
         drop_fd(ring.poller.spare_wake_fd);
+        drop_readiness(ring.readiness);
         close_inherited_files(ring.files);
     }
 }

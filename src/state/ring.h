@@ -15,6 +15,7 @@
 #include "service/helper.h"
 #include "service/messages.h"
 #include "service/poller.h"
+#include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "state/credentials.h"
@@ -82,9 +83,6 @@ struct Completion {
 struct Notification {
     int eventfd = -1;            // registered by the program
     bool eventfd_async = false;  // only for completions that did not happen inline
-    int readiness = -1;          // what the program polls, -1 until wanted
-    bool readiness_raised = false;
-    bool readiness_borrowed = false;  // it is the ring's own file descriptor: not ours to close
 };
 
 // Busy polling of network devices, as it was asked for (register/napi.cc).
@@ -146,6 +144,7 @@ struct Ring {
     bool announced = false;  // the program was told that there is task work for its next call
     Completion completion;
     Notification notification;
+    Readiness readiness;
     FixedFiles files;
     KnownFiles known_files;
     EmptiedSockets emptied;

@@ -1,11 +1,7 @@
 #include <errno.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <thread>
 
 #include "liburing/ring.h"
 #include "support/eventually.h"
@@ -165,51 +161,6 @@ TEST(MixedCompletions, are_walked_entry_by_entry_and_counted_so_that_the_sum_adv
     EXPECT_EQ(head, 8u);
     io_uring_cqe_seen(&ring, cqe);
     EXPECT_EQ(head, 10u);
-}
-
-bool readable(int fd) {
-    pollfd entry = {fd, POLLIN, 0};
-    return poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
-}
-
-TEST(RingDescriptor, is_readable_while_completions_wait) {
-    Uring ring(8);
-    EXPECT_FALSE(readable(ring->ring_fd));
-    ring.run_nops(2);
-    EXPECT_TRUE(readable(ring->ring_fd));
-    ring.reap();
-    EXPECT_FALSE(readable(ring->ring_fd));
-    ring.run_nops(1);
-    EXPECT_TRUE(readable(ring->ring_fd));
-}
-
-TEST(RingDescriptor, becomes_readable_when_a_request_completes_by_itself) {
-    Uring ring(8);
-    Pipe pipe;
-    ring.await_readable(pipe.read_end, 1);
-    ASSERT_EQ(io_uring_submit(ring.get()), 1);
-    EXPECT_FALSE(readable(ring->ring_fd));
-    std::thread writer([&] {
-        sleep_ms(20);
-        EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
-    });
-    pollfd entry = {ring->ring_fd, POLLIN, 0};
-    EXPECT_EQ(poll(&entry, 1, 10'000), 1);
-    writer.join();
-    EXPECT_EQ(ring.reap(), std::vector<__u64>{1});
-}
-
-TEST(RingDescriptor, can_be_part_of_an_epoll_set) {
-    Uring ring(8);
-    const Fd set(epoll_create1(EPOLL_CLOEXEC));
-    epoll_event event = {};
-    event.events = EPOLLIN;
-    ASSERT_EQ(epoll_ctl(set, EPOLL_CTL_ADD, ring->ring_fd, &event), 0);
-    EXPECT_EQ(epoll_wait(set, &event, 1, 0), 0);
-    ring.run_nops(1);
-    EXPECT_EQ(epoll_wait(set, &event, 1, 1000), 1);
-    ring.reap();
-    EXPECT_EQ(epoll_wait(set, &event, 1, 0), 0);
 }
 
 TEST(Eventfd, is_signalled_unless_the_program_says_no) {

@@ -250,6 +250,33 @@ static void providing_buffers(void) {
     io_uring_queue_exit(&ring);
 }
 
+static int is_readable(int fd) {
+    struct pollfd entry = {fd, POLLIN, 0};
+
+    return poll(&entry, 1, 0) == 1;
+}
+
+/* An event loop that reaps by what is inline in the headers: the library is not told that nothing is left. */
+static void polling(void) {
+    struct io_uring ring = new_ring(0);
+    struct io_uring_cqe* cqe;
+    unsigned head, count = 0;
+    int looks = 0;
+
+    CHECK(!is_readable(ring.ring_fd));
+    offer_nops(&ring, 3);
+    CHECK(io_uring_submit(&ring) == 3);
+    CHECK(is_readable(ring.ring_fd));
+    io_uring_for_each_cqe(&ring, head, cqe) count++;
+    CHECK(count == 3);
+    io_uring_cq_advance(&ring, count);
+    while (is_readable(ring.ring_fd)) {
+        CHECK(looks++ < 10000);
+        usleep(1000);
+    }
+    io_uring_queue_exit(&ring);
+}
+
 static void submission_thread(void) {
     struct io_uring ring = new_ring(IORING_SETUP_SQPOLL);
 
@@ -271,6 +298,7 @@ int main(void) {
     registering_files();
     registering_the_rest();
     providing_buffers();
+    polling();
     submission_thread();
     puts("all calls answer as they should");
     return 0;

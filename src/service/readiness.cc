@@ -1,0 +1,147 @@
+#include "service/readiness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "abi/syscall.h"
+#include "path/path.h"
+#include "service/epoll.h"
+#include "service/helper.h"
+#include "service/timers.h"
+#include "state/fds.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr uint64_t eventfd_cookie = 0, marker_cookie = 1, alarm_cookie = 2;
+
+// A program begins to poll early in a ring's life, if it does: the first times it is asked each time.
+constexpr uint8_t asked_each_time = 8;
+
+// Twice as long as completions go untold, since coarse time may be late by as much.
+constexpr int64_t ask_interval_ns = 10'000'000;
+constexpr int64_t alarm_ns = 2 * ask_interval_ns;
+
+// An eventfd can always be written to. With no events asked for the marker is not ready, and stays where it is until
+// somebody looks.
+int mark(const Readiness& readiness, int operation, uint32_t events) {
+    return epoll_control(readiness.own, operation, readiness.marker, events, marker_cookie);
+}
+
+bool fill_set(Readiness& readiness) {
+    readiness.eventfd = new_eventfd();
+    readiness.marker = readiness.eventfd < 0 ? -1 : duplicate_high(readiness.eventfd);
+    return readiness.marker >= 0 && mark(readiness, EPOLL_CTL_ADD, EPOLLOUT) == 0 &&
+           mark(readiness, EPOLL_CTL_MOD, 0) == 0 &&
+           epoll_control(readiness.own, EPOLL_CTL_ADD, readiness.eventfd, EPOLLIN, eventfd_cookie) == 0;
+}
+
+// While the eventfd is raised: both entries are ready then, and come in their order.
+bool ask_whether_polled(const Readiness& readiness) {
+    epoll_event events[events_per_wait];
+    mark(readiness, EPOLL_CTL_MOD, EPOLLOUT);
+    const int count = wait_in_set(readiness.own, events, 0, nullptr);
+    mark(readiness, EPOLL_CTL_MOD, 0);
+    for (int i = 0; i < count && events[i].data.u64 != marker_cookie; ++i) {
+        if (events[i].data.u64 == eventfd_cookie) return true;
+    }
+    return false;
+}
+
+void set_alarm(Readiness& readiness, int64_t ns) {
+    const itimerspec when = {{0, 0}, {0, static_cast<long>(ns)}};
+    abi::syscall(__NR_timerfd_settime, readiness.alarm, 0, &when, nullptr);
+}
+
+bool make_alarm(Readiness& readiness) {
+    if (readiness.alarm >= 0) return true;
+    const long timer = abi::syscall(__NR_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    readiness.alarm = move_high(static_cast<int>(timer));
+    return epoll_control(readiness.own, EPOLL_CTL_ADD, readiness.alarm, EPOLLIN, alarm_cookie) == 0;
+}
+
+void note_polled(Readiness& readiness) {
+    readiness.polled = true;
+    mark(readiness, EPOLL_CTL_DEL, 0);
+    drop_fd(readiness.marker);
+    drop_fd(readiness.alarm);
+}
+
+// A ring that nobody is known to poll has completed something.
+void look_for_pollers(Readiness& readiness, bool told_before) {
+    const int64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
+    if (readiness.asked < asked_each_time || now >= readiness.ask_again_ns) {
+        if (readiness.asked < asked_each_time) ++readiness.asked;
+        readiness.ask_again_ns = now + ask_interval_ns;
+        if (ask_whether_polled(readiness)) return note_polled(readiness);
+    }
+    // It goes on completing while the eventfd is raised: for a while without a word.
+    if (!told_before || !make_alarm(readiness)) return;
+    set_alarm(readiness, alarm_ns);
+    readiness.silent_until_ns = now + ask_interval_ns;
+}
+
+// Apart, so that what does not poll pays for one comparison of times.
+__attribute__((noinline)) void tell_pollers(Ring& ring) {
+    Readiness& readiness = ring.readiness;
+    const bool told_before = readiness.raised;
+    readiness.raised = true;
+    raise_eventfd(readiness.eventfd);
+    if (!readiness.polled) look_for_pollers(readiness, told_before);
+    if (readiness.polled && readiness.own >= 0) await_reaping(ring);
+}
+
+}  // namespace
+
+int new_ring_descriptor(Readiness& readiness) {
+    readiness.own = static_cast<int>(abi::syscall(__NR_epoll_create1, EPOLL_CLOEXEC));
+    if (readiness.own < 0 || fill_set(readiness)) return readiness.own;
+    // Few descriptors are left, or none: the eventfd by itself does, if nobody has to be told from others.
+    close_fd(readiness.own);
+    drop_readiness(readiness);
+    readiness.eventfd = static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+    readiness.own = readiness.eventfd;
+    readiness.polled = true;
+    return readiness.own;
+}
+
+int polled_descriptor(Ring& ring) {
+    Readiness& readiness = ring.readiness;
+    if (readiness.own >= 0) return readiness.own;
+    if (readiness.eventfd < 0) readiness.eventfd = new_eventfd();
+    readiness.polled = true;
+    if (completions_ready(ring) != 0 && !readiness.raised) raise_readiness(ring);
+    lower_readiness(ring);
+    return readiness.eventfd;
+}
+
+void raise_readiness(Ring& ring) {
+    const Readiness& readiness = ring.readiness;
+    const bool silent = readiness.raised && readiness.silent_until_ns != 0;
+    if (silent && now_ns(CLOCK_MONOTONIC_COARSE) < readiness.silent_until_ns) return;
+    tell_pollers(ring);
+}
+
+void lower_readiness(Ring& ring) {
+    Readiness& readiness = ring.readiness;
+    if (!readiness.raised || completions_ready(ring) != 0 || ring.announced) return;
+    readiness.raised = false;
+    lower_eventfd(readiness.eventfd);
+    if (readiness.silent_until_ns == 0) return;
+    readiness.silent_until_ns = 0;
+    if (readiness.alarm >= 0) set_alarm(readiness, 0);
+}
+
+void drop_readiness(Readiness& readiness) {
+    if (readiness.eventfd != readiness.own) drop_fd(readiness.eventfd);
+    drop_fd(readiness.marker);
+    drop_fd(readiness.alarm);
+    readiness = {};
+}
+
+}  // namespace ringside::engine

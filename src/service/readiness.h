@@ -1,0 +1,50 @@
+// What a program polls to learn of completions.
+//
+// The kernel sees each poll of a ring, and looks into its CQ. An eventfd can only be made readable, and made unreadable
+// again by whoever sees that the CQ is empty: a program that reaps from memory does not tell. So the helper thread
+// looks (service/helper.h), but only at rings that are polled at all, since most are not, and those must cost nothing.
+//
+// Who polls can be found out. The descriptor that liburing's callers get is an epoll set, with the eventfd in it and,
+// in front, a marker: an entry of which the set believes that it is ready and which is not. Whoever polls the set, or
+// puts it into another, makes it look at its entries from the front, whereupon it drops the marker, which from then on
+// comes last. Asking takes three system calls, so a ring that was not polled yet is asked now and then, when it
+// completes something; meanwhile its eventfd stays raised, and a timer in the set gives those who wait for edges one
+// that covers the completions that were not told.
+#pragma once
+
+#include <stdint.h>
+
+namespace ringside::engine {
+
+struct Ring;
+
+// Guarded by the ring's lock.
+struct Readiness {
+    int eventfd = -1;  // raised while completions wait; -1 where nobody polls
+    bool raised = false;
+    bool polled = false;  // somebody polls: each completion is told
+    int own = -1;     // the ring's own descriptor, not ours to close: the set, or the eventfd where there was none left
+    int marker = -1;  // in the set: the eventfd by another number
+    int alarm = -1;   // in the set: a timer, made when it is needed
+    uint8_t asked = 0;         // how often, up to a limit
+    int64_t ask_again_ns = 0;  // coarse time from which it is asked again
+    int64_t silent_until_ns =
+        0;  // coarse time until which the alarm covers completions that are not told; 0: it is off
+};
+
+// Makes a descriptor for a ring that is readable while completions wait. Returns it, or -errno.
+int new_ring_descriptor(Readiness& readiness);
+
+// The descriptor to poll of a ring whose own descriptor cannot be, made when first asked for; -1 if none is left.
+int polled_descriptor(Ring& ring);
+
+// Completions have come, or there is work for the program's next call. Only for rings that have an eventfd.
+void raise_readiness(Ring& ring);
+
+// Makes the descriptor unreadable, if there is nothing to reap.
+void lower_readiness(Ring& ring);
+
+// The ring is being closed; or it is a parent's, in a child after fork.
+void drop_readiness(Readiness& readiness);
+
+}  // namespace ringside::engine
