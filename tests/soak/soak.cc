@@ -123,6 +123,7 @@ class Life {
         bool submitted = false;
         bool ended = false;
         bool may_be_silent = false;
+        Sqe sqe{};
     };
 
     unsigned entries() { return 8U << dice_.roll(4); }
@@ -232,6 +233,7 @@ class Life {
         chain_is_open_ = sqe.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
         fates_.push_back({});
         fates_.back().may_be_silent = chain_is_silent_;
+        fates_.back().sqe = sqe;
         unsubmitted_.push_back(fates_.size() - 1);
         ring_.push(sqe);
     }
@@ -323,7 +325,11 @@ class Life {
         });
         if (over) return;
         for (size_t at = 0; at < fates_.size(); ++at) {
-            if (!fates_[at].ended && !fates_[at].may_be_silent) ADD_FAILURE() << "request " << at << " never ended";
+            if (fates_[at].ended || fates_[at].may_be_silent) continue;
+            const Sqe& sqe = fates_[at].sqe;
+            ADD_FAILURE() << "request " << at << " never ended: operation " << unsigned{sqe.opcode} << ", flags "
+                          << unsigned{sqe.flags} << ", file " << sqe.fd << ", length " << sqe.len
+                          << ", ring set up with " << ring_.params().flags;
         }
     }
 
