@@ -24,6 +24,6 @@ inline constexpr uint32_t features = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODRO
                                      IORING_FEAT_POLL_32BITS | IORING_FEAT_SQPOLL_NONFIXED | IORING_FEAT_EXT_ARG |
                                      IORING_FEAT_NATIVE_WORKERS | IORING_FEAT_CQE_SKIP | IORING_FEAT_LINKED_FILE |
                                      IORING_FEAT_REG_REG_RING | IORING_FEAT_MIN_TIMEOUT | IORING_FEAT_NO_IOWAIT |
-                                     IORING_FEAT_RSRC_TAGS | IORING_FEAT_RW_ATTR;
+                                     IORING_FEAT_RSRC_TAGS | IORING_FEAT_RW_ATTR | IORING_FEAT_RECVSEND_BUNDLE;
 
 }  // namespace ringside::engine

@@ -59,7 +59,7 @@ Outcome send_file(Request& request) {
     const auto& message = request.as<MsgRing>();
     if (message.fields.length != 0 || message.target == request.ring) return request.done(-EINVAL);
     if (message.target->disabled) return request.done(-EBADFD);
-    FixedFile* file = request.ring->files.find(static_cast<uint32_t>(message.fields.source_slot));
+    FixedFile* file = request.ring->files.find(message.fields.source_slot);
     if (file == nullptr) return request.done(-EBADF);
     request.fixed_file = file;
     if (message.target->lock.acquire_soon()) {
@@ -95,8 +95,8 @@ int find_target(Request& request) {
 int read_message(const io_uring_sqe& sqe, MessageFields& fields) {
     if (sqe.buf_index != 0 || sqe.personality != 0) return -EINVAL;
     fields.user_data = sqe.off;
-    fields.command = sqe.addr;
-    fields.source_slot = sqe.addr3;
+    fields.command = static_cast<uint32_t>(sqe.addr);
+    fields.source_slot = static_cast<uint32_t>(sqe.addr3);
     fields.length = sqe.len;
     fields.target_slot = sqe.file_index;
     fields.flags = sqe.msg_ring_flags;

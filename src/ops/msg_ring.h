@@ -11,8 +11,8 @@ struct Ring;
 
 struct MessageFields {
     uint64_t user_data;
-    uint64_t command;  // IORING_MSG_DATA or IORING_MSG_SEND_FD
-    uint64_t source_slot;
+    uint32_t command;  // IORING_MSG_DATA or IORING_MSG_SEND_FD
+    uint32_t source_slot;
     uint32_t length;       // the completion's result
     uint32_t target_slot;  // or, with IORING_MSG_RING_FLAGS_PASS, the completion's flags
     uint32_t flags;        // IORING_MSG_RING_...

@@ -11,7 +11,6 @@ namespace ringside::engine {
 namespace {
 
 constexpr uint64_t largest_buffer = uint64_t{1} << 30;
-constexpr uint64_t page = 4096;
 
 // What a slot is to become: empty, if there is no address.
 struct Input {
@@ -24,17 +23,15 @@ struct Input {
 // Whether this can be a buffer, and its memory is there to be written. Nothing at all is fine: an empty slot.
 int check_range(const iovec& range) {
     const auto address = reinterpret_cast<uintptr_t>(range.iov_base);
-    if (static_cast<int64_t>(range.iov_len) < 0) return -EINVAL;
     if (address == 0) return range.iov_len != 0 ? -EFAULT : 0;
     if (range.iov_len == 0 || range.iov_len > largest_buffer) return -EFAULT;
-    uint64_t end;
-    if (__builtin_add_overflow(address, range.iov_len + page - 1, &end)) return -EOVERFLOW;
     return make_present(address, range.iov_len);
 }
 
 // One element of the program's arrays, either of which may be missing.
 int read_input(uint64_t ranges, uint64_t tags, uint32_t at, Input& input) {
     if (ranges != 0 && read_user(input.range, ranges + at * sizeof(input.range)) < 0) return -EFAULT;
+    if (static_cast<int64_t>(input.range.iov_len) < 0) return -EINVAL;
     if (tags != 0 && read_user(input.tag, tags + at * sizeof(input.tag)) < 0) return -EFAULT;
     const int result = check_range(input.range);
     if (result < 0) return result;
@@ -82,6 +79,8 @@ int update_table(Ring& ring, const io_uring_rsrc_update2& update) {
     if (__builtin_add_overflow(update.offset, update.nr, &end)) return -EOVERFLOW;
     if (ring.buffers.count == 0) return -ENXIO;
     if (end > ring.buffers.count) return -EINVAL;
+    // Only a table can be described without.
+    if (update.data == 0) return -EFAULT;
     for (uint32_t done = 0; done < update.nr; ++done) {
         Input input;
         int result = read_input(update.data, update.tags, done, input);

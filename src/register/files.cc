@@ -82,6 +82,8 @@ int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint3
     if (__builtin_add_overflow(offset, count, &end)) return -EOVERFLOW;
     if (ring.files.count == 0) return -ENXIO;
     if (end > ring.files.count) return -EINVAL;
+    // Only a table can be described without.
+    if (fds == 0) return -EFAULT;
     for (uint32_t done = 0; done < count; ++done) {
         Input input;
         int result = read_input(fds, tags, done, input);

@@ -10,9 +10,11 @@ namespace ringside::engine {
 int register_probe(Ring&, uint64_t address, unsigned count) {
     constexpr unsigned most = 256;
     if (address == 0 || count > most) return -EINVAL;
+    // Room for more is neither looked at nor written.
+    if (count > operation_count) count = operation_count;
     struct Table {
         alignas(io_uring_probe) unsigned char head[sizeof(io_uring_probe)];
-        io_uring_probe_op ops[most];
+        io_uring_probe_op ops[operation_count];
     } table = {};
     const size_t size = sizeof(table.head) + count * sizeof(io_uring_probe_op);
     if (read_user(&table, address, size) < 0) return -EFAULT;
@@ -22,7 +24,6 @@ int register_probe(Ring&, uint64_t address, unsigned count) {
     }
     auto& probe = *reinterpret_cast<io_uring_probe*>(table.head);
     probe.last_op = operation_count - 1;
-    if (count > operation_count) count = operation_count;
     for (unsigned i = 0; i < count; ++i) {
         table.ops[i].op = static_cast<uint8_t>(i);
         if (!(operations[i].flags & op_unsupported)) table.ops[i].flags = IO_URING_OP_SUPPORTED;

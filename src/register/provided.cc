@@ -20,9 +20,6 @@ bool all_zero(const T& array) {
     return true;
 }
 
-// The fields that this version of the ABI does not use. `min_left` is a later one's.
-bool reserved_is_zero(const io_uring_buf_reg& wanted) { return wanted.min_left == 0 && all_zero(wanted.resv); }
-
 // Returns 0, -ENOENT, or -EINVAL if the group is a classic one.
 int find_buffer_ring(const Ring& ring, unsigned id, const BufferGroup*& group) {
     group = id < most_groups ? find_group(ring, id) : nullptr;
@@ -35,8 +32,9 @@ int find_buffer_ring(const Ring& ring, unsigned id, const BufferGroup*& group) {
 int register_pbuf_ring(Ring& ring, uint64_t address, unsigned) {
     io_uring_buf_reg wanted;
     if (read_user(wanted, address) < 0) return -EFAULT;
-    if (!reserved_is_zero(wanted)) return -EINVAL;
+    if (!all_zero(wanted.resv)) return -EINVAL;
     if (wanted.flags & ~(IOU_PBUF_RING_MMAP | IOU_PBUF_RING_INC)) return -EINVAL;
+    if (wanted.min_left != 0 && !(wanted.flags & IOU_PBUF_RING_INC)) return -EINVAL;
     if (wanted.ring_entries == 0 || (wanted.ring_entries & (wanted.ring_entries - 1)) != 0) return -EINVAL;
     if (wanted.ring_entries > most_entries) return -EINVAL;
     return make_buffer_ring(ring, wanted);
@@ -45,7 +43,7 @@ int register_pbuf_ring(Ring& ring, uint64_t address, unsigned) {
 int unregister_pbuf_ring(Ring& ring, uint64_t address, unsigned) {
     io_uring_buf_reg wanted;
     if (read_user(wanted, address) < 0) return -EFAULT;
-    if (!reserved_is_zero(wanted) || wanted.flags != 0) return -EINVAL;
+    if (!all_zero(wanted.resv) || wanted.flags != 0) return -EINVAL;
     const BufferGroup* group;
     const int result = find_buffer_ring(ring, wanted.bgid, group);
     if (result == 0) drop_group(ring, wanted.bgid);

@@ -25,12 +25,9 @@ io_uring_query_opcode describe_opcodes() {
     return answer;
 }
 
-// Writes `size` bytes, the answer first and zeroes behind it.
-int write_answer(uint64_t to, const io_uring_query_opcode& answer, uint32_t size) {
-    const uint32_t given = size < sizeof(answer) ? size : sizeof(answer);
-    if (write_user(to, &answer, given) < 0) return -EFAULT;
+int write_zeroes(uint64_t to, uint32_t size) {
     static const unsigned char zeroes[256] = {};
-    for (uint32_t at = given; at < size;) {
+    for (uint32_t at = 0; at < size;) {
         const uint32_t now = size - at < sizeof(zeroes) ? size - at : sizeof(zeroes);
         if (write_user(to + at, zeroes, now) < 0) return -EFAULT;
         at += now;
@@ -38,17 +35,32 @@ int write_answer(uint64_t to, const io_uring_query_opcode& answer, uint32_t size
     return 0;
 }
 
+// Fills the room for an answer: zeroes behind it come first, so that room that is not there is left as it was.
+int write_answer(uint64_t to, uint32_t room, const io_uring_query_opcode& answer, uint32_t size) {
+    if (write_zeroes(to + size, room - size) < 0) return -EFAULT;
+    return write_user(to, &answer, size);
+}
+
+bool is_plain(const io_uring_query_hdr& header) {
+    for (const uint32_t word : header.__resv) {
+        if (word != 0) return false;
+    }
+    return header.result == 0 && header.size != 0;
+}
+
 // Sets the entry's result, and the size of its answer. An error of the call is an address that is no good.
 int answer_one(io_uring_query_hdr& header) {
+    io_uring_query_opcode answer;
     const uint32_t room = header.size;
-    bool reserved = header.result != 0 || room == 0;
-    for (const uint32_t word : header.__resv) reserved |= word != 0;
-    header.size = 0;
-    header.result = reserved ? -EINVAL : -EOPNOTSUPP;
-    if (reserved || header.query_op != IO_URING_QUERY_OPCODES) return 0;
-    header.result = 0;
-    header.size = room < sizeof(io_uring_query_opcode) ? room : sizeof(io_uring_query_opcode);
-    return write_answer(header.query_data, describe_opcodes(), room);
+    const uint32_t given = room < sizeof(answer) ? room : sizeof(answer);
+    const bool plain = is_plain(header);
+    const bool known = header.query_op == IO_URING_QUERY_OPCODES;
+    header.result = !known ? -EOPNOTSUPP : plain ? 0 : -EINVAL;
+    header.size = header.result == 0 ? given : 0;
+    // What is there is a question, too, to some.
+    if (header.result == 0 && read_user(&answer, header.query_data, given) < 0) return -EFAULT;
+    answer = describe_opcodes();
+    return write_answer(header.query_data, room, answer, header.size);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t page = 4096;
 
-int check(const io_uring_region_desc& wanted) {
+int check_fields(const io_uring_region_desc& wanted) {
     for (const uint64_t word : wanted.__resv) {
         if (word != 0) return -EINVAL;
     }
@@ -27,7 +27,7 @@ int make_region(const Ring& ring, io_uring_region_desc& wanted, Region& region) 
     region.size = wanted.size;
     if (wanted.flags & IORING_MEM_REGION_TYPE_USER) {
         region.address = wanted.user_addr;
-        return make_present(wanted.user_addr, wanted.size);
+        return 0;
     }
     void* memory = make_shared_memory(ring, region_offset, wanted.size);
     if (memory == nullptr) return -ENOMEM;
@@ -38,6 +38,12 @@ int make_region(const Ring& ring, io_uring_region_desc& wanted, Region& region) 
 }
 
 }  // namespace
+
+int check_region(const io_uring_region_desc& wanted) {
+    const int result = check_fields(wanted);
+    if (result < 0) return result;
+    return wanted.flags & IORING_MEM_REGION_TYPE_USER ? make_present(wanted.user_addr, wanted.size) : 0;
+}
 
 void drop_region(const Ring& ring, Region& region) {
     if (region.ours) free_shared_memory(ring, region_offset, user_pointer(region.address), region.size);
@@ -55,7 +61,7 @@ int register_mem_region(Ring& ring, uint64_t address, unsigned) {
     // Nobody may be waiting by arguments that are about to appear.
     const bool for_waits = wanted.flags & IORING_MEM_REGION_REG_WAIT_ARG;
     if (for_waits && !ring.disabled) return -EINVAL;
-    int result = check(description);
+    int result = check_region(description);
     if (result < 0) return result;
     Region region;
     result = make_region(ring, description, region);

@@ -90,6 +90,8 @@ int register_resize_rings(Ring&, uint64_t params, unsigned);
 
 // --- regions.cc -----------------------------------------------------------------------------------------------------
 int register_mem_region(Ring&, uint64_t region, unsigned);
+// Whether such a region could be made, of the program's memory if it is to be that. Returns 0 or -errno.
+int check_region(const io_uring_region_desc& wanted);
 void drop_region(const Ring& ring, Region& region);
 
 // --- zcrx.cc --------------------------------------------------------------------------------------------------------

@@ -145,6 +145,12 @@ void refresh_credentials(Credentials*& latest) {
     if (now != nullptr) now->serial = ++last_serial;
 }
 
+bool is_capable(unsigned capability) {
+    CapabilitySets sets = {};
+    read_capabilities(sets);
+    return sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
 bool are_own(const Credentials& credentials) {
     Credentials* own = read_credentials();
     const bool are = own != nullptr && same(*own, credentials);

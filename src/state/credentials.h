@@ -51,6 +51,9 @@ void let_go(Credentials& credentials);
 // Has `latest` be what the calling thread has now: the same object as long as nothing changes, null when memory is out.
 void refresh_credentials(Credentials*& latest);
 
+// Whether the calling thread may do what this capability (CAP_...) is asked for.
+bool is_capable(unsigned capability);
+
 // Whether the calling thread has them.
 bool are_own(const Credentials& credentials);
 

@@ -89,7 +89,8 @@ int make_table(FixedFiles& files, uint32_t count) {
 
 void drop_table(Ring& ring) {
     FixedFiles& files = ring.files;
-    for (uint32_t index = 0; index < files.count; ++index) empty_slot(ring, index);
+    // From the last to the first: the order in which their tags are told.
+    for (uint32_t index = files.count; index > 0; --index) empty_slot(ring, index - 1);
     free(files.slots);
     files = {};
 }

@@ -17,9 +17,10 @@ struct BufferGroup {
 
     // A buffer ring.
     BufferRingMemory memory;
-    uint16_t entries;  // 0 in a classic group
-    uint16_t head;     // the next to be taken; counts on and on, as the program's tail does
-    bool incremental;  // a buffer is used up piece by piece
+    uint16_t entries;   // 0 in a classic group
+    uint16_t head;      // the next to be taken; counts on and on, as the program's tail does
+    bool incremental;   // a buffer is used up piece by piece
+    uint32_t min_left;  // one of an incremental ring with less than this left is used up, too
 };
 
 namespace {
@@ -113,10 +114,11 @@ bool use_up(BufferGroup& group, uint64_t bytes) {
         io_uring_buf& buffer = entry_at(group, group.head);
         const uint32_t length = read_once(buffer.len);
         const auto used = static_cast<uint32_t>(bytes < length ? bytes : length);
+        const uint32_t left = length - used;
         // A length of 0 would never be used up.
-        if (used < length || used == 0) {
+        if ((left != 0 && left >= group.min_left) || used == 0) {
             write_once<__u64>(buffer.addr, read_once(buffer.addr) + used);
-            write_once<__u32>(buffer.len, length - used);
+            write_once<__u32>(buffer.len, left);
             return false;
         }
         write_once<__u32>(buffer.len, 0);
@@ -269,6 +271,7 @@ int make_buffer_ring(Ring& ring, const io_uring_buf_reg& wanted) {
     }
     group->entries = static_cast<uint16_t>(wanted.ring_entries);
     group->incremental = wanted.flags & IOU_PBUF_RING_INC;
+    group->min_left = wanted.min_left;
     return 0;
 }
 

@@ -92,8 +92,10 @@ void forget_own_process() { known_process.store(0, std::memory_order_relaxed); }
 
 int make_present(uint64_t address, size_t size) {
     constexpr uint64_t page = 4096;
+    uint64_t last;
+    if (__builtin_add_overflow(address, size + page - 1, &last)) return -EOVERFLOW;
     const uint64_t first = address / page * page;
-    const uint64_t end = (address + size + page - 1) / page * page;
+    const uint64_t end = last / page * page;
     long result = abi::syscall(__NR_madvise, first, end - first, MADV_POPULATE_WRITE);
     if (result == 0) return 0;
     // -EINVAL says that there is a page which cannot be written, or that the kernel does not know the advice.

@@ -34,7 +34,7 @@ void write_touched(uint64_t to, const void* from, size_t size);
 void forget_own_process();
 
 // Has the program's pages from `address` to its end faulted in for writing, as an operation does that pins them.
-// Returns 0, or -EFAULT where there is no memory, or none to be written.
+// Returns 0, -EFAULT where there is no memory, or none to be written, or -EOVERFLOW for what has no end.
 int make_present(uint64_t address, size_t size);
 
 // A program's address as a pointer, to hand to a system call.

@@ -366,6 +366,18 @@ TEST_F(IncrementalGroup, keeps_a_buffer_of_which_nothing_was_used) {
     EXPECT_EQ(head(), 0);
 }
 
+TEST_F(ClassicGroup, of_pieces_retires_a_buffer_of_which_too_little_is_left) {
+    BufferRing shared(ring_, 8, group, IOU_PBUF_RING_INC, 16);
+    const Fd file = file_with(std::string(100, 'x'));
+    for (const unsigned id : {0U, 1U, 2U}) shared.add(buffers_, id);
+    EXPECT_EQ(read(file, 48), (Cqe{0, 48, with_more(0)})) << "just enough is left";
+    EXPECT_EQ(read(file, 1), (Cqe{0, 1, with_buffer(0)}));
+    EXPECT_EQ(shared.entry(0).len, 0U);
+    EXPECT_EQ(read(file, 63), (Cqe{0, 63, with_buffer(1)}));
+    EXPECT_EQ(read(file, 4), (Cqe{0, 4, with_more(2)}));
+    EXPECT_EQ(head_of_ring(ring_, group), 2);
+}
+
 // --- READ_MULTISHOT -------------------------------------------------------------------------------------------------
 
 class MultishotRead : public ClassicGroup {

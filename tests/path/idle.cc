@@ -48,17 +48,6 @@ TEST(Idle, ring_with_requests_waiting_costs_no_processor_time) {
     EXPECT_LT(processor_time_ns() - before, 10'000'000);
 }
 
-// Whether this process comes to hold no more than it did: threads end a little after their ring is closed. (There may
-// be fewer of them than before, as workers of earlier tests go, with the descriptors that they held.)
-testing::AssertionResult holds_no_more_than(const Holdings& before) {
-    const bool settled = eventually([&] {
-        const Holdings now = holdings();
-        return now.fds <= before.fds && now.threads <= before.threads && now.mappings <= before.mappings;
-    });
-    if (settled) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << holdings() << "; before: " << before;
-}
-
 TEST(Idle, thousand_rings_opened_and_closed_leave_nothing_behind) {
     {
         const RawRing first(8);

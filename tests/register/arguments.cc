@@ -82,26 +82,6 @@ TEST(Arguments, without_a_ring_are_for_two_opcodes_only) {
     }
 }
 
-TEST(Zcrx, is_refused_where_no_device_offers_it) {
-    constexpr unsigned deferred = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER;
-    const ForbiddenPage page;
-    io_uring_zcrx_ifq_reg queue = {};
-    {
-        RawRing ring(8, deferred);
-        EXPECT_THAT(ring.register_call(IORING_REGISTER_ZCRX_IFQ, page.address(), 1), Gives(-EINVAL));
-    }
-    RawRing ring(8, deferred | IORING_SETUP_CQE32);
-    EXPECT_THAT(ring.register_call(IORING_REGISTER_ZCRX_IFQ, page.address(), 1), Gives(-EFAULT));
-    EXPECT_THAT(ring.register_call(IORING_REGISTER_ZCRX_IFQ, &queue, 1), Gives(-EFAULT));
-    io_uring_region_desc region = {};
-    io_uring_zcrx_area_reg area = {};
-    queue.region_ptr = address_of(&region);
-    queue.area_ptr = address_of(&area);
-    queue.rq_entries = 8;
-    queue.if_idx = 1;
-    EXPECT_THAT(ring.register_call(IORING_REGISTER_ZCRX_IFQ, &queue, 1), Gives(-EINVAL));
-}
-
 TEST(Napi, settings_are_kept_and_reported) {
     RawRing ring;
     io_uring_napi napi = {};

@@ -126,6 +126,10 @@ TEST_F(RegisteredBuffers, tell_each_error_of_a_tables_description) {
     table = describe(0);
     table.tags = address_of(ForbiddenPage().address());
     EXPECT_THAT(try_table(table), Gives(-EFAULT));
+    // A length that is negative is found before that.
+    one.iov_len = ~size_t{0};
+    EXPECT_THAT(try_table(table), Gives(-EINVAL));
+    one = one_;
     // A table without buffers is one of empty slots, which have no tags.
     table = describe(0);
     table.data = 0;
@@ -175,6 +179,8 @@ TEST_F(RegisteredBuffers, tell_each_error_of_an_update) {
 
     io_uring_rsrc_update2 update = {};
     update.nr = 1;
+    EXPECT_THAT(ring_.register_call(IORING_REGISTER_BUFFERS_UPDATE, &update, sizeof(update)), Gives(-EFAULT))
+        << "no array is no way to empty slots";
     EXPECT_THAT(ring_.register_call(IORING_REGISTER_BUFFERS_UPDATE, &update, sizeof(update) - 1), Gives(-EINVAL));
     EXPECT_THAT(ring_.register_call(IORING_REGISTER_BUFFERS_UPDATE, nullptr, sizeof(update)), Gives(-EFAULT));
     update.resv = 1;

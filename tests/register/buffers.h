@@ -109,9 +109,11 @@ inline int head_of_ring(RawRing& ring, unsigned group) {
 // not to go away while a request may still look for a buffer there.
 class BufferRing {
   public:
-    BufferRing(RawRing& ring, unsigned entries, unsigned group, unsigned flags = 0)
+    BufferRing(RawRing& ring, unsigned entries, unsigned group, unsigned flags = 0, unsigned min_left = 0)
         : ring_(ring), memory_(entries * sizeof(io_uring_buf)), entries_(entries), group_(group) {
-        EXPECT_THAT(register_ring(ring, description_of_ring(memory_.data(), entries, group, flags)), Gives(0));
+        io_uring_buf_reg description = description_of_ring(memory_.data(), entries, group, flags);
+        description.min_left = min_left;
+        EXPECT_THAT(register_ring(ring, description), Gives(0));
     }
     ~BufferRing() { unregister_ring(ring_, group_); }
     BufferRing(const BufferRing&) = delete;

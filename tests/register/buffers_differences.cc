@@ -3,25 +3,16 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include <thread>
 
 #include "register/buffers.h"
+#include "support/process.h"
 
 namespace ringside::test {
 namespace {
 
 bool on_kernel() { return provider_under_test() == provider::Kind::kernel; }
-
-// Gives up the right of this thread to lock memory without limit.
-void drop_right_to_lock_memory() {
-    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct data[2] = {};
-    ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
-    data[0].effective &= ~(1U << CAP_IPC_LOCK);
-    ASSERT_EQ(syscall(SYS_capset, &header, data), 0);
-}
 
 TEST(BufferDifferences, registered_memory_is_pinned_by_the_kernel_alone) {
     RawRing ring;
@@ -39,7 +30,7 @@ TEST(BufferDifferences, registered_memory_counts_as_locked_on_the_kernel_alone) 
     ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &low), 0);
     // Capabilities are a thread's own.
     std::thread([] {
-        drop_right_to_lock_memory();
+        drop_capability(CAP_IPC_LOCK);
         RawRing ring;
         AlignedBuffer large(size_t{1} << 20);
         EXPECT_THAT(register_buffers(ring, {vector_of(large)}), Gives(on_kernel() ? -ENOMEM : 0));

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <thread>
 
@@ -210,16 +211,19 @@ TEST(Files, stay_with_a_request_that_waits_when_the_table_goes) {
 
 TEST(Files, stay_with_a_request_in_a_worker_when_the_table_goes) {
     RawRing ring;
-    Pipe pipe;
-    char byte = 0;
-    EXPECT_THAT(register_files(ring, {pipe.read_end}), Gives(0));
-    EXPECT_THAT(ring.submit(sqe::fixed(sqe::read(0, &byte, 1)).data(1).flag(IOSQE_ASYNC)), Gives(1));
-    EXPECT_THAT(ring.linger(5), IsEmpty());
+    Ends ends = unix_pair(SOCK_STREAM);
+    char bytes[2] = {};
+    EXPECT_THAT(register_files(ring, {ends.far}), Gives(0));
+    const Sqe receive = sqe::transfer(IORING_OP_RECV, 0, bytes, 2, 0).set(&Sqe::msg_flags, MSG_WAITALL);
+    EXPECT_EQ(write(ends.near, "x", 1), 1);
+    EXPECT_THAT(ring.submit(sqe::fixed(receive).data(1).flag(IOSQE_ASYNC)), Gives(1));
+    // The worker is at it once it has taken the first byte; before that it has not even looked for the file.
+    ASSERT_TRUE(eventually([&] { return bytes_to_read(ends.far) == 0; }));
     EXPECT_THAT(unregister_files(ring), Gives(0));
-    pipe.read_end.reset();
-    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
-    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
-    EXPECT_EQ(byte, 'x');
+    ends.far.reset();
+    EXPECT_EQ(write(ends.near, "y", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 2)));
+    EXPECT_EQ(std::string(bytes, 2), "xy");
 }
 
 TEST(Files, are_looked_up_when_the_request_is_issued) {
@@ -405,6 +409,7 @@ TEST(FilesUpdate2, refuses_what_it_does_not_know) {
     EXPECT_THAT(answer([](auto& update) { update.resv2 = 1; }), Gives(-EINVAL));
     EXPECT_THAT(answer([](auto& update) { update.offset = 1; }), Gives(-EINVAL));
     EXPECT_THAT(answer([](auto& update) { update.tags = 1; }), Gives(-EFAULT));
+    EXPECT_THAT(answer([](auto& update) { update.data = 0; }), Gives(-EFAULT)) << "is no way to empty slots";
     EXPECT_THAT(ring.register_call(IORING_REGISTER_FILES_UPDATE2, &good, sizeof(good) - 1), Gives(-EINVAL));
     EXPECT_THAT(ring.register_call(IORING_REGISTER_FILES_UPDATE2, nullptr, sizeof(good)), Gives(-EFAULT));
     EXPECT_THAT(answer([](auto&) {}), Gives(1));
@@ -421,6 +426,14 @@ TEST(Tags, complete_when_their_file_is_replaced_or_removed) {
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(11, 0)));
     EXPECT_THAT(unregister_files(ring), Gives(0));
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(20, 0)));
+}
+
+TEST(Tags, of_a_table_complete_from_the_last_to_the_first) {
+    RawRing ring;
+    const Fd file = file_with("a");
+    EXPECT_THAT(register_tagged(ring, {file, file, -1, file}, {10, 11, 0, 13}), Gives(0));
+    EXPECT_THAT(unregister_files(ring), Gives(0));
+    EXPECT_THAT(ring.reap(), ElementsAre(Completes(13, 0), Completes(11, 0), Completes(10, 0)));
 }
 
 TEST(Tags, wait_for_the_last_request_on_the_file) {

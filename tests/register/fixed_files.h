@@ -86,4 +86,11 @@ inline bool is_hung_up(const Pipe& pipe) {
     return read(pipe.read_end, &byte, 1) == 0;
 }
 
+// How much lies in a pipe or a socket.
+inline int bytes_to_read(int fd) {
+    int count = -1;
+    EXPECT_EQ(ioctl(fd, FIONREAD, &count), 0);
+    return count;
+}
+
 }  // namespace ringside::test

@@ -299,6 +299,15 @@ TEST(SendMsgRing, posts_a_completion_without_a_ring_of_ones_own) {
     EXPECT_THAT(to.reap(), ElementsAre(Completes(78, 5, 3)));
 }
 
+TEST(SendMsgRing, looks_at_half_of_the_fields_that_hold_its_command_and_slot) {
+    RawRing to;
+    EXPECT_THAT(send_without_ring(message(to.fd(), 76, 5).set(&Sqe::addr3, uint64_t{1} << 32)), Gives(0));
+    EXPECT_THAT(to.reap(), ElementsAre(Completes(76, 5)));
+    EXPECT_THAT(send_without_ring(message(to.fd(), 77, 5).set(&Sqe::addr, uint64_t{1} << 32)), Gives(0));
+    EXPECT_THAT(to.reap(), ElementsAre(Completes(77, 5)));
+    EXPECT_THAT(to.run(message(to.fd(), 78, 5).set(&Sqe::addr, uint64_t{3} << 32 | 2)), Gives(-EINVAL));
+}
+
 TEST(SendMsgRing, wakes_a_thread_that_waits) {
     RawRing to;
     std::thread sender([&] {

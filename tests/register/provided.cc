@@ -39,6 +39,7 @@ TEST_F(BufferRings, lie_in_memory_that_can_be_written) {
     EXPECT_THAT(try_memory(nullptr), Gives(-EFAULT));
     EXPECT_THAT(try_memory(page.address()), Gives(-EFAULT));
     EXPECT_THAT(try_memory(read_only), Gives(-EFAULT));
+    EXPECT_THAT(try_memory(reinterpret_cast<void*>(~uintptr_t{4095})), Gives(-EOVERFLOW));
     EXPECT_THAT(try_memory(memory_.data() + 8), Gives(-EINVAL)) << "not at the beginning of a page";
     EXPECT_THAT(register_ring(ring_, description_of_ring(page.brink(4096), 512, group)), Gives(-EFAULT))
         << "8192 bytes";
@@ -58,6 +59,9 @@ TEST_F(BufferRings, tell_each_error_of_their_description) {
         EXPECT_THAT(register_ring(ring_, bad), Gives(-EINVAL)) << at;
     }
     bad = good;
+    bad.min_left = 16;
+    EXPECT_THAT(register_ring(ring_, bad), Gives(-EINVAL)) << "only for buffers that are used piece by piece";
+    bad = good;
     for (const unsigned opcode :
          {IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS}) {
         EXPECT_THAT(ring_.register_call(opcode, nullptr, 1), Gives(-EINVAL));
@@ -68,7 +72,13 @@ TEST_F(BufferRings, tell_each_error_of_their_description) {
     bad.flags = IOU_PBUF_RING_MMAP;
     EXPECT_THAT(register_ring(ring_, good), Gives(0));
     EXPECT_THAT(ring_.register_call(IORING_UNREGISTER_PBUF_RING, &bad, 1), Gives(-EINVAL));
-    EXPECT_THAT(unregister_ring(ring_, group), Gives(0));
+    bad = good;
+    bad.resv[4] = 1;
+    EXPECT_THAT(ring_.register_call(IORING_UNREGISTER_PBUF_RING, &bad, 1), Gives(-EINVAL));
+    bad = good;
+    bad.min_left = 16;
+    EXPECT_THAT(ring_.register_call(IORING_UNREGISTER_PBUF_RING, &bad, 1), Gives(0)) << "the group is all that counts";
+    EXPECT_THAT(ring_.register_call(IORING_UNREGISTER_PBUF_RING, &bad, 1), Gives(-ENOENT));
 }
 
 TEST_F(BufferRings, are_one_of_the_two_kinds_of_groups) {

@@ -39,6 +39,7 @@ TEST(Query, tells_what_setup_grants) {
     EXPECT_EQ(answer.nr_query_opcodes, 1u);
     const RawRing ring;
     EXPECT_EQ(answer.feature_flags, ring.params().features);
+    EXPECT_EQ(answer.feature_flags, (uint64_t{1} << 18) - 1);
     EXPECT_EQ(answer.ring_setup_flags, (uint64_t{1} << 19) - 1);
     EXPECT_EQ(answer.enter_flags, 0xffu);
     EXPECT_EQ(answer.sqe_flags, 0x7fu);
@@ -89,6 +90,32 @@ TEST(Query, tells_of_each_question_what_is_wrong_with_it) {
     EXPECT_EQ(reserved.result, -EINVAL);
     EXPECT_EQ(reserved.size, 0u);
     EXPECT_EQ(good.result, 0);
+}
+
+TEST(Query, that_is_unknown_is_told_before_what_else_is_wrong) {
+    unsigned char room[200];
+    memset(room, 0xee, sizeof(room));
+    io_uring_query_hdr header = question(100, room, 0);
+    EXPECT_THAT(query(&header), Gives(0));
+    EXPECT_EQ(header.result, -EOPNOTSUPP);
+    header = question(100, room, 100);
+    EXPECT_THAT(query(&header), Gives(0));
+    EXPECT_EQ(room[99], 0) << "the room is cleared all the same";
+    EXPECT_EQ(room[100], 0xee);
+    header = question(100, ForbiddenPage().address(), 8);
+    EXPECT_THAT(query(&header), Gives(-EFAULT));
+}
+
+TEST(Query, whose_room_ends_too_soon_is_not_answered_in_part) {
+    const ForbiddenPage page;
+    char* const room = page.brink(sizeof(io_uring_query_opcode));
+    memset(room, 0xee, sizeof(io_uring_query_opcode));
+    io_uring_query_hdr header = question(IO_URING_QUERY_OPCODES, room, sizeof(io_uring_query_opcode) + 1);
+    EXPECT_THAT(query(&header), Gives(-EFAULT));
+    EXPECT_EQ(room[0], '\xee');
+    header = question(IO_URING_QUERY_OPCODES, page.brink(4), 8);
+    EXPECT_THAT(query(&header), Gives(-EFAULT));
+    EXPECT_EQ(page.brink(1)[0], '\xee');
 }
 
 TEST(Query, ends_with_an_address_that_is_no_good) {
@@ -187,6 +214,15 @@ TEST(Probe, fills_no_more_than_it_was_given) {
     EXPECT_EQ(probe.head().last_op, IORING_OP_PIPE);
     EXPECT_EQ(probe.head().ops_len, 3);
     EXPECT_EQ(probe.head().ops[3].flags, 0);
+}
+
+TEST(Probe, does_not_look_beyond_the_last_opcode) {
+    RawRing ring;
+    const ForbiddenPage page;
+    constexpr size_t needed = sizeof(io_uring_probe) + (IORING_OP_PIPE + 1) * sizeof(io_uring_probe_op);
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, page.brink(needed), 256), Gives(0));
+    memset(page.brink(needed), 0, needed);
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_PROBE, page.brink(needed - 1), 256), Gives(-EFAULT));
 }
 
 TEST(Probe, wants_zeroed_memory_and_no_more_than_256_entries) {

@@ -80,6 +80,7 @@ TEST(Region, registration_tells_each_error) {
     EXPECT_THAT(answer([](auto& region) { region.size = uint64_t{1} << 44; }), Gives(-E2BIG));
     EXPECT_THAT(answer([](auto& region) { region.user_addr += 1; }), Gives(-EINVAL));
     EXPECT_THAT(answer([](auto& region) { region.user_addr = 0; }), Gives(-EFAULT));
+    EXPECT_THAT(answer([](auto& region) { region.user_addr = ~uint64_t{page - 1}; }), Gives(-EOVERFLOW));
     EXPECT_THAT(answer([](auto& region) { region.flags = 0; }), Gives(-EFAULT));
     EXPECT_THAT(answer([](auto& region) { region.flags = 3; }), Gives(-EINVAL));
     EXPECT_THAT(answer([](auto& region) { region.mmap_offset = 1; }), Gives(-EINVAL));

@@ -14,6 +14,7 @@
 #include "register/fixed_files.h"
 #include "support/eventually.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -62,6 +63,32 @@ TEST(MaxWorkers, must_be_numbers) {
     EXPECT_THAT(ring.register_call(IORING_REGISTER_IOWQ_MAX_WORKERS, &absurd, 2), Gives(-EINVAL));
     EXPECT_EQ(exchange(ring, {0, 0}), before);
     EXPECT_THAT(ring.register_call(IORING_REGISTER_IOWQ_MAX_WORKERS, ForbiddenPage().address(), 2), Gives(-EFAULT));
+}
+
+int hold_back_opens() {
+    RawRing ring;
+    exchange(ring, {1, 1});
+    const TemporaryDirectory directory;
+    std::string paths[2];
+    // Whether an open of the FIFO for reading waits: then one for writing finds it.
+    const auto opened = [&](int i) { return Fd(open(paths[i].c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)); };
+    for (uint64_t i : {0, 1}) {
+        paths[i] = directory.path_of(std::to_string(i));
+        EXPECT_EQ(mkfifo(paths[i].c_str(), 0600), 0);
+        EXPECT_THAT(ring.submit(sqe::openat(AT_FDCWD, paths[i].c_str(), O_RDONLY).data(i).flag(IOSQE_ASYNC)), Gives(1));
+    }
+    EXPECT_THAT(ring.linger(50), IsEmpty());
+    EXPECT_LT(opened(1), 0);
+    EXPECT_TRUE(eventually([&] { return opened(0) >= 0; }));
+    EXPECT_EQ(ring.wait(1).size(), 1u);
+    EXPECT_TRUE(eventually([&] { return opened(1) >= 0; }));
+    EXPECT_EQ(ring.wait(1).size(), 1u);
+    return testing::Test::HasFailure() ? 1 : 0;
+}
+
+TEST(MaxWorkers, hold_for_opens) {
+    // In a child, where no workers are left of other tests.
+    EXPECT_EQ(ending_of_child(hold_back_opens), 0);
 }
 
 TEST(WorkerAffinity, is_accepted_and_taken_back) {
@@ -133,6 +160,28 @@ TEST(SyncCancel, waits_for_a_worker_to_let_go) {
     ASSERT_EQ(completions.size(), 1u);
     EXPECT_EQ(completions[0].user_data, 1u);
     EXPECT_LT(completions[0].res, 0);
+}
+
+TEST(SyncCancel, waits_no_longer_than_it_is_told_to) {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path_of("fifo");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::openat(AT_FDCWD, path.c_str(), O_RDONLY).data(1).flag(IOSQE_ASYNC)), Gives(1));
+    EXPECT_THAT(ring.linger(20), IsEmpty());
+    io_uring_sync_cancel_reg cancel = cancellation(1);
+    cancel.timeout = {0, 0};
+    // No time at all: unless the worker lets go at once, it lets go later.
+    EXPECT_THAT(sync_cancel(ring, cancel), testing::AnyOf(0, -ETIME));
+    const std::vector<Cqe> completions = ring.wait(1);
+    ASSERT_EQ(completions.size(), 1u);
+    EXPECT_LT(completions[0].res, 0);
+    // What is found at once, or not at all, needs none.
+    const Pipe pipe;
+    char byte;
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
+    EXPECT_THAT(sync_cancel(ring, cancel), Gives(0));
+    EXPECT_THAT(sync_cancel(ring, cancel), Gives(-ENOENT));
 }
 
 TEST(SyncCancel, tells_each_error) {

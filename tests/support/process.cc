@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,15 @@ size_t count_entries(const char* path) {
     while (readdir(directory) != nullptr) ++count;
     closedir(directory);
     return count - 2;
+}
+
+__user_cap_data_struct& word_of(__user_cap_data_struct (&sets)[2], unsigned capability) {
+    return sets[CAP_TO_INDEX(capability)];
+}
+
+void read_capabilities(__user_cap_header_struct& header, __user_cap_data_struct (&sets)[2]) {
+    header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    syscall(SYS_capget, &header, sets);
 }
 
 }  // namespace
@@ -57,6 +68,30 @@ size_t count_mappings() {
 }
 
 Holdings holdings() { return {count_fds(), count_threads(), count_mappings()}; }
+
+testing::AssertionResult holds_no_more_than(const Holdings& before) {
+    const bool settled = eventually([&] {
+        const Holdings now = holdings();
+        return now.fds <= before.fds && now.threads <= before.threads && now.mappings <= before.mappings;
+    });
+    if (settled) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << holdings() << "; before: " << before;
+}
+
+bool has_capability(unsigned capability) {
+    __user_cap_header_struct header;
+    __user_cap_data_struct sets[2] = {};
+    read_capabilities(header, sets);
+    return word_of(sets, capability).effective & CAP_TO_MASK(capability);
+}
+
+void drop_capability(unsigned capability) {
+    __user_cap_header_struct header;
+    __user_cap_data_struct sets[2] = {};
+    read_capabilities(header, sets);
+    word_of(sets, capability).effective &= ~CAP_TO_MASK(capability);
+    syscall(SYS_capset, &header, sets);
+}
 
 #if defined(__SANITIZE_ADDRESS__)
 namespace {

@@ -1,6 +1,7 @@
 // What this process holds, for tests that nothing is left behind; and children, for what can be tried only once.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -25,8 +26,16 @@ size_t count_threads();
 size_t count_mappings();
 Holdings holdings();
 
+// Whether this process comes to hold no more than it did: threads end a little after their ring is closed. (There may
+// be fewer of them than before, as workers of earlier tests go, with the descriptors that they held.)
+testing::AssertionResult holds_no_more_than(const Holdings& before);
+
 // The threads of this process whose name begins so.
 size_t count_threads_named(std::string_view beginning);
+
+// Whether the calling thread has a capability (CAP_...), and how it gives one up; capabilities are a thread's own.
+bool has_capability(unsigned capability);
+void drop_capability(unsigned capability);
 
 // How a child process ended: its exit status, or minus the number of the signal that killed it.
 int ending_of(pid_t child);
