@@ -8,8 +8,12 @@
 namespace ringside::engine {
 namespace {
 
+bool would_go_on(Outcome outcome) { return outcome == Outcome::wait || outcome == Outcome::punt; }
+
 // The fork in the way of a request.
 void settle(Request& request, Outcome outcome) {
+    // One that was told to stop while a worker had it has now said what that worker did.
+    if (would_go_on(outcome) && request.has(request_cancelled)) return finish(request, -ECANCELED);
     switch (outcome) {
         case Outcome::done:
             finish(request);

@@ -75,6 +75,15 @@ void enter_worker_queue(Request& request) {
     start_link_timeout(request);
 }
 
+// Who told it to stop counts on its end, and finds it nowhere to tell it again: so it does not go on to wait now. What
+// it has done so far it says itself, issued once more.
+Outcome stop(Request& request, Outcome outcome) {
+    if (outcome == Outcome::done) return outcome;
+    request.set(request_cancelled);
+    const bool ends_itself = outcome == Outcome::queued || request.has(request_ends_itself);
+    return ends_itself ? Outcome::queued : request.done(-EINTR);
+}
+
 // No thread to be had. What ends by itself is better late than never; what may wait for ever, for what the waiting
 // program itself was to do, is not.
 void work_here(Request& request) {
@@ -167,8 +176,8 @@ void run_in_worker(Request& request) {
     const Outcome outcome = work(request);
     Ring& ring = *request.ring;
     ring.lock.acquire();
-    note_work_done();
-    take_from_worker(request, outcome);
+    const bool told_to_stop = note_work_done();
+    take_from_worker(request, told_to_stop ? stop(request, outcome) : outcome);
     settle_from_outside(ring);
     ring.lock.release();
 }

@@ -65,12 +65,14 @@ void interrupt(Interruptible& thread) {
     if (signal > 0) abi::syscall(__NR_tgkill, abi::syscall(__NR_getpid), thread.thread_id.load(), signal);
 }
 
+bool told_to_stop(const Interruptible& thread) { return __atomic_load_n(&thread.broken_off, __ATOMIC_SEQ_CST) != 0; }
+
 long blocking_syscall(long number, long a, long b, long c, long d, long e, long f) {
     if (this_thread == nullptr) return abi::syscall(number, a, b, c, d, e, f);
     const int* broken_off = &this_thread->broken_off;
     for (;;) {
         const long result = abi::ringside_interruptible_syscall(broken_off, number, a, b, c, d, e, f);
-        if (result != -EINTR || __atomic_load_n(broken_off, __ATOMIC_SEQ_CST) != 0) return result;
+        if (result != -EINTR || told_to_stop(*this_thread)) return result;
     }
 }
 

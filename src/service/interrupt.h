@@ -20,6 +20,9 @@ void allow_blocking(Interruptible& thread);
 // Tells the thread to stop: a blocking_syscall() that it is in, or makes next, gives -EINTR.
 void interrupt(Interruptible& thread);
 
+// Whether the thread was, since then.
+bool told_to_stop(const Interruptible& thread);
+
 // A system call of such a thread: begun again when a signal that is not ours interrupts it; -EINTR only when the thread
 // has been told to stop. In any other thread an ordinary system call.
 long blocking_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);

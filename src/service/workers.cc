@@ -233,8 +233,9 @@ bool queue_for_worker(RequestQueue requests) {
     return false;
 }
 
-void note_work_done() {
-    if (this_worker != nullptr) this_worker->running.store(nullptr);
+bool note_work_done() {
+    this_worker->running.store(nullptr);
+    return told_to_stop(this_worker->interruptible);
 }
 
 Rung take_rung(Ring& ring) {

@@ -24,8 +24,9 @@ bool queue_for_worker(RequestQueue requests);
 Rung take_rung(Ring& ring);
 void wake_workers(const Rung& rung);
 
-// The worker's request is about to be finished: called in the worker under the request's ring's lock.
-void note_work_done();
+// The worker is done with its request: called in the worker under the request's ring's lock. Returns whether it was
+// told to stop, which it may have been too late to notice.
+bool note_work_done();
 
 enum class Withdrawal {
     withdrawn,    // it had not begun, and will not
