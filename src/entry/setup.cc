@@ -112,7 +112,8 @@ int make_ring(io_uring_params& params, Face face) {
         destroy_ring(*ring);
         return name;
     }
-    const int result = start_sqpoll(*ring, params);
+    int result = check_attach(params);
+    if (result == 0) result = start_sqpoll(*ring, params);
     if (result < 0) {
         take_name_back(params, name);
         return result;
@@ -156,7 +157,6 @@ int setup(unsigned entries, io_uring_params* user_params, Face face) {
     }
     int result = check_flags(params.flags);
     if (result == 0) result = size_queues(entries, params);
-    if (result == 0) result = check_attach(params);
     if (result < 0) return result;
 
     const int name = make_ring(params, face);

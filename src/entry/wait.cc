@@ -11,11 +11,15 @@ namespace {
 
 constexpr size_t kernel_sigset_size = 8;
 
-// A negative or absurd time behaves as the kernel's conversion does: over at once, or never.
+// Absurd times wrap around, as in the kernel.
+int64_t sum_of(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
 int64_t to_ns(const __kernel_timespec& time) {
-    if (time.tv_sec < 0) return 0;
     if (time.tv_sec >= INT64_MAX / nanoseconds_per_second) return no_deadline;
-    return time.tv_sec * nanoseconds_per_second + time.tv_nsec;
+    const uint64_t seconds_ns = static_cast<uint64_t>(time.tv_sec) * nanoseconds_per_second;
+    return sum_of(static_cast<int64_t>(seconds_ns), time.tv_nsec);
 }
 
 int read_timespec(uint64_t address, int64_t& ns) {
@@ -66,10 +70,11 @@ void catch_up(Ring& ring) {
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
 }
 
+// A moment before the beginning of time never comes, as in the kernel: there its sum with a margin counts as too large.
 int64_t deadline_of(const Ring& ring, const WaitArguments& wait) {
-    if (!wait.has_timeout || wait.timeout_ns == no_deadline) return no_deadline;
-    if (wait.absolute) return wait.timeout_ns;
-    return now_ns(ring.wait_clock) + wait.timeout_ns;
+    if (!wait.has_timeout) return no_deadline;
+    const int64_t moment_ns = wait.absolute ? wait.timeout_ns : sum_of(now_ns(ring.wait_clock), wait.timeout_ns);
+    return moment_ns < 0 ? no_deadline : moment_ns;
 }
 
 int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t* mask) {
@@ -145,8 +150,9 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     if (wait.min_wait_ns != 0) {
         const int64_t first_deadline_ns = now_ns(ring.wait_clock) + wait.min_wait_ns;
         result = sleep_until(ring, waiter, first_deadline_ns, mask_in_use);
-        if (result == -ETIME) {
-            // From now on anything will do, and only now the time limit counts, which may be over already.
+        if (result == -ETIME && deadline_ns != no_deadline) {
+            // From now on anything will do, and only now the time limit counts, which may be over already. Where there
+            // is none, the minimum is all the time that there is.
             waiter.target_tail = ring.completion.published - completions_ready(ring) + 1;
             result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
         }

@@ -100,7 +100,9 @@ int start_sqpoll(Ring& ring, const io_uring_params& params) {
     sqpoll.idle_ns = idle_ms * ns_per_ms;
     const int result = start_thread(sqpoll.thread, "ringside-sqpoll", sqpoll_body, &ring);
     sqpoll.running = result == 0;
-    if (result < 0 || !(params.flags & IORING_SETUP_SQ_AFF)) return result;
+    // Who shares another's thread in the kernel has no say in where that runs.
+    const bool bound = (params.flags & IORING_SETUP_SQ_AFF) && !(params.flags & IORING_SETUP_ATTACH_WQ);
+    if (result < 0 || !bound) return result;
     return bind_to(sqpoll.thread, params.sq_thread_cpu);
 }
 

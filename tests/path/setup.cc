@@ -158,6 +158,41 @@ TEST(Setup, refuses_unknown_flags_and_flags_that_contradict_each_other) {
     }
 }
 
+// What setup says of flags that each by itself would be granted, where the memory that IORING_SETUP_NO_MMAP speaks of
+// is not there and IORING_SETUP_ATTACH_WQ names a ring without a submission thread.
+int expected_of(unsigned flags) {
+    const auto has = [&](unsigned wanted) { return (flags & wanted) == wanted; };
+    const auto any_of = [&](unsigned wanted) { return (flags & wanted) != 0; };
+    constexpr unsigned newest_known = IORING_SETUP_CQE_MIXED;
+    const bool contradict =
+        flags >= 2 * newest_known || (has(IORING_SETUP_REGISTERED_FD_ONLY) && !has(IORING_SETUP_NO_MMAP)) ||
+        (has(IORING_SETUP_SQPOLL) &&
+         any_of(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_DEFER_TASKRUN)) ||
+        (has(IORING_SETUP_TASKRUN_FLAG) && !any_of(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN)) ||
+        (has(IORING_SETUP_HYBRID_IOPOLL) && !has(IORING_SETUP_IOPOLL)) ||
+        (has(IORING_SETUP_DEFER_TASKRUN) && !has(IORING_SETUP_SINGLE_ISSUER)) ||
+        has(IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED);
+    if (contradict) return -EINVAL;
+    if (has(IORING_SETUP_NO_MMAP)) return -EFAULT;
+    const bool without_thread = has(IORING_SETUP_SQ_AFF) && !has(IORING_SETUP_SQPOLL);
+    return without_thread || has(IORING_SETUP_ATTACH_WQ | IORING_SETUP_SQPOLL) ? -EINVAL : 0;
+}
+
+TEST(Setup, knows_what_each_three_flags_are_together) {
+    const RawRing plain;
+    constexpr unsigned flags_and_some_more = 22;
+    for (unsigned one = 0; one < flags_and_some_more; ++one) {
+        for (unsigned two = one; two < flags_and_some_more; ++two) {
+            for (unsigned three = two; three < flags_and_some_more; ++three) {
+                io_uring_params params = with_cq_entries(1U << one | 1U << two | 1U << three, 16);
+                params.wq_fd = static_cast<unsigned>(plain.fd());
+                params.sq_thread_idle = 1;
+                ASSERT_THAT(answer_to(8, params), Gives(expected_of(params.flags))) << "flags " << params.flags;
+            }
+        }
+    }
+}
+
 TEST(Setup, refuses_reserved_fields_that_are_not_zero) {
     for (const int index : {0, 1, 2}) {
         io_uring_params params = {};

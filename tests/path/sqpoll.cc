@@ -311,6 +311,17 @@ TEST(SqPoll, may_share_the_thread_of_another_ring) {
     EXPECT_THAT(second.watch(1), ElementsAre(Completes(2, 0)));
 }
 
+TEST(SqPoll, that_is_shared_is_not_bound_to_a_processor_by_the_second_ring) {
+    RawRing first(8, polled(10));
+    io_uring_params params = polled(10, IORING_SETUP_ATTACH_WQ | IORING_SETUP_SQ_AFF);
+    params.wq_fd = static_cast<unsigned>(first.fd());
+    params.sq_thread_cpu = 100'000;
+    RawRing second(8, params);
+    second.push(nop(1));
+    wake_if_asleep(second);
+    EXPECT_THAT(second.watch(1), ElementsAre(Completes(1, 0)));
+}
+
 TEST(SqPoll, does_not_attach_to_a_ring_without_such_a_thread) {
     const auto attach = [](int fd) {
         io_uring_params params = polled(10, IORING_SETUP_ATTACH_WQ);

@@ -231,6 +231,55 @@ TEST(Wait, until_a_moment_ends_at_that_moment) {
     EXPECT_THAT(enter_ext(ring, 0, 1, timeout_arg(time), IORING_ENTER_ABS_TIMER), Gives(-ETIME));
 }
 
+TEST(Wait, until_a_moment_on_the_clock_of_the_ring) {
+    for (const clockid_t id : {CLOCK_MONOTONIC, CLOCK_BOOTTIME}) {
+        RawRing ring;
+        io_uring_clock_register clock = {};
+        clock.clockid = static_cast<unsigned>(id);
+        EXPECT_THAT(ring.register_call(IORING_REGISTER_CLOCK, &clock, 0), Gives(0));
+        const int64_t moment = now_ns(id) + 20'000'000;
+        const __kernel_timespec time = {moment / 1'000'000'000, moment % 1'000'000'000};
+        EXPECT_THAT(enter_ext(ring, 0, 1, timeout_arg(time), IORING_ENTER_ABS_TIMER), Gives(-ETIME));
+        EXPECT_GE(now_ns(id), moment);
+        const __kernel_timespec relative = milliseconds_of(10);
+        const Stopwatch watch;
+        EXPECT_THAT(enter_ext(ring, 0, 1, timeout_arg(relative)), Gives(-ETIME));
+        EXPECT_GE(watch.elapsed_ms(), 9);
+    }
+}
+
+TEST(Wait, until_a_moment_that_cannot_be_goes_on) {
+    // One before the beginning of time, and one beyond its end; a sum that goes beyond it is of the same kind.
+    constexpr int64_t longest = INT64_MAX;
+    constexpr unsigned absolute = IORING_ENTER_ABS_TIMER;
+    const struct {
+        __kernel_timespec time;
+        unsigned flags;
+    } never[] = {{{-1, 0}, absolute},        {{0, -1}, absolute},      {{-5, 999'999'999}, absolute},
+                 {{longest, 0}, 0},          {{longest, 0}, absolute}, {{0, longest}, 0},
+                 {{0, longest}, absolute},   {{-1, longest}, 0},       {{-1, longest}, absolute},
+                 {{INT64_MIN, -1}, absolute}};
+    for (const auto& [time, flags] : never) {
+        SCOPED_TRACE(testing::Message() << time.tv_sec << " s " << time.tv_nsec << " ns, flags " << flags);
+        RawRing ring;
+        const __kernel_timespec end = milliseconds_of(5);
+        ring.push(sqe::timeout(&end).data(1));
+        EXPECT_THAT(enter_ext(ring, 1, 1, timeout_arg(time), flags), Gives(1));
+        EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, -ETIME)));
+    }
+}
+
+TEST(Wait, flags_about_an_extended_argument_mean_nothing_without_one) {
+    RawRing ring;
+    const ForbiddenPage page;
+    for (const unsigned flag : {IORING_ENTER_ABS_TIMER, IORING_ENTER_EXT_ARG_REG}) {
+        EXPECT_THAT(ring.enter(0, 1, getevents | flag, page.address(), sigmask_size), Gives(-EFAULT));
+        ring.push(sqe::nop().data(1));
+        EXPECT_THAT(ring.enter(1, 1, getevents | flag), Gives(1));
+        EXPECT_THAT(ring.reap(), SizeIs(1));
+    }
+}
+
 TEST(Wait, without_a_time_and_without_a_mask_is_an_ordinary_one) {
     RawRing ring;
     ring.push(sqe::nop());

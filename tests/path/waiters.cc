@@ -290,6 +290,19 @@ TEST_P(WaitForms, at_least_so_long_goes_on_for_the_first_when_there_is_none) {
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, 1)));
 }
 
+TEST_P(WaitForms, at_least_so_long_without_a_limit_is_over_then) {
+    io_uring_getevents_arg arg = {};
+    arg.min_wait_usec = 20'000;
+    const Stopwatch watch;
+    EXPECT_THAT(ring.enter(0, 3, ext_arg, &arg, sizeof(arg)), Gives(-ETIME));
+    EXPECT_GE(watch.elapsed_ms(), 19);
+    // A limit that never comes is none.
+    const __kernel_timespec endless = {INT64_MAX, 0};
+    arg.ts = address_of(&endless);
+    EXPECT_THAT(ring.enter(0, 3, ext_arg, &arg, sizeof(arg)), Gives(-ETIME));
+    EXPECT_THAT(ring.enter(0, 3, ext_arg | IORING_ENTER_ABS_TIMER, &arg, sizeof(arg)), Gives(-ETIME));
+}
+
 TEST_P(WaitForms, at_least_longer_than_the_limit_goes_beyond_the_limit) {
     const __kernel_timespec limit = milliseconds_of(5);
     io_uring_getevents_arg arg = {};

@@ -1,6 +1,8 @@
 // IORING_REGISTER_MEM_REGION, and IORING_ENTER_EXT_ARG_REG: arguments of waits that lie in memory registered for them.
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include "support/eventually.h"
@@ -143,6 +145,42 @@ TEST(WaitRegion, without_a_time_waits_until_something_comes) {
     EXPECT_THAT(ring.submit(sqe::timeout(&time).data(1)), Gives(1));
     EXPECT_THAT(ring.wait_by(0), Gives(0));
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, -ETIME)));
+}
+
+TEST(WaitRegion, holds_a_moment_a_minimum_and_a_mask_too) {
+    WaitRing ring(false);
+    const int64_t moment = now_ns() + 20'000'000;
+    ring.arguments[0].ts = {moment / 1'000'000'000, moment % 1'000'000'000};
+    const auto wait = [&](unsigned count, unsigned flags) {
+        return ring.enter(0, count, IORING_ENTER_GETEVENTS | by_region | flags, nullptr, sizeof(io_uring_reg_wait));
+    };
+    EXPECT_THAT(wait(1, IORING_ENTER_ABS_TIMER), Gives(-ETIME));
+    EXPECT_GE(now_ns(), moment);
+
+    ring.arguments[0].ts = milliseconds_of(patience_ms);
+    ring.arguments[0].min_wait_usec = 20'000;
+    EXPECT_THAT(ring.submit(sqe::nop().data(1)), Gives(1));
+    const Stopwatch watch;
+    EXPECT_THAT(wait(3, 0), Gives(0));
+    EXPECT_GE(watch.elapsed_ms(), 19);
+    EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, 0)));
+
+    // A signal that is blocked outside is let in.
+    struct sigaction action = {}, before;
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, &before);
+    sigset_t blocked, old_mask, none;
+    sigemptyset(&none);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, &old_mask);
+    pthread_kill(pthread_self(), SIGUSR1);
+    ring.arguments[0].min_wait_usec = 0;
+    ring.arguments[0].sigmask = address_of(&none);
+    ring.arguments[0].sigmask_sz = 8;
+    EXPECT_THAT(wait(1, 0), Gives(-EINTR));
+    pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
+    sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST(WaitRegion, arguments_are_checked) {
