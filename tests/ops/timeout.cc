@@ -161,6 +161,18 @@ TEST(Timeout, multishot_without_a_count_goes_on_until_it_is_removed) {
     EXPECT_THAT(completions, testing::IsSupersetOf({Completes(1, -ECANCELED), Completes(2, 0)}));
 }
 
+TEST(Timeout, multishot_ends_when_the_completion_queue_is_full) {
+    RawRing ring(1);
+    const __kernel_timespec time = milliseconds_of(1);
+    EXPECT_THAT(ring.submit(sqe::nop().data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::nop().data(2)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::timeout(&time, 0, IORING_TIMEOUT_MULTISHOT).data(3)), Gives(1));
+    EXPECT_TRUE(eventually([&] { return (ring.sq_flags().load() & IORING_SQ_CQ_OVERFLOW) != 0; }));
+    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, 0), Completes(2, 0), Completes(3, -ETIME)));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    EXPECT_THAT(ring.run(sqe::timeout_remove(3).data(4)), Gives(-ENOENT));
+}
+
 TEST(Timeout, refuses_flags_that_contradict_each_other) {
     RawRing ring;
     const __kernel_timespec time = milliseconds_of(1);
