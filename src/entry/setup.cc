@@ -103,6 +103,8 @@ void take_name_back(const io_uring_params& params, int name) {
 
 // Returns the ring's descriptor, or its registered index, or -errno.
 int make_ring(io_uring_params& params, Face face) {
+    // While the new ring has no descriptor that could be the one that it names; told after what is wrong with memory.
+    const int attached = check_attach(params);
     Ring* ring = take_ring();
     if (ring == nullptr) return -ENOMEM;
     configure(*ring, params, face);
@@ -112,8 +114,7 @@ int make_ring(io_uring_params& params, Face face) {
         destroy_ring(*ring);
         return name;
     }
-    int result = check_attach(params);
-    if (result == 0) result = start_sqpoll(*ring, params);
+    const int result = attached < 0 ? attached : start_sqpoll(*ring, params);
     if (result < 0) {
         take_name_back(params, name);
         return result;

@@ -12,11 +12,19 @@ namespace ringside::engine {
 // A descriptor opened with O_PATH is none as far as io_uring is concerned; system calls say so late.
 bool is_path_only(int fd);
 
+// A system call that a worker makes. What ends by itself is made even if its worker has been told to stop: as in the
+// kernel, that comes too late for it.
+template <typename... Arguments>
+long call_in_worker(const Request& request, long number, Arguments... arguments) {
+    return request.has(request_bounded) ? abi::syscall(number, arguments...)
+                                        : blocking_syscall(number, abi::syscall_argument(arguments)...);
+}
+
 // Makes the call, which may block, and takes what it returns for the request's result. As in the kernel, the failure of
 // such a call severs no chain.
 template <typename... Arguments>
 Outcome one_call(Request& request, long number, Arguments... arguments) {
-    const long result = blocking_syscall(number, abi::syscall_argument(arguments)...);
+    const long result = call_in_worker(request, number, arguments...);
     const bool no_file = result == -EBADF && (operation_of(request).flags & op_file) && is_path_only(request.fd);
     return no_file ? request.done(result) : request.ended(result);
 }

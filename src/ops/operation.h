@@ -34,6 +34,7 @@ enum OperationFlag : uint32_t {
     op_joins_any = 1u << 13,       // together with any other on its file, not only with one that goes on where it ends
     op_opens = 1u << 14,           // its result is a descriptor
     op_asks_who = 1u << 15,        // it depends on the credentials of the thread that makes its call
+    op_ends_with_thread = 1u << 16,  // waits no longer than the thread that submitted it lives
 };
 
 // Fields that a row can refuse: a value other than zero is -EINVAL.

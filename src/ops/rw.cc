@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
+#include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
 #include "ops/user_data.h"
@@ -82,11 +83,10 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
         if (may_block && flags == 0 && !transfer.vectored && at != current_position) {
             // The plain call costs less than the vectored one.
             const long plain = transfer.writes ? __NR_pwrite64 : __NR_pread64;
-            return blocking_syscall(plain, request.fd, reinterpret_cast<long>(vectors->iov_base),
-                                    static_cast<long>(vectors->iov_len), at);
+            return call_in_worker(request, plain, request.fd, vectors->iov_base, vectors->iov_len, at);
         }
         // The kernel takes the offset in two halves, of which on 64 bits the first is the whole.
-        return may_block ? blocking_syscall(call, request.fd, address, count, at, 0, flags)
+        return may_block ? call_in_worker(request, call, request.fd, address, count, at, 0, flags)
                          : abi::syscall(call, request.fd, address, count, at, 0, flags);
     };
     const long result = make(offset);
@@ -392,7 +392,8 @@ Outcome rw_work(Request& request) {
         if (is_on_disk(request.fd)) transfer.flags &= ~RWF_NOWAIT;
     }
     if (wants_nothing(request)) return transfer_nothing(request, true);
-    if (!request.has(request_bounded) && !is_on_disk(request.fd)) {
+    if (!request.has(request_bounded) && is_on_disk(request.fd)) request.set(request_bounded);
+    if (!request.has(request_bounded)) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got < 0 ? first_fault(request, got) : got);
         const int refused = got == -EOPNOTSUPP && transfer.flags != 0 ? judge_flags(request) : 0;

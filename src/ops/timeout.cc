@@ -6,6 +6,7 @@
 #include "service/cancel.h"
 #include "service/poller.h"
 #include "service/timers.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -95,7 +96,9 @@ void insert_counted(Ring& ring, Request& request) {
 // Its request did not make it in time: it is cancelled.
 void link_expired(Request& timeout) {
     Request* request = untie_timeout(timeout);
-    const int result = request != nullptr ? cancel_request(*request) : 0;
+    // One that is nobody's any more cancels nothing.
+    int result = is_orphan(timeout) ? -ECANCELED : 0;
+    if (request != nullptr && result == 0) result = cancel_request(*request);
     timeout.res = result != 0 ? result : -ETIME;
     finish(timeout);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "path/path.h"
+#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {
@@ -30,6 +31,7 @@ void hold_back(Request& request) {
     Drain& drain = request.ring->drain;
     for (Request* at = &request; at != nullptr; at = at->link) at->place = Place::chain;
     request.place = Place::drained;
+    note_submitter(request);
     drain.held.push(request);
     drain.held_count += chain_length(request);
     const bool drains = request.has(IOSQE_IO_DRAIN);
@@ -67,6 +69,7 @@ void append(ChainHead& chain, Request& request) {
     chain.last->link = &request;
     chain.last = &request;
     request.place = Place::chain;
+    note_submitter(request);
 }
 
 // The rest of a chain after a failure: each ends with -ECANCELED, or with its own error if it had one already.
@@ -96,6 +99,7 @@ Request& take_next(Request& request) {
 // The worker that has done a request does the next of its chain, unless the ring's results wait for the program's call.
 // What fails for want of a file that will do is not done.
 void continue_chain(const Request& done, Request& next) {
+    if (is_orphan(next)) return queue_result(next, -EFAULT);
     const bool unfit = done.res == -EBADF || done.res == -ENOTSOCK;
     const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
     if (done.has(request_at_work) && !unfit && !deferred) leave_to_worker(next);
@@ -191,7 +195,7 @@ void release_drained(Ring& ring) {
         drain.held_count -= chain_length(*head);
         // In the kernel it is a worker's, as if it had asked for one.
         head->set(request_at_work);
-        queue_issue(*head);
+        is_orphan(*head) ? queue_result(*head, -EFAULT) : queue_issue(*head);
         first = false;
     }
 }

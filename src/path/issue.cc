@@ -2,8 +2,10 @@
 #include <errno.h>
 
 #include "path/path.h"
+#include "service/cancel.h"
 #include "service/helper.h"
 #include "service/poller.h"
+#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {
@@ -77,6 +79,10 @@ int resolve_file(Request& request) {
 }
 
 bool issue_again(Request& request) {
+    if (__builtin_expect(is_orphan(request), 0)) {
+        cancel_request(request);
+        return true;
+    }
     const Outcome outcome = attempt(request);
     if (outcome == Outcome::wait) return false;
     disarm_poll(request);

@@ -3,8 +3,10 @@
 #include <errno.h>
 
 #include "path/path.h"
+#include "service/epoll.h"
 #include "service/poller.h"
 #include "service/workers.h"
+#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {
@@ -58,10 +60,36 @@ void end_silently(Request& request) {
     finish_unheard(request);
 }
 
+// It waits for readiness, and answers like one that is blocked in a worker.
+bool is_at_work(const Request& request) { return request.place == Place::armed && request.has(request_blocks); }
+
+void orphan_chain(Request* first) {
+    for (Request* at = first; at != nullptr; at = at->link) at->submitter = ended_thread;
+}
+
+// What ends by itself is waited for; what need not is told to stop. Returns false if the ring has gone meanwhile.
+bool wait_for_workers(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
+    const unsigned generation = ring.generation.load();
+    const auto in_worker = [thread](Request& request) {
+        if (request.submitter != thread || request.place != Place::worker) return false;
+        orphan_chain(request.link);
+        return true;
+    };
+    while (Request* request = ring.requests.table.find_any(in_worker)) {
+        if (!request->bounded_work && cancel_request(*request) == 0) continue;
+        settle_ring(ring);
+        ring.lock.release();
+        wait_on_eventfd(-1, 100'000, nullptr);
+        ring.lock.acquire();
+        if (ring.closing || ring.generation.load() != generation) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 int cancel_request(Request& request) {
-    const bool blocks = request.place == Place::armed && request.has(request_blocks);
+    const bool blocks = is_at_work(request);
     const int result = take_out(request);
     if (result < 0) return result;
     request.set(request_cancelled);
@@ -77,6 +105,26 @@ int cancel_request(Request& request) {
     if (blocks) return -EALREADY;
     request.clear(request_at_work);
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
+}
+
+void orphan_requests(Ring& ring, uint32_t thread) {
+    // Before the thread is gone: what follows these in a chain is begun.
+    const auto ends_with_it = [thread](Request& request) {
+        if (request.submitter != thread || !(operation_of(request).flags & op_ends_with_thread)) return false;
+        request.submitter = ended_thread;
+        return true;
+    };
+    while (Request* request = ring.requests.table.find_any(ends_with_it)) cancel_request(*request);
+    settle_ring(ring);
+    if (!wait_for_workers(ring, thread)) return;
+    const auto orphan = [thread](Request& request) {
+        const bool is_its = request.submitter == thread;
+        if (is_its) orphan_chain(&request);
+        return is_its && is_at_work(request);
+    };
+    for (Request* at = ring.drain.held.front(); at != nullptr; at = at->next) orphan(*at);
+    while (Request* request = ring.requests.table.find_any(orphan)) cancel_request(*request);
+    settle_from_outside(ring);
 }
 
 void cancel_all(Ring& ring) {

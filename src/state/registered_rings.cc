@@ -1,28 +1,14 @@
 #include "state/registered_rings.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "entry/entry.h"
+#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {
 
 thread_local Ring* registered[most_registered_rings];
-
-void drop_registered_rings(void*) {
-    for (unsigned index = 0; index < most_registered_rings; ++index) remove_registered_ring(index);
-}
-
-// Has drop_registered_rings() called when the calling thread ends.
-void watch_thread_end() {
-    static Lock lock;
-    static pthread_key_t key;
-    static bool made = false;
-    Guard guard(lock);
-    if (!made) made = pthread_key_create(&key, drop_registered_rings) == 0;
-    if (made) pthread_setspecific(key, registered);
-}
 
 int free_index() {
     for (unsigned index = 0; index < most_registered_rings; ++index) {
@@ -49,7 +35,7 @@ int add_registered_ring(Ring& ring, unsigned index) {
         if (ring.closing || ring.inherited) return -EBADF;
         ++ring.descriptors;
     }
-    watch_thread_end();
+    this_thread_number();
     registered[at] = &ring;
     return at;
 }
@@ -60,6 +46,10 @@ int remove_registered_ring(unsigned index) {
     registered[index] = nullptr;
     if (ring != nullptr) let_go_of_ring(*ring);
     return 0;
+}
+
+void drop_registered_rings() {
+    for (unsigned index = 0; index < most_registered_rings; ++index) remove_registered_ring(index);
 }
 
 void forget_registered_rings() {

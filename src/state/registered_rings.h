@@ -20,6 +20,9 @@ int add_registered_ring(Ring& ring, unsigned index);
 // Empties an index; what was the ring's last name ends it. Returns 0 or -EINVAL.
 int remove_registered_ring(unsigned index);
 
+// Empties all of the calling thread's, since it ends.
+void drop_registered_rings();
+
 // In a child after fork: its one thread has registered nothing.
 void forget_registered_rings();
 

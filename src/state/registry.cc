@@ -12,6 +12,7 @@
 #include "service/workers.h"
 #include "state/fds.h"
 #include "state/registered_rings.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -70,6 +71,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     forget_workers();
     forget_stand_ins();
     forget_registered_rings();
+    forget_other_threads();
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         Ring& ring = at->ring;
         if (ring.open) close_inherited_pins(ring);
@@ -177,6 +179,17 @@ int duplicate_descriptor_of(const Ring& ring) {
         }
     }
     return -EBADF;
+}
+
+void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t argument) {
+    registry.lock.acquire();
+    PooledRing* at = registry.all_rings;
+    registry.lock.release();
+    // None ever leaves this list.
+    for (; at != nullptr; at = at->next) {
+        Guard guard(at->ring.lock);
+        if (at->ring.open && !at->ring.closing && !at->ring.inherited) visit(at->ring, argument);
+    }
 }
 
 unsigned open_rings() {

@@ -23,6 +23,9 @@ Ring* ring_of(int fd);
 // A descriptor of our own of the file that the ring's descriptors name. -EBADF if there are none any more.
 int duplicate_descriptor_of(const Ring& ring);
 
+// Visits each open ring of this process, under its lock.
+void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t argument);
+
 // How many rings are open.
 unsigned open_rings();
 

@@ -94,13 +94,16 @@ struct Request {
     uint64_t flags;  // IOSQE_* of the SQE, RequestFlag above them
     uint8_t opcode;
     Place place;
-    uint16_t buf_index;        // or the group of provided buffers
-    int32_t sqe_fd;            // as the program gave it
-    int32_t fd;                // what system calls use; valid once issued
-    int32_t second_fd;         // where system calls use two
-    uint32_t wait_events;      // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
-    int32_t poll_number;       // descriptor number under which the poller knows it while armed
-    uint32_t timer_index;      // place in the ring's timer heap
+    uint16_t buf_index;    // or the group of provided buffers
+    int32_t sqe_fd;        // as the program gave it
+    int32_t fd;            // what system calls use; valid once issued
+    int32_t second_fd;     // where system calls use two
+    uint32_t wait_events;  // POLLIN and friends for Outcome::wait; the CQ tail a counted time-out waits for
+    union {
+        int32_t poll_number;   // descriptor number under which the poller knows it while armed
+        uint32_t timer_index;  // place in the ring's timer heap
+    };
+    uint32_t submitter;        // number of the thread that submitted it, once it has to wait (state/thread_end.h)
     uint32_t direct_slot;      // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     uint16_t buffer_id;        // of the provided buffer in use

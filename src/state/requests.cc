@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+#include "state/ring.h"
+#include "state/thread_end.h"
+
 namespace ringside::engine {
 
 // About a page and a half of requests at a time: small for a ring that never waits, few calls for one that waits a lot.
@@ -38,6 +41,7 @@ void RequestPool::destroy() {
 
 void RequestTable::insert(Request& request) {
     if (request.has(request_hashed)) return;
+    if (request.ring->submitting_inline) note_submitter(request);
     if (size_ > 2 * mask_) grow();
     bucket_of(request.user_data).push_front(request);
     request.set(request_hashed);

@@ -1,7 +1,7 @@
 // Reading and writing the program's memory at addresses that it gave us. A bad address is -EFAULT, never a crash: the
-// access goes through the kernel, which checks it, unless the memory is the calling thread's stack, or a system call has
-// used it a moment ago. Used only for what the engine itself must look at (timespecs, iovec arrays, message headers);
-// buffers are left to the system call that fills them.
+// access goes through the kernel, which checks it, unless the memory is the calling thread's stack, or a system call
+// has used it a moment ago. Used only for what the engine itself must look at (timespecs, iovec arrays, message
+// headers); buffers are left to the system call that fills them.
 #pragma once
 
 #include <stddef.h>
