@@ -107,7 +107,7 @@ int cancel_request(Request& request) {
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }
 
-void orphan_requests(Ring& ring, uint32_t thread) {
+void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
     // Before the thread is gone: what follows these in a chain is begun.
     const auto ends_with_it = [thread](Request& request) {
         if (request.submitter != thread || !(operation_of(request).flags & op_ends_with_thread)) return false;
