@@ -20,6 +20,16 @@
 namespace ringside::engine {
 namespace {
 
+// The CQEs that are written and not published yet.
+void copy_to_mirror(Ring& ring) {
+    const RingMemory& memory = ring.memory;
+    auto* copy = reinterpret_cast<unsigned char*>(memory.mirror) + cqes_offset;
+    for (unsigned at = ring.completion.published; at != ring.completion.tail; ++at) {
+        const size_t offset = static_cast<size_t>(at & (ring.cq_entries - 1)) << ring.cqe_shift;
+        memcpy(copy + offset, memory.cqes + offset, size_t{1} << ring.cqe_shift);
+    }
+}
+
 // The program's head, from the header that it uses. A program that maps the CQ ring apart from the SQ ring sees a copy
 // (state/ring_memory.cc), which publish() keeps up until the program advances one of the two heads and so shows which
 // one it uses.
@@ -27,6 +37,7 @@ unsigned program_head(Ring& ring) {
     RingMemory& memory = ring.memory;
     if (__builtin_expect(memory.mirror != nullptr, 0)) {
         if (memory.mirror->cq_head.load(std::memory_order_acquire) != 0) {
+            copy_to_mirror(ring);
             memory.cq = memory.mirror;
             memory.cqes = reinterpret_cast<unsigned char*>(memory.mirror) + cqes_offset;
             memory.mirror = nullptr;
@@ -132,16 +143,6 @@ void notify_eventfd(Ring& ring) {
     raise_eventfd(notification.eventfd);
 }
 
-void copy_to_mirror(Ring& ring, unsigned from, unsigned to) {
-    const RingMemory& memory = ring.memory;
-    auto* copy = reinterpret_cast<unsigned char*>(memory.mirror) + cqes_offset;
-    for (unsigned at = from; at != to; ++at) {
-        const size_t offset = static_cast<size_t>(at & (ring.cq_entries - 1)) << ring.cqe_shift;
-        memcpy(copy + offset, memory.cqes + offset, size_t{1} << ring.cqe_shift);
-    }
-    memory.mirror->cq_tail.store(to, std::memory_order_release);
-}
-
 void tell_program(Ring& ring) {
     if (ring.notification.eventfd >= 0) notify_eventfd(ring);
     if (ring.readiness.eventfd >= 0) raise_readiness(ring);
@@ -171,7 +172,10 @@ void publish(Ring& ring) {
     Completion& completion = ring.completion;
     const unsigned tail = completion.tail;
     if (tail != completion.published) {
-        if (__builtin_expect(ring.memory.mirror != nullptr, 0)) copy_to_mirror(ring, completion.published, tail);
+        if (__builtin_expect(ring.memory.mirror != nullptr, 0)) {
+            copy_to_mirror(ring);
+            ring.memory.mirror->cq_tail.store(tail, std::memory_order_release);
+        }
         ring.memory.cq->cq_tail.store(tail, std::memory_order_release);
         completion.published = tail;
         tell_program(ring);

@@ -48,6 +48,29 @@ TEST(Mapping, the_completion_ring_can_be_mapped_on_its_own) {
     EXPECT_EQ(cqe->user_data, 5u);
 }
 
+// fio crashed by a completion of nothing: the engine came to know which mapping it uses in the middle of a batch, of
+// which that mapping then had only the second half.
+TEST(Mapping, of_the_completion_ring_on_its_own_has_all_completions_of_a_batch) {
+    RawRing ring(4);
+    const io_uring_params& params = ring.params();
+    const Mapping completion(ring.fd(), IORING_OFF_CQ_RING, page_size);
+    ASSERT_TRUE(completion);
+    RawRing::Word head(word_at(completion, params.cq_off.head)), tail(word_at(completion, params.cq_off.tail));
+    const auto* cqes = reinterpret_cast<const io_uring_cqe*>(completion.at(params.cq_off.cqes));
+
+    uint64_t submitted = 0, reaped = 0;
+    for (int batch = 0; batch < 20; ++batch) {
+        for (int i = 0; i < 3; ++i) ring.push(sqe::nop().data(++submitted));
+        EXPECT_THAT(ring.submit_pushed(3), Gives(3));
+        EXPECT_EQ(tail.load(), submitted);
+        // In the first rounds nothing is passed, so that the ring has come to its end when it is.
+        for (; batch > 0 && reaped < submitted; head.store(static_cast<uint32_t>(reaped))) {
+            EXPECT_EQ(cqes[reaped % params.cq_entries].user_data, reaped + 1);
+            ++reaped;
+        }
+    }
+}
+
 TEST(Mapping, the_same_memory_appears_wherever_it_is_mapped) {
     RawRing ring(8);
     const Mapping twice(ring.fd(), IORING_OFF_SQ_RING, page_size);
