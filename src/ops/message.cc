@@ -29,7 +29,8 @@ int set_name(Message& message, uint64_t name, int32_t length) {
 }
 
 int set_vectors(Message& message, uint64_t vectors, unsigned count) {
-    const int result = copy_iovecs(message.vectors(), vectors, count);
+    int result = copy_iovecs(message.vectors(), vectors, count);
+    if (result == 0) result = check_ranges(message.vectors(), count);
     if (result < 0) return result;
     message.header.msg_iov = message.vectors();
     message.header.msg_iovlen = count;
@@ -62,12 +63,17 @@ int fill(Message& message, const msghdr& theirs, Direction direction) {
     return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen));
 }
 
-// A name's length is no error as long as it is not negative: what is too long for any address is cut off.
-int check_header(msghdr& header) {
+// A name's length is no error as long as it is not negative: what is too long for any address is cut off. That there
+// are too many vectors is found out behind a name that is not there.
+int check_header(msghdr& header, Direction direction) {
     if (header.msg_name == nullptr) header.msg_namelen = 0;
     if (static_cast<int32_t>(header.msg_namelen) < 0) return -EINVAL;
     if (header.msg_namelen > sizeof(sockaddr_storage)) header.msg_namelen = sizeof(sockaddr_storage);
-    return header.msg_iovlen > most_iovecs ? -EMSGSIZE : 0;
+    if (header.msg_iovlen <= most_iovecs) return 0;
+    sockaddr_storage name;
+    const bool has_name = direction == Direction::out && header.msg_namelen != 0;
+    const auto address = reinterpret_cast<uintptr_t>(header.msg_name);
+    return has_name && read_user(&name, address, header.msg_namelen) < 0 ? -EFAULT : -EMSGSIZE;
 }
 
 int give_up(Request& request, int error) {
@@ -95,7 +101,7 @@ int keep_message(Request& request, uint64_t address, Direction direction) {
     msghdr theirs;
     if (read_user(theirs, address) < 0) return -EFAULT;
     const socklen_t name_room = theirs.msg_namelen;
-    int result = check_header(theirs);
+    int result = check_header(theirs, direction);
     if (result < 0) return result;
     Message* message = allocate(request, static_cast<unsigned>(theirs.msg_iovlen));
     if (message == nullptr) return -ENOMEM;

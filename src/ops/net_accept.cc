@@ -166,6 +166,9 @@ Outcome accept_work(Request& request) {
     if (result == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
     if (!request.has(request_multishot) || result == -EAGAIN) return complete(request, result);
     bring_back(request, result);
+    // That the program asked for a worker is done with; else its issue would wait once more before it tells of this
+    // one.
+    request.clear(IOSQE_ASYNC | request_poll_first);
     return Outcome::queued;
 }
 

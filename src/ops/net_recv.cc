@@ -47,6 +47,8 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool message) {
     receiving.length = sqe.len;
     receiving.flags = known_to_calls(sqe.msg_flags);
     receiving.message = message;
+    // Nobody needs a message's, but it is looked at.
+    if (sqe.len > INT_MAX) return -EINVAL;
     const int checked = check_multishot(request, sqe, message);
     if (checked < 0) return checked;
     if (sqe.msg_flags & MSG_DONTWAIT) request.set(request_nowait);
@@ -57,7 +59,6 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool message) {
         const int kept = at_once ? 0 : keep(request);
         return kept == 0 && request.has(IOSQE_BUFFER_SELECT) ? prepare_selected_receive(request, sqe) : kept;
     }
-    if (sqe.len > INT_MAX) return -EINVAL;
     if (request.has(IOSQE_BUFFER_SELECT)) return prepare_selected_receive(request, sqe);
     return is_user_range(sqe.addr, sqe.len) ? 0 : -EFAULT;
 }

@@ -79,6 +79,12 @@ bool write_header(char* start, const io_uring_recvmsg_out& header, size_t touche
     return true;
 }
 
+// What cannot be had for `reason`: but first of all there has to be a socket.
+int unless_no_socket(const Request& request, int reason) {
+    const int type = socket_option(request.fd, SO_TYPE);
+    return type < 0 ? type : reason;
+}
+
 // A multishot message's buffer begins with a header, followed by room for the sender's address and for control
 // messages, as large as the request's msghdr says.
 void receive_parts(const Request& request, const Receiving& receiving, const iovec& buffer, Arrival& arrival) {
@@ -86,7 +92,7 @@ void receive_parts(const Request& request, const Receiving& receiving, const iov
     const size_t name_room = message.name_room, control_room = message.header.msg_controllen;
     const size_t before = sizeof(io_uring_recvmsg_out) + name_room + control_room;
     if (buffer.iov_len < before) {
-        arrival.received = -EFAULT;
+        arrival.received = unless_no_socket(request, -EFAULT);
         return;
     }
     char* const start = static_cast<char*>(buffer.iov_base);
@@ -128,10 +134,10 @@ Arrival receive(Request& request, Selection& selection) {
     return arrival;
 }
 
-// It cannot be had: but first of all there has to be a socket.
-int without_buffer(const Request& request) {
-    const int type = socket_option(request.fd, SO_TYPE);
-    return type < 0 ? type : -ENOBUFS;
+// To a bundle, a group that was never made is not the same as an empty one.
+int without_buffer(Request& request) {
+    const bool never_made = find_group(*request.ring, request.buf_index) == nullptr;
+    return unless_no_socket(request, never_made && request.as<Receiving>().bundle ? -ENOENT : -ENOBUFS);
 }
 
 // --- Once -----------------------------------------------------------------------------------------------------------
@@ -204,6 +210,8 @@ Outcome give_way(Request& request) {
 // Whether the request has received all that it may.
 bool count_off(Receiving& receiving, long received) {
     if (!receiving.limited) return false;
+    // The kernel takes it for a signed number.
+    if (receiving.left > INT_MAX) return true;
     receiving.left -= received < receiving.left ? static_cast<uint32_t>(received) : receiving.left;
     return receiving.left == 0;
 }

@@ -73,9 +73,10 @@ int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy
     sending.fixed = sqe.ioprio & IORING_RECVSEND_FIXED_BUF;
     sending.bundle = sqe.ioprio & IORING_RECVSEND_BUNDLE;
     if (sqe.msg_flags & MSG_DONTWAIT) request.set(request_nowait);
+    // Nobody needs a message's, but it is looked at; and not that of a zero-copy send.
+    if (sqe.len > INT_MAX && !zero_copy) return -EINVAL;
     if (form == Form::message && (sqe.addr2 != 0 || sqe.file_index != 0)) return -EINVAL;
     if (form != Form::message) {
-        if (sqe.len > INT_MAX) return -EINVAL;
         const int result = prepare_parts(request, sqe);
         if (result < 0) return result;
     }
@@ -224,7 +225,7 @@ Outcome send_issue(Request& request) {
     if (__builtin_expect(request.has(request_cancelled), 0)) return complete_send(request, -ECANCELED);
     if (__builtin_expect(sending.zero_copy, 0)) {
         const int refused = begin_zero_copy(request);
-        if (refused < 0) return complete_send(request, refused);
+        if (refused < 0) return complete_send(request, blame(request, refused));
     }
     if (__builtin_expect(request.has(request_poll_first), 0)) {
         const int type = socket_option(request.fd, SO_TYPE);

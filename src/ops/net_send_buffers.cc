@@ -26,6 +26,9 @@ int without_buffer(const Request& request) {
     return find_group(*request.ring, request.buf_index) == nullptr ? -ENOENT : -ENOBUFS;
 }
 
+// No buffer is taken for what is no socket.
+bool found_no_socket(long result) { return result == -ENOTSOCK || result == -EBADF; }
+
 // --- One ------------------------------------------------------------------------------------------------------------
 
 Outcome send_one(Request& request) {
@@ -37,8 +40,10 @@ Outcome send_one(Request& request) {
         sending.length = static_cast<uint32_t>(buffer.iov_len);
     }
     const Outcome outcome = attempt_send(request);
-    const bool no_socket = request.res == -ENOTSOCK || request.res == -EBADF;
-    if (outcome == Outcome::done && !no_socket) return outcome;
+    if (outcome == Outcome::done) {
+        if (found_no_socket(request.res)) recycle_buffer(request);
+        return outcome;
+    }
     if (sending.done != 0 || sending.kept || outcome == Outcome::punt) {
         commit_buffer(request, sending.length);
     } else {
@@ -131,9 +136,12 @@ Outcome send_bundles(Request& request) {
         }
         const long sent = send_rest_of_bundle(request);
         if (sent == -EAGAIN) return put_off(request);
+        if (found_no_socket(sent)) give_back(request);
         if (sent <= 0) return complete_send(request, sent, false);
         report = {sent, consume_buffer(request, sent, bundle_size(request))};
         leave_bundle(request);
+        // How much is wanted is said of the first alone.
+        sending.wanted = 0;
     }
 }
 

@@ -1,10 +1,9 @@
 // IORING_OP_NOP
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "ops/ops.h"
 #include "path/path.h"
+#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
@@ -25,12 +24,13 @@ static_assert(sizeof(Nop) <= Request::args_with_big_cqe);
 
 bool has_file(const Request& request, uint32_t flags) {
     if (flags & nop_fixed_file) return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) != nullptr;
-    return abi::syscall(__NR_fcntl, request.sqe_fd, F_GETFD) >= 0;
+    return is_file(request.sqe_fd);
 }
 
 int look_up(const Request& request, uint32_t flags) {
     if ((flags & nop_file) && !has_file(request, flags)) return -EBADF;
-    return flags & nop_fixed_buffer ? -EFAULT : 0;
+    if ((flags & nop_fixed_buffer) && request.ring->buffers.find(request.buf_index) == nullptr) return -EFAULT;
+    return 0;
 }
 
 }  // namespace

@@ -73,6 +73,20 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
 // A stream has no positions, so io_uring ignores the offset there; only a socket minds one that is not 0.
 bool has_no_positions(int fd, int64_t offset) { return offset == 0 || kind_of(fd) != S_IFSOCK; }
 
+// Whether there is no position for its end, which even a stream minds. (The system call may not have looked at the
+// iovecs.)
+bool ends_beyond_all(const iovec* vectors, unsigned count, int64_t offset) {
+    constexpr int64_t most_bytes = INT32_MAX;
+    if (__builtin_expect(offset <= INT64_MAX - most_bytes, 1)) return false;
+    uint64_t end = static_cast<uint64_t>(offset);
+    for (unsigned i = 0; i < count; ++i) {
+        iovec vector;
+        if (read_user(vector, reinterpret_cast<uintptr_t>(vectors + i)) < 0) return false;
+        end += vector.iov_len;
+    }
+    return end > static_cast<uint64_t>(INT64_MAX);
+}
+
 long transfer_once(const Request& request, const Transfer& transfer, const iovec* vectors, unsigned count, int flags,
                    bool may_block) {
     const int64_t offset =
@@ -91,6 +105,7 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     };
     const long result = make(offset);
     if (result != -ESPIPE || offset == current_position) return result;
+    if (ends_beyond_all(vectors, count, offset)) return -EINVAL;
     return has_no_positions(request.fd, transfer.offset) ? make(current_position) : result;
 }
 
@@ -274,7 +289,10 @@ int keep_iovecs(Request& request) {
     const size_t size = transfer.length * sizeof(iovec);
     void* copy = malloc(size + 1);
     if (copy == nullptr) return -ENOMEM;
-    const int result = copy_iovecs(static_cast<iovec*>(copy), transfer.address, transfer.length);
+    auto* vectors = static_cast<iovec*>(copy);
+    int result = copy_iovecs(vectors, transfer.address, transfer.length);
+    // Those in a registered buffer are looked at when that is there.
+    if (result == 0 && !request.has(request_takes_buffer)) result = check_ranges(vectors, transfer.length);
     if (result < 0) {
         free(copy);
         return result;
@@ -332,7 +350,7 @@ long blame(Request& request, long error) {
             return kept;
         }
     }
-    return abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0 ? -EBADF : error;
+    return is_file(request.fd) ? error : -EBADF;
 }
 
 // The plain call, where the file is known to be in memory and has all that is asked for. Returns how much that is; 0 if

@@ -155,14 +155,15 @@ Outcome read_multishot_issue(Request& request) {
     auto& transfer = request.as<Transfer>();
     const bool first = request.has(request_poll_first);
     request.clear(IOSQE_ASYNC | request_poll_first);
-    if (first && !can_be_polled(request.fd)) return request.done(-EBADFD);
+    if (first && !can_be_polled(request.fd)) return request.done(is_file(request.fd) ? -EBADFD : -EBADF);
     if (first && request.has(request_at_work)) return request.wait(POLLIN);
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);
         if (selected < 0 && selected_before && !is_readable(request.fd)) return request.wait(POLLIN);
         if (selected < 0) return request.done(blame(request, selected));
-        const long got = transfer_rest(request, RWF_NOWAIT, false);
+        const int refused = transfer.flags != 0 ? check_file_and_flags(request) : 0;
+        const long got = refused < 0 ? refused : transfer_rest(request, RWF_NOWAIT, false);
         if (got <= 0) recycle_buffer(request);
         if (got == -EINTR) continue;
         if (got == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);

@@ -22,11 +22,6 @@ constexpr int rwf_atomic = 0x40, rwf_dontcache = 0x80, rwf_nosignal = 0x100;  //
 constexpr int known_flags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | rwf_atomic |
                             rwf_dontcache | rwf_nosignal;
 
-bool has_mode(long file_flags, bool writes) {
-    const long mode = file_flags & O_ACCMODE;
-    return file_flags >= 0 && !(file_flags & O_PATH) && (mode == O_RDWR || mode == (writes ? O_WRONLY : O_RDONLY));
-}
-
 // Whether a file on disk knows a flag that it may refuse: reading one byte to where none can be leaves no trace.
 bool knows(int fd, int flag) {
     iovec nowhere = {nullptr, 1};

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "abi/syscall.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "state/fds.h"
@@ -57,6 +58,13 @@ Outcome complete(Request& request, Outcome outcome) {
     return outcome;
 }
 
+// Whether there is something to be read from, and something to be written to.
+bool are_open_for_it(const Request& request) {
+    const long in = abi::syscall(__NR_fcntl, request.second_fd, F_GETFL);
+    const long out = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
+    return has_mode(in, false) && has_mode(out, true);
+}
+
 }  // namespace
 
 int splice_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
@@ -77,8 +85,11 @@ Outcome splice_work(Request& request) {
     int64_t* offset_in = splice.offset_in == current_position ? nullptr : &splice.offset_in;
     int64_t* offset_out = splice.offset_out == current_position ? nullptr : &splice.offset_out;
     const uint32_t flags = splice.flags & ~SPLICE_F_FD_IN_FIXED;
-    return complete(request, one_call(request, __NR_splice, request.second_fd, offset_in, request.fd, offset_out,
-                                      splice.length, flags));
+    const Outcome outcome =
+        one_call(request, __NR_splice, request.second_fd, offset_in, request.fd, offset_out, splice.length, flags);
+    // The system call looks at the offsets before it looks at how the files are open.
+    const bool mistaken = request.res == -ESPIPE && !are_open_for_it(request);
+    return complete(request, mistaken ? request.ended(-EBADF) : outcome);
 }
 
 Outcome tee_work(Request& request) {

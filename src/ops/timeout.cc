@@ -177,10 +177,11 @@ int timeout_remove_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome timeout_remove_issue(Request& request) {
     const auto& remove = request.as<TimeoutRemove>();
-    const uint8_t opcode = remove.flags & IORING_LINK_TIMEOUT_UPDATE ? IORING_OP_LINK_TIMEOUT : IORING_OP_TIMEOUT;
+    const bool update = remove.flags & IORING_TIMEOUT_UPDATE;
+    const bool of_link = update && (remove.flags & IORING_LINK_TIMEOUT_UPDATE);
+    const uint8_t opcode = of_link ? IORING_OP_LINK_TIMEOUT : IORING_OP_TIMEOUT;
     Request* target = find_timer(*request.ring, opcode, remove.target);
     if (target == nullptr) return request.done(-ENOENT);
-    const bool update = remove.flags & IORING_TIMEOUT_UPDATE_MASK;
     return request.done(update ? update_timeout(*target, remove) : cancel_request(*target));
 }
 

@@ -8,8 +8,19 @@
 
 namespace ringside::engine {
 
+namespace {
+
+// It is not even looked for until all else was looked at.
+bool has_no_file(const Request& request) {
+    if (!request.has(IOSQE_FIXED_FILE)) return false;
+    return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) == nullptr;
+}
+
+}  // namespace
+
 bool starts_later(const Request& request) {
-    return request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_IO_DRAIN | request_ordered) ||
+    return has_no_file(request) ||
+           request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_IO_DRAIN | request_ordered) ||
            request.ring->chain.head != nullptr;
 }
 
@@ -17,7 +28,14 @@ int copy_iovecs(iovec* to, uint64_t from, unsigned count) {
     if (read_user(to, from, count * sizeof(iovec)) < 0) return -EFAULT;
     for (unsigned i = 0; i < count; ++i) {
         if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
-        if (!is_user_range(reinterpret_cast<uintptr_t>(to[i].iov_base), to[i].iov_len)) return -EFAULT;
+    }
+    return 0;
+}
+
+int check_ranges(const iovec* vectors, unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+        const auto address = reinterpret_cast<uintptr_t>(vectors[i].iov_base);
+        if (!is_user_range(address, vectors[i].iov_len)) return -EFAULT;
     }
     return 0;
 }

@@ -14,12 +14,15 @@ namespace ringside::engine {
 
 inline constexpr unsigned most_iovecs = 1024;
 
-// Whether the request's first attempt is not made within its submission: it is chained, drained or to be punted.
+// Whether the request's first attempt is not made within its submission: it is chained, drained or to be punted, or
+// there is no file to make it on.
 bool starts_later(const Request& request);
 
-// Copies `count` iovecs from the program's address `from`. Returns 0, -EFAULT (also for a buffer that cannot be the
-// program's), or -EINVAL for a length that is none.
+// Copies `count` iovecs from the program's address `from`. Returns 0, -EFAULT, or -EINVAL for a length that is none.
 int copy_iovecs(iovec* to, uint64_t from, unsigned count);
+
+// Whether they can be the program's memory: 0 or -EFAULT.
+int check_ranges(const iovec* vectors, unsigned count);
 
 uint64_t total_length(const iovec* vectors, unsigned count);
 

@@ -52,6 +52,11 @@ bool is_file(int fd) {
     return flags >= 0 && !(flags & O_PATH);
 }
 
+bool has_mode(long file_flags, bool writes) {
+    const long mode = file_flags & O_ACCMODE;
+    return file_flags >= 0 && !(file_flags & O_PATH) && (mode == O_RDWR || mode == (writes ? O_WRONLY : O_RDONLY));
+}
+
 mode_t kind_of(int fd) {
     struct stat status;
     return file_status(fd, status) == 0 ? status.st_mode & S_IFMT : 0;

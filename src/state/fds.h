@@ -24,6 +24,9 @@ int file_status(int fd, struct stat& status);
 // Whether a descriptor stands for a file: not where it is none, nor where it only stands for a path (O_PATH).
 bool is_file(int fd);
 
+// Whether an open file with these flags (F_GETFL, or an error of that) can be written, or read.
+bool has_mode(long file_flags, bool writes);
+
 // What kind of file a descriptor stands for: S_IFREG and so on, 0 when it stands for none.
 mode_t kind_of(int fd);
 

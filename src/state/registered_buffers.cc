@@ -1,5 +1,7 @@
 #include "state/registered_buffers.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "path/path.h"
@@ -7,6 +9,8 @@
 
 namespace ringside::engine {
 namespace {
+
+constexpr uint64_t page = 4096;
 
 // One holder less. The completion that a tag asks for comes when the last is gone.
 void release(Ring& ring, RegisteredBuffer& buffer) {
@@ -62,6 +66,10 @@ int import_buffer(Request& request, uint64_t address, uint64_t length) {
 int import_vectors(Request& request, const iovec* vectors, unsigned count) {
     const RegisteredBuffer* buffer = find_buffer(request);
     if (buffer == nullptr) return -EFAULT;
+    // The pages that they may need are counted before they are looked at.
+    uint64_t pages = 0;
+    for (unsigned i = 0; i < count; ++i) pages += vectors[i].iov_len / page + 2;
+    if (pages > INT_MAX) return -EOVERFLOW;
     for (unsigned i = 0; i < count; ++i) {
         const auto address = reinterpret_cast<uintptr_t>(vectors[i].iov_base);
         if (vectors[i].iov_len == 0 || !buffer->contains(address, vectors[i].iov_len)) return -EFAULT;

@@ -489,6 +489,8 @@ TEST_F(MultishotRead, is_for_files_that_can_be_waited_for) {
     EXPECT_THAT(ring_.run(sqe::read_multishot(Fd(open("/tmp", O_RDONLY | O_CLOEXEC)), group)), Gives(-EBADFD));
     EXPECT_THAT(ring_.run(sqe::read_multishot(Fd(open("/dev/zero", O_RDONLY | O_CLOEXEC)), group)), Gives(-EBADFD));
     EXPECT_THAT(ring_.run(sqe::read_multishot(-1, group)), Gives(-EBADF));
+    EXPECT_THAT(ring_.run(sqe::read_multishot(Fd(open("/tmp", O_PATH | O_CLOEXEC)), group)), Gives(-EBADF));
+    EXPECT_THAT(ring_.run(sqe::read_multishot(pipe_.read_end, group).set(&Sqe::rw_flags, RWF_HIPRI)), Gives(-EINVAL));
     EXPECT_THAT(ring_.run(sqe::read_multishot(pipe_.write_end, group)), Gives(-EBADF));
     EXPECT_EQ(remove_all(), 1);
 }

@@ -239,6 +239,26 @@ TEST(MultishotAccept, takes_connection_after_connection) {
     }
 }
 
+TEST(MultishotAccept, that_asks_for_a_worker_tells_of_each_connection_at_once) {
+    // It used to wait once more when a worker had brought it one, and told of that only with the next.
+    for (const int kind : listener_kinds) {
+        RawRing ring;
+        const Local listener(kind);
+        std::vector<Fd> clients;
+        clients.push_back(listener.client());
+        EXPECT_THAT(
+            ring.submit(sqe::accept(listener.fd).data(1).flag(IOSQE_ASYNC).set(&Sqe::ioprio, IORING_ACCEPT_MULTISHOT)),
+            Gives(1));
+        for (int round = 0; round < 3; ++round) {
+            const std::vector<Cqe> completions = ring.wait(1);
+            ASSERT_EQ(completions.size(), 1u);
+            EXPECT_GE(Fd(completions[0].res), 0);
+            EXPECT_TRUE(completions[0].flags & IORING_CQE_F_MORE);
+            clients.push_back(listener.client());
+        }
+    }
+}
+
 TEST(MultishotAccept, ends_when_the_completion_queue_is_full) {
     for (const int kind : listener_kinds) {
         RawRing ring(2);  // 4 completions

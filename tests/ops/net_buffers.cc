@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <string>
 #include <vector>
@@ -272,6 +273,10 @@ TEST(MultishotRecv, may_be_limited) {
     // The limit is looked at between receives.
     EXPECT_EQ(total, 8);
     EXPECT_EQ(drain(ends.far), 2u);
+    // As a signed number this is behind the end from the beginning.
+    say(ends.near, "abc");
+    EXPECT_THAT(fixture.ring.submit(recv_multishot(ends.far).set(&Sqe::optlen, 1U << 31)), Gives(1));
+    EXPECT_THAT(fixture.ring.wait(1), ElementsAre(Completes(1, 3, with_buffer(2))));
 }
 
 TEST(MultishotRecv, wants_neither_all_nor_no_buffers) {
@@ -369,6 +374,9 @@ TEST(MultishotRecvmsg, needs_room_for_its_header) {
         header.msg_namelen = length;
         EXPECT_THAT(fixture.ring.run(recvmsg_multishot(ends.far, &header)), Gives(-EOVERFLOW));
     }
+    header.msg_namelen = 9;
+    EXPECT_THAT(fixture.ring.run(recvmsg_multishot(Pipe().read_end, &header).data(0)), Gives(-ENOTSOCK))
+        << "first of all there has to be a socket";
 }
 
 // --- Bundles --------------------------------------------------------------------------------------------------------
@@ -400,6 +408,13 @@ TEST(BundledRecv, fills_several_buffers) {
     }
     EXPECT_LT(completions.size(), 4u);
     expect_bundles(completions, fixture.buffers, text);
+}
+
+TEST(BundledRecv, of_a_group_that_was_never_made_finds_nothing) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_THAT(ring.run(recv_selecting(ends.far, 0, IORING_RECVSEND_BUNDLE).data(0)), Gives(-ENOENT));
+    EXPECT_THAT(ring.run(recv_selecting(ends.far).data(0)), Gives(-ENOBUFS));
 }
 
 TEST(BundledRecv, goes_on_again_and_again) {
@@ -483,6 +498,16 @@ TEST(SelectingSend, sends_the_next_buffer) {
     }
 }
 
+TEST(SelectingSend, from_a_classic_group_is_as_long_as_asked_for_on_the_engine_alone) {
+    RawRing ring;
+    Buffers buffers(1, 10);
+    memcpy(buffers.at(0), "hellothere", 10);
+    EXPECT_THAT(ring.run(sqe::provide(buffers, 1, group)), Gives(0));
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const int sent = provider_under_test() == provider::Kind::kernel ? 10 : 5;
+    EXPECT_EQ(ring.run(send_selecting(ends.near, 5)), (Cqe{1, sent, with_buffer(0)}));
+}
+
 TEST(BundledSend, sends_all_buffers_that_there_are) {
     Fixture fixture(4, 5);
     memcpy(fixture.buffers.at(0), "hellothereagain-you-", 20);
@@ -490,6 +515,27 @@ TEST(BundledSend, sends_all_buffers_that_there_are) {
     EXPECT_EQ(fixture.ring.run(send_selecting(ends.near, 0, IORING_RECVSEND_BUNDLE)), (Cqe{1, 20, with_buffer(0)}));
     EXPECT_EQ(receive_all(ends.far, 20), "hellothereagain-you-");
     EXPECT_EQ(head_of_ring(fixture.ring, group), 4);
+}
+
+TEST(BundledSend, has_a_length_for_its_first_part_alone) {
+    Fixture fixture(4, 5);
+    memcpy(fixture.buffers.at(0), "hellothereagain-you-", 20);
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(fixture.ring.submit(send_selecting(ends.near, 3, IORING_RECVSEND_BUNDLE)), Gives(1));
+    EXPECT_THAT(fixture.ring.wait(2),
+                ElementsAre(Completes(1, 3, with_buffer(0, more)), Completes(1, 15, with_buffer(1))));
+    EXPECT_EQ(receive_all(ends.far, 18), "helthereagain-you-");
+}
+
+TEST(BundledSend, that_asks_for_a_worker_is_sent_by_the_engine_alone) {
+    // The kernel's worker, which is to wait for room first, ends the request where there is room already.
+    Fixture fixture(2, 5);
+    memcpy(fixture.buffers.at(0), "hellothere", 10);
+    const Ends ends = tcp_pair();
+    const bool by_kernel = provider_under_test() == provider::Kind::kernel;
+    const Cqe cqe = fixture.ring.run(send_selecting(ends.near, 0, IORING_RECVSEND_BUNDLE).flag(IOSQE_ASYNC));
+    EXPECT_EQ(cqe, by_kernel ? (Cqe{1, -ECANCELED, 0}) : (Cqe{1, 10, with_buffer(0)}));
+    EXPECT_EQ(head_of_ring(fixture.ring, group), by_kernel ? 0 : 2);
 }
 
 TEST(BundledSend, waits_for_room_and_loses_nothing) {
@@ -539,11 +585,16 @@ TEST(Selection, needs_a_socket_before_it_needs_a_buffer) {
         EXPECT_THAT(ring.run(sqe::selecting(sqe::recvmsg(fd, &message), group)), Gives(error));
         EXPECT_THAT(ring.run(send_selecting(fd).data(0)), Gives(error));
         EXPECT_THAT(ring.run(send_selecting(fd, 0, IORING_RECVSEND_BUNDLE).data(0)), Gives(error));
+        EXPECT_THAT(ring.run(recv_selecting(fd, 0, IORING_RECVSEND_BUNDLE).data(0)), Gives(error));
     }
     // Nor is one used up where there is none.
     Fixture fixture(1, 8);
     EXPECT_THAT(fixture.ring.run(send_selecting(file).data(0)), Gives(-ENOTSOCK));
     EXPECT_THAT(fixture.ring.run(recv_selecting(file).data(0)), Gives(-ENOTSOCK));
+    const sockaddr_un name = {AF_UNIX, "nowhere"};
+    const Sqe with_name = send_selecting(file).data(0).set(&Sqe::addr2, address_of(&name));
+    EXPECT_THAT(fixture.ring.run(Sqe(with_name).set(&Sqe::addr_len, sizeof(name))), Gives(-ENOTSOCK));
+    EXPECT_THAT(fixture.ring.run(send_selecting(file, 0, IORING_RECVSEND_BUNDLE).data(0)), Gives(-ENOTSOCK));
     EXPECT_EQ(head_of_ring(fixture.ring, group), 0);
 }
 

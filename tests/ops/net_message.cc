@@ -231,6 +231,12 @@ constexpr Fault faults[] = {
     {"impossible buffer",
      [](Message& m, const ForbiddenPage&) { m.vectors[0].iov_base = reinterpret_cast<void*>(~uintptr_t{0}); }, -EFAULT,
      -EFAULT, true},
+    {"too many iovecs, and no address",
+     [](Message& m, const ForbiddenPage& page) {
+         m.header.msg_iovlen = 1025;
+         m.name_buffer(page.address(), 8);
+     },
+     -EFAULT, -EMSGSIZE, true},
     {"negative length", [](Message& m, const ForbiddenPage&) { m.vectors[0].iov_len = ~size_t{0}; }, -EINVAL, -EINVAL,
      true},
     {"negative length of the address",
@@ -286,6 +292,18 @@ TEST(Message, with_control_messages_that_cannot_be_read_is_not_sent) {
     EXPECT_THAT(ring.submit(sqe::sendmsg(ends.near, &out.header).data(1), sqe::nop().data(2)), Gives(2));
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EFAULT), Completes(2, 0)));
     EXPECT_EQ(drain(ends.far), 0u);
+}
+
+TEST(Message, has_a_length_that_nobody_needs_but_may_not_be_negative) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    Message message("x", 1);
+    char byte;
+    Message in(&byte, 1);
+    EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &message.header).set(&Sqe::len, 1U << 31)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &message.header).set(&Sqe::len, 1U << 30)), Gives(1));
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header).set(&Sqe::len, 1U << 31)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header).set(&Sqe::len, 1U << 30)), Gives(1));
 }
 
 TEST(Message, has_no_destination_in_the_entry) {

@@ -82,6 +82,17 @@ TEST(ZeroCopySend, that_fails_notifies_too) {
     EXPECT_THAT(run_both(ring, sqe::send_zc(ends.near, "x", 1).data(1)), gives_with_notification(-EPIPE));
 }
 
+TEST(ZeroCopySend, that_cannot_be_read_is_told_before_a_socket_that_cannot_do_it) {
+    RawRing ring;
+    const Ends local = unix_pair(SOCK_STREAM);
+    const ForbiddenPage page;
+    Sqe message = sqe::sendmsg(local.near, static_cast<msghdr*>(page.address())).data(1);
+    EXPECT_THAT(run_both(ring, message.set(&Sqe::opcode, IORING_OP_SENDMSG_ZC)), gives_with_notification(-EFAULT));
+    Sqe vectors = sqe::send_zc(local.near, page.address(), 2).data(1);
+    EXPECT_THAT(run_both(ring, vectors.set(&Sqe::ioprio, IORING_SEND_VECTORIZED)), gives_with_notification(-EFAULT));
+    EXPECT_THAT(run_both(ring, sqe::send_zc(local.near, "x", 1U << 31).data(1)), gives_with_notification(-EOPNOTSUPP));
+}
+
 TEST(ZeroCopySend, that_is_malformed_does_not_begin) {
     RawRing ring;
     const Ends ends = tcp_pair();

@@ -1,5 +1,6 @@
 // IORING_OP_NOP: the request that does nothing, and what its flags let a test inject.
 #include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -58,9 +59,24 @@ TEST(Nop, looks_up_a_file_when_told_to) {
     EXPECT_THAT(ring.run(sqe::nop(nop_fixed_file).set(&Sqe::fd, -1)), Gives(0));
 }
 
+TEST(Nop, takes_a_path_for_no_file) {
+    RawRing ring;
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::nop(nop_file).set(&Sqe::fd, path_only.get())), Gives(-EBADF));
+}
+
 TEST(Nop, looks_up_a_registered_buffer_when_told_to) {
     RawRing ring;
     EXPECT_THAT(ring.run(sqe::nop(nop_fixed_buffer)), Gives(-EFAULT));
+    AlignedBuffer memory(4096);
+    iovec buffers[] = {{nullptr, 0}, {memory.data(), memory.size()}};
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_BUFFERS, buffers, 2), Gives(0));
+    EXPECT_THAT(ring.run(sqe::nop(nop_fixed_buffer).set(&Sqe::buf_index, 1)), Gives(0));
+    EXPECT_THAT(
+        ring.run(sqe::nop(nop_fixed_buffer | IORING_NOP_INJECT_RESULT).set(&Sqe::buf_index, 1).set(&Sqe::len, 7)),
+        Gives(7));
+    EXPECT_THAT(ring.run(sqe::nop(nop_fixed_buffer)), Gives(-EFAULT)) << "an empty slot";
+    EXPECT_THAT(ring.run(sqe::nop(nop_fixed_buffer).set(&Sqe::buf_index, 2)), Gives(-EFAULT));
 }
 
 TEST(Nop, completes_from_task_work_when_told_to) {

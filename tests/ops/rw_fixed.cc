@@ -134,9 +134,11 @@ TEST_F(FixedTransfer, needs_every_part_within_its_buffer) {
     EXPECT_THAT(readv({{start_, 3}, {start_ + 10, 0}, {start_ + 20, 3}}), Gives(-EFAULT)) << "an empty one is none";
     EXPECT_THAT(readv({{start_, ~size_t{0}}}), Gives(-EINVAL));
     EXPECT_THAT(readv({{reinterpret_cast<void*>(uintptr_t{1} << 63), 4}}), Gives(-EFAULT));
+    EXPECT_THAT(readv({{start_, 3}, {start_, size_t{1} << 44}}), Gives(-EOVERFLOW)) << "more pages than can be counted";
     const iovec part = {start_, 3};
     EXPECT_THAT(ring_.run(sqe::readv_fixed(file_, 1, &part, 1)), Gives(-EFAULT));
     EXPECT_THAT(ring_.run(sqe::readv_fixed(-1, 1, &part, 1)), Gives(-EBADF));
+    EXPECT_THAT(ring_.run(sqe::readv_fixed(Fd(open("/tmp", O_PATH | O_CLOEXEC)), 1, &part, 1)), Gives(-EBADF));
 }
 
 TEST_F(FixedTransfer, reads_the_array_of_parts_when_it_is_submitted) {

@@ -108,6 +108,20 @@ TEST(Kinds, pipe_has_no_offsets_and_looks_at_none) {
     EXPECT_STREQ(buffer, "abcdef");
 }
 
+TEST(Kinds, pipe_minds_an_offset_behind_which_there_is_nothing) {
+    RawRing ring;
+    const Pipe pipe;
+    char buffer[8] = {};
+    constexpr uint64_t last = INT64_MAX;
+    iovec vectors[] = {{buffer, 4}, {buffer + 4, 4}};
+    EXPECT_THAT(ring.run(sqe::write(pipe.write_end, "abc", 3, last - 2)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::write(pipe.write_end, "abc", 3, last - 3)), Gives(3));
+    EXPECT_THAT(ring.run(sqe::readv(pipe.read_end, vectors, 2, last - 7)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::readv(pipe.read_end, vectors, 2, last - 8)), Gives(3));
+    EXPECT_THAT(ring.run(sqe::readv(pipe.read_end, static_cast<iovec*>(ForbiddenPage().address()), 2, last)),
+                Gives(-EFAULT));
+}
+
 TEST(Kinds, pipe_whose_other_end_is_gone) {
     RawRing ring;
     char byte;

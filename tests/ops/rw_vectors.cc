@@ -32,6 +32,16 @@ TEST(Readv, scatters_over_its_buffers_in_order) {
     EXPECT_STREQ(two, "45678");
 }
 
+TEST(Readv, on_a_slot_without_a_file_has_its_buffers_looked_at_first) {
+    RawRing ring;
+    auto* const nowhere = static_cast<iovec*>(ForbiddenPage().address());
+    EXPECT_THAT(ring.submit(sqe::readv(5, nowhere, 1).data(1).flag(IOSQE_FIXED_FILE), sqe::nop()), Gives(1));
+    EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(1, -EFAULT)));
+    RawRing other;
+    iovec good = {nullptr, 0};
+    EXPECT_THAT(other.run(sqe::readv(5, &good, 1).flag(IOSQE_FIXED_FILE)), Gives(-EBADF));
+}
+
 TEST(Readv, falls_short_in_the_buffer_where_the_file_ends) {
     RawRing ring;
     const Fd file = file_with("01234");

@@ -221,6 +221,8 @@ TEST(Splice, tells_each_error) {
     EXPECT_THAT(ring.run(sqe::splice(in.read_end, here, in.write_end, here, 3)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::splice(in.write_end, here, out.write_end, here, 3)), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::splice(in.read_end, here, out.read_end, here, 3)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::splice(in.read_end, here, out.read_end, 1, 3)), Gives(-EBADF)) << "before the offset";
+    EXPECT_THAT(ring.run(sqe::splice(in.write_end, 1, out.write_end, here, 3)), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::splice(in.read_end, here, appending, here, 3)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::splice(file, static_cast<uint64_t>(-5), out.write_end, here, 3)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::splice(1'000'000, here, out.write_end, here, 3)), Gives(-EBADF));

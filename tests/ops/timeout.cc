@@ -271,6 +271,18 @@ TEST(TimeoutRemove, of_a_counting_timeout_cancels_it) {
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
 }
 
+TEST(TimeoutRemove, with_the_flag_of_link_timeouts_alone_is_a_removal) {
+    RawRing ring;
+    const Sqe remove = sqe::timeout_remove(1)
+                           .set(&Sqe::timeout_flags, IORING_LINK_TIMEOUT_UPDATE)
+                           .set(&Sqe::addr2, address_of(&never))
+                           .data(2);
+    EXPECT_THAT(ring.submit(sqe::timeout(&never).data(1)), Gives(1));
+    EXPECT_THAT(ring.submit(remove), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+    EXPECT_THAT(ring.run(Sqe(remove).set(&Sqe::addr2, 0)), Gives(-EFAULT)) << "though the time is read";
+}
+
 TEST(TimeoutUpdate, makes_it_sooner) {
     RawRing ring;
     EXPECT_THAT(ring.submit(sqe::timeout(&never).data(1)), Gives(1));
