@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <thread>
+#include <vector>
 
 #include "liburing/ring.h"
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/process.h"
+#include "support/raw_ring.h"
 
 namespace ringside::test {
 namespace {
@@ -109,6 +111,29 @@ TEST(RingDescriptor, can_be_part_of_a_set_within_a_set) {
     EXPECT_EQ(epoll_wait(outer, &event, 1, 0), 1);
     EXPECT_EQ(reap_from_memory(ring), 1u);
     EXPECT_TRUE(eventually([&] { return epoll_wait(outer, &event, 1, 0) == 0; }));
+}
+
+// In how many sets, each within the next, a descriptor can be.
+int levels_around(int fd) {
+    std::vector<int> sets;
+    for (int inner = fd; sets.size() < 20; inner = sets.back()) {
+        const int outer = epoll_create1(EPOLL_CLOEXEC);
+        epoll_event event = {};
+        event.events = EPOLLIN;
+        const int added = epoll_ctl(outer, EPOLL_CTL_ADD, inner, &event);
+        sets.push_back(outer);
+        if (added < 0) break;
+    }
+    for (const int set : sets) close(set);
+    return static_cast<int>(sets.size()) - 1;
+}
+
+// The engine's is a set itself.
+TEST(RingDescriptor, can_be_nested_one_level_less_deep_on_the_engine) {
+    Uring ring(8);
+    const Pipe pipe;
+    const int missing = provider_under_test() == provider::Kind::engine ? 1 : 0;
+    EXPECT_EQ(levels_around(ring->ring_fd), levels_around(pipe.read_end) - missing);
 }
 
 TEST(RingDescriptor, cannot_be_read) {
