@@ -326,6 +326,7 @@ bool Generator::cancelled_at_once() {
 bool Generator::drained() {
     if (!builder_.anyone_waits() || builder_.stuck()) return false;
     builder_.everything_waits();
+    builder_.may_wait = false;
     builder_.begin_chain();
     Draft draft{.builder = builder_, .random = random_};
     draft.set(Field::flags, IOSQE_IO_DRAIN);

@@ -18,6 +18,7 @@ bool matches(const Cancel& cancel, const Request& request) {
     if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
     if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
+    if (cancel.spares_workers && (request.place == Place::worker || request.has(request_blocks))) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
@@ -79,7 +80,7 @@ long cancel_matches(Ring& ring, Cancel cancel) {
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     auto& cancel = request.as<Cancel>();
-    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0};
+    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0, false};
     if (cancel.flags & ~known_cancel_flags) return -EINVAL;
     if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) &&
         (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {

@@ -14,6 +14,7 @@ struct Cancel {
     uint32_t flags;  // IORING_ASYNC_CANCEL_...
     int32_t fd;
     uint8_t opcode;
+    bool spares_workers;  // what is in a worker is out of its reach
 };
 
 inline constexpr uint32_t known_cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD |

@@ -59,7 +59,7 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
         sending.form = Form::vectors;
         return sqe.len > most_iovecs ? -EINVAL : 0;
     }
-    return is_user_range(sqe.addr, sqe.len) ? 0 : -EFAULT;
+    return is_user_range(sqe.addr, sqe.len < most_at_once ? sqe.len : most_at_once) ? 0 : -EFAULT;
 }
 
 int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy) {

@@ -50,6 +50,9 @@ int bind_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome bind_issue(Request& request) {
+    // A name in the file system is made by a worker in the kernel.
+    const auto* name = static_cast<const sockaddr*>(request.memory);
+    if (request.as<OneNumber>().value >= 2 && name->sa_family == AF_UNIX) request.set(request_at_work);
     return request.done(abi::syscall(__NR_bind, request.fd, request.memory, request.as<OneNumber>().value));
 }
 

@@ -134,6 +134,8 @@ int timeout_remove_prep(Request&, const io_uring_sqe&);
 Outcome timeout_remove_issue(Request&);
 int link_timeout_prep(Request&, const io_uring_sqe&);
 Outcome link_timeout_issue(Request&);
+// Whether the time of a link timeout that has not begun is up as soon as it begins.
+bool is_due_at_once(Request& link_timeout);
 
 // --- cancel.cc ------------------------------------------------------------------------------------------------------
 int async_cancel_prep(Request&, const io_uring_sqe&);

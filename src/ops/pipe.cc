@@ -65,8 +65,11 @@ int pipe_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome pipe_issue(Request& request) {
     const auto& pipe = request.as<NewPipe>();
-    if (pipe.slot != 0) return request.done(make_direct(*request.ring, pipe));
-    return request.done(abi::syscall(__NR_pipe2, user_pointer(pipe.numbers), pipe.flags));
+    const long result = pipe.slot != 0 ? make_direct(*request.ring, pipe)
+                                       : abi::syscall(__NR_pipe2, user_pointer(pipe.numbers), pipe.flags);
+    // The kernel ends its failure outside of its workers.
+    if (result < 0) request.clear(request_at_work);
+    return request.done(result);
 }
 
 }  // namespace ringside::engine

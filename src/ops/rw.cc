@@ -70,23 +70,6 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool vectored, bool write
 
 // --- The system call ------------------------------------------------------------------------------------------------
 
-// A stream has no positions, so io_uring ignores the offset there; only a socket minds one that is not 0.
-bool has_no_positions(int fd, int64_t offset) { return offset == 0 || kind_of(fd) != S_IFSOCK; }
-
-// Whether there is no position for its end, which even a stream minds. (The system call may not have looked at the
-// iovecs.)
-bool ends_beyond_all(const iovec* vectors, unsigned count, int64_t offset) {
-    constexpr int64_t most_bytes = INT32_MAX;
-    if (__builtin_expect(offset <= INT64_MAX - most_bytes, 1)) return false;
-    uint64_t end = static_cast<uint64_t>(offset);
-    for (unsigned i = 0; i < count; ++i) {
-        iovec vector;
-        if (read_user(vector, reinterpret_cast<uintptr_t>(vectors + i)) < 0) return false;
-        end += vector.iov_len;
-    }
-    return end > static_cast<uint64_t>(INT64_MAX);
-}
-
 long transfer_once(const Request& request, const Transfer& transfer, const iovec* vectors, unsigned count, int flags,
                    bool may_block) {
     const int64_t offset =
@@ -105,21 +88,8 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     };
     const long result = make(offset);
     if (result != -ESPIPE || offset == current_position) return result;
-    if (ends_beyond_all(vectors, count, offset)) return -EINVAL;
-    return has_no_positions(request.fd, transfer.offset) ? make(current_position) : result;
-}
-
-// Of iovecs that are not our copy only after the system call has read them.
-uint64_t wanted_bytes(const Transfer& transfer) {
-    if (!transfer.vectored) return transfer.length;
-    if (transfer.kept) return total_length(user_pointer<const iovec>(transfer.address), transfer.length);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < transfer.length; ++i) {
-        iovec vector;
-        read_touched(&vector, transfer.address + i * sizeof(vector), sizeof(vector));
-        sum += vector.iov_len;
-    }
-    return sum;
+    const int fault = judge_position(request, transfer.offset);
+    return fault == 0 ? make(current_position) : fault;
 }
 
 // A part of it went before the rest failed with `error`. The file position stays where it was then, as in the kernel.
@@ -132,28 +102,9 @@ long partial_result(Request& request, long error) {
     return transfer.done;
 }
 
-// --- Attempts -------------------------------------------------------------------------------------------------------
-
 uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
 
-bool is_ready(Request& request) {
-    pollfd set = {request.fd, static_cast<short>(wanted_readiness(request.as<Transfer>())), 0};
-    const timespec at_once = {0, 0};
-    return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
-}
-
-bool is_nonblocking(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFL) & O_NONBLOCK; }
-
-// A system call has refused its flags, ours among them, or would not look at them. Returns what the kernel has against
-// the program's, or 0.
-int judge_flags(Request& request) {
-    auto& transfer = request.as<Transfer>();
-    const int refused = check_file_and_flags(request);
-    if (refused < 0 || transfers_by_iterator(request)) return refused;
-    if ((transfer.flags & RWF_NOWAIT) && !is_nonblocking(request.fd)) return -EAGAIN;
-    transfer.flags = 0;
-    return 0;
-}
+// --- Attempts -------------------------------------------------------------------------------------------------------
 
 // A file that does not know RWF_NOWAIT and is not on disk: a terminal, inotify, an old kernel's eventfd. If it is ready
 // the plain call will not wait; if it is non-blocking by itself, not being ready is its answer.
@@ -204,6 +155,11 @@ bool wants_nothing(Request& request) {
 // The page cache of most file systems takes nothing without waiting.
 bool waits_to_write(int fd) { return kind_of(fd) == S_IFREG && !(abi::syscall(__NR_fcntl, fd, F_GETFL) & O_DIRECT); }
 
+// Some file systems do not even read nothing.
+bool waits_for_nothing(Request& request) {
+    return request.as<Transfer>().writes ? waits_to_write(request.fd) : !knows_flag(request.fd, RWF_NOWAIT);
+}
+
 // A transfer of nothing is for the file to judge: an eventfd refuses to read it, a socket of records sends an empty
 // one. preadv2 and pwritev2 would not ask it, read and write do. Neither looks at the flags.
 Outcome transfer_nothing(Request& request, bool may_block) {
@@ -222,9 +178,12 @@ Outcome transfer_nothing(Request& request, bool may_block) {
     if (transfer.offset != current_position) {
         result = call(transfer.writes ? __NR_pwrite64 : __NR_pread64, transfer.offset);
     }
-    if (result == -ESPIPE && (transfer.offset == current_position || has_no_positions(request.fd, transfer.offset))) {
-        result = call(stream_call, 0);
+    if (result == -ESPIPE && transfer.offset != current_position) {
+        const int fault = judge_position(request, transfer.offset);
+        if (fault < 0) return complete(request, fault);
     }
+    if (result == -ESPIPE) result = call(stream_call, 0);
+    if (waits_although_mute(request, result)) return request.wait(wanted_readiness(transfer));
     const bool was_asked = result == 0 || result == -EBADF || transfers_by_iterator(request);
     return complete(request, was_asked ? result : 0);
 }
@@ -232,6 +191,11 @@ Outcome transfer_nothing(Request& request, bool may_block) {
 // Files of unusual kinds may wait even then.
 Outcome attempt_nothing(Request& request) {
     const mode_t kind = kind_of(request.fd);
+    const auto& transfer = request.as<Transfer>();
+    if (kind == S_IFREG && !(transfer.flags & RWF_NOWAIT) && waits_for_nothing(request)) {
+        request.set(request_bounded);
+        return Outcome::punt;
+    }
     if (kind != 0 && kind != S_IFCHR) return transfer_nothing(request, false);
     if (abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0) return request.done(-EBADF);
     return is_ready(request) ? transfer_nothing(request, false) : Outcome::punt;
@@ -255,14 +219,25 @@ bool may_have_more(Request& request, long got) {
     return (is_on_disk(request.fd) || blocks_in_write(request)) && keep_iovecs(request) == 0;
 }
 
-// What the system call complained about may not be what the kernel would find first.
-long first_fault(const Request& request, long fault) {
-    if (const_cast<Request&>(request).as<Transfer>().flags == 0) return fault;
-    const int refused = check_file_and_flags(request);
-    return refused < 0 ? refused : fault;
+}  // namespace
+
+uint64_t wanted_bytes(const Transfer& transfer) {
+    uint64_t sum = 0;
+    if (!transfer.vectored) sum = transfer.length;
+    if (transfer.kept) sum = total_length(user_pointer<const iovec>(transfer.address), transfer.length);
+    for (uint32_t i = 0; transfer.vectored && !transfer.kept && i < transfer.length; ++i) {
+        iovec vector;
+        read_touched(&vector, transfer.address + i * sizeof(vector), sizeof(vector));
+        sum += vector.iov_len;
+    }
+    return sum < most_at_once ? sum : most_at_once;
 }
 
-}  // namespace
+bool is_ready(Request& request) {
+    pollfd set = {request.fd, static_cast<short>(wanted_readiness(request.as<Transfer>())), 0};
+    const timespec at_once = {0, 0};
+    return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
+}
 
 // Less than was asked for severs a chain, though it is no error.
 Outcome complete(Request& request, long last) {
@@ -337,22 +312,6 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
     return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
 }
 
-// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was
-// to use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before
-// all others and ends the batch. Then comes a file that is none, and then what the call complained about.
-long blame(Request& request, long error) {
-    request.clear(request_at_work);
-    auto& transfer = request.as<Transfer>();
-    if (transfer.vectored && !transfer.kept) {
-        const int kept = keep_iovecs(request);
-        if (kept < 0) {
-            request.ring->batch_failed = true;
-            return kept;
-        }
-    }
-    return is_file(request.fd) ? error : -EBADF;
-}
-
 // The plain call, where the file is known to be in memory and has all that is asked for. Returns how much that is; 0 if
 // nothing is to be said of it.
 long read_from_memory(const Request& request, const Transfer& transfer, const FileFacts* facts) {
@@ -378,7 +337,10 @@ Outcome attempt(Request& request) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
         if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
-        if (__builtin_expect(got < 0, 0)) return complete(request, blame(request, first_fault(request, got)));
+        if (__builtin_expect(got < 0, 0)) {
+            if (waits_although_mute(request, got)) return request.wait(wanted_readiness(transfer));
+            return complete(request, blame(request, first_fault(request, got)));
+        }
         if (__builtin_expect(got == 0, 0) && wants_nothing(request)) return attempt_nothing(request);
         if (__builtin_expect(static_cast<uint64_t>(got) != transfer.length, 0) && may_have_more(request, got)) {
             transfer.done += static_cast<uint32_t>(got);
@@ -413,6 +375,7 @@ Outcome rw_work(Request& request) {
     if (!request.has(request_bounded) && is_on_disk(request.fd)) request.set(request_bounded);
     if (!request.has(request_bounded)) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
+        if (waits_although_mute(request, got)) return request.wait(wanted_readiness(transfer));
         if (got != -EAGAIN && got != -EOPNOTSUPP) return complete(request, got < 0 ? first_fault(request, got) : got);
         const int refused = got == -EOPNOTSUPP && transfer.flags != 0 ? judge_flags(request) : 0;
         if (refused < 0) return complete(request, refused);

@@ -45,8 +45,35 @@ bool writes_would_wait(Request& request);
 // Transfers what is left, in one call. Returns what the call returned.
 long transfer_rest(Request& request, int extra_flags, bool may_block);
 
-// Which of several faults the program is told of, beside this one.
+// The bytes that it is to transfer in all. Of iovecs that are not our copy only after a system call has read them.
+uint64_t wanted_bytes(const Transfer& transfer);
+
+// Whether its file is ready for it.
+bool is_ready(Request& request);
+
+// --- rw_faults.cc ---------------------------------------------------------------------------------------------------
+
+// The system call has refused its flags, ours among them, or would not look at them. Returns what the kernel has
+// against the program's, or 0; flags that a file ignores are gone then.
+int judge_flags(Request& request);
+
+// The system call finds that the file has no positions. A stream has none, so io_uring ignores the offset there; but it
+// has to be one that the range fits behind, and a socket minds one that is not 0. Returns 0 or -errno.
+int judge_position(const Request& request, int64_t offset);
+
+// Whether it waits for readiness although its file can only be polled: io_uring finds that out when it is ready.
+bool waits_although_mute(Request& request, long fault);
+
+// What the system call complained about may not be what the kernel would find first.
+long first_fault(const Request& request, long fault);
+
+// Which of several faults the program is told of. An iovec array that cannot be read is found out by the call that was
+// to use it, unless that finds another fault first; in the kernel it is an error of the submission, which comes before
+// all others and ends the batch. Then comes a file that is none, and then what the call complained about.
 long blame(Request& request, long error);
+
+// Whether its file is non-blocking by itself.
+bool is_nonblocking(int fd);
 
 // --- rw_direct.cc ----------------------------------------------------------------------------------------------------
 
@@ -61,6 +88,9 @@ Outcome attempt_direct(Request& request);
 // What the kernel has against the request before it transfers anything, in its order: the mode of the file, the flags,
 // the kind of ring. Returns 0 or -errno.
 int check_file_and_flags(const Request& request);
+
+// Whether a file on disk knows a flag that it may refuse.
+bool knows_flag(int fd, int flag);
 
 // Whether the file reads (or writes) by the newer of the kernel's two ways. A file with the older one alone ignores
 // flags, and is not even asked to transfer nothing.

@@ -22,8 +22,10 @@ constexpr int rwf_atomic = 0x40, rwf_dontcache = 0x80, rwf_nosignal = 0x100;  //
 constexpr int known_flags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | rwf_atomic |
                             rwf_dontcache | rwf_nosignal;
 
-// Whether a file on disk knows a flag that it may refuse: reading one byte to where none can be leaves no trace.
-bool knows(int fd, int flag) {
+}  // namespace
+
+// Reading one byte to where none can be leaves no trace.
+bool knows_flag(int fd, int flag) {
     iovec nowhere = {nullptr, 1};
     const long result = abi::syscall(__NR_preadv2, fd, &nowhere, 1, 0, 0, flag);
     if (result != -EBADF) return result != -EOPNOTSUPP;
@@ -32,13 +34,15 @@ bool knows(int fd, int flag) {
     return abi::syscall(__NR_fstatfs, fd, &system) < 0 || system.f_type != TMPFS_MAGIC;
 }
 
+namespace {
+
 int check_flags(int fd, int flags, bool writes, long file_flags) {
     if (flags & ~known_flags) return -EOPNOTSUPP;
     if ((flags & RWF_APPEND) && (flags & RWF_NOAPPEND)) return -EINVAL;
     const bool on_disk = is_on_disk(fd);
-    if ((flags & RWF_NOWAIT) && on_disk && !knows(fd, RWF_NOWAIT)) return -EOPNOTSUPP;
+    if ((flags & RWF_NOWAIT) && on_disk && !knows_flag(fd, RWF_NOWAIT)) return -EOPNOTSUPP;
     if ((flags & rwf_atomic) && (!writes || !(file_flags & O_DIRECT))) return -EOPNOTSUPP;
-    if ((flags & rwf_dontcache) && (!on_disk || !knows(fd, rwf_dontcache))) return -EOPNOTSUPP;
+    if ((flags & rwf_dontcache) && (!on_disk || !knows_flag(fd, rwf_dontcache))) return -EOPNOTSUPP;
     return 0;
 }
 

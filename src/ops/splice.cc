@@ -76,7 +76,8 @@ Outcome splice_issue(Request& request) {
     const int found = find_input(request);
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;
-    // Nothing is always transferred, by files that need not even be pipes.
+    // Nothing is always transferred, by files that need not even be pipes; in the kernel by a worker.
+    request.set(request_at_work);
     return request.done(is_file(request.second_fd) && is_file(request.fd) ? 0 : -EBADF);
 }
 

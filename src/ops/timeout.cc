@@ -155,6 +155,13 @@ Outcome link_timeout_issue(Request& request) {
     return armed(request, set_timer(request, timeout.time_ns, timeout.flags, link_expired));
 }
 
+bool is_due_at_once(Request& link_timeout) {
+    // No attempt is over sooner.
+    constexpr int64_t shortest_attempt_ns = 1000;
+    const auto& timeout = link_timeout.as<Timeout>();
+    return deadline(timeout.time_ns, timeout.flags) <= now_ns(clock_of(timeout.flags)) + shortest_attempt_ns;
+}
+
 Outcome timeout_issue(Request& request) {
     const auto& timeout = request.as<Timeout>();
     Ring& ring = *request.ring;

@@ -5,6 +5,7 @@
 // marked as failed, and the whole chain ends when it is complete, as in the kernel.
 #include <errno.h>
 
+#include "ops/ops.h"
 #include "path/path.h"
 #include "state/thread_end.h"
 
@@ -106,17 +107,21 @@ void continue_chain(const Request& done, Request& next) {
     queue_issue(next);
 }
 
-// The request is done before its link timeout: that ends with -ECANCELED, which is no failure.
+// The request is done before its link timeout: that ends with -ECANCELED, which is no failure. In the kernel the time
+// begins with the attempt, so if there was none it is up already, and finds nothing to cancel.
 void end_link_timeout(Request& request) {
     Request* timeout = request.timeout_link;
+    long result = -ECANCELED;
     if (request.has(request_arms_timeout)) {
         timeout = &take_next(request);
+        const bool was_tried = !request.has(request_untried | request_at_work) && request.res != -EBADF;
+        if (was_tried && is_due_at_once(*timeout)) result = -ENOENT;
     } else {
         if (timeout == nullptr) return;
         request.ring->timers.take_out(*timeout);
         untie_timeout(*timeout);
     }
-    timeout->res = -ECANCELED;
+    timeout->res = static_cast<int32_t>(result);
     queue_finish(*timeout);
 }
 

@@ -60,6 +60,7 @@ void finish(Request& request, long result) {
     request.done(result);
     // What ends without a result of its own the kernel ends outside of its workers.
     request.clear(request_at_work);
+    request.set(request_untried);
     // A notification comes nevertheless, and this is where it is announced.
     if (request.has(request_notifies)) request.cqe_flags = IORING_CQE_F_MORE;
     finish(request);

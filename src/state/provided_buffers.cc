@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "ops/vectors.h"
 #include "state/buffer_ring_memory.h"
 #include "state/request.h"
 #include "state/ring.h"
@@ -28,7 +29,6 @@ namespace {
 constexpr unsigned groups_per_page = 256;
 constexpr unsigned pages = most_groups / groups_per_page;
 constexpr unsigned most_in_classic_group = UINT16_MAX;
-constexpr uint32_t most_bytes = INT_MAX & ~4095;  // of one read or write
 
 // --- The table ------------------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ int provide_buffer(Ring& ring, BufferGroup& group, uint64_t address, uint32_t le
     if (group.count == most_in_classic_group) return -EOVERFLOW;
     ProvidedBuffer* buffer = take_spare(ring);
     if (buffer == nullptr) return -ENOMEM;
-    *buffer = {nullptr, address, length < most_bytes ? length : most_bytes, id};
+    *buffer = {nullptr, address, length < most_at_once ? length : most_at_once, id};
     group.buffers.push(*buffer);
     ++group.count;
     return 0;

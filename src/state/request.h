@@ -71,6 +71,7 @@ enum RequestFlag : uint64_t {
     request_ends_itself = uint64_t{1} << 33,  // cancelled, it is issued once more: it has done a part and says so
     request_at_work = uint64_t{1} << 34,      // a worker's, by the kernel's rules: so is what follows it in its chain
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
+    request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
 };
 
 // How a request holds its buffer.

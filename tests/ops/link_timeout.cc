@@ -53,6 +53,25 @@ TEST(LinkTimeout, is_cancelled_by_a_request_that_fails) {
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
 }
 
+// It began with the attempt and was over at once, but there was nothing left to be cancelled.
+TEST(LinkTimeout, that_is_due_at_once_finds_that_its_request_is_done) {
+    RawRing ring;
+    const Fd file = file_with("content");
+    char byte;
+    constexpr __kernel_timespec at_once = {0, 0}, long_ago = {1, 0};
+    for (const Sqe& timeout : {link_timeout(at_once), link_timeout(long_ago, IORING_TIMEOUT_ABS)}) {
+        for (const Sqe& request : {sqe::nop(), sqe::read(file, &byte, 1), sqe::read(file, nullptr, 1)}) {
+            for (const unsigned flag : {IOSQE_IO_LINK, IOSQE_IO_HARDLINK}) {
+                EXPECT_THAT(ring.submit(Sqe(request).data(1).flag(flag), Sqe(timeout).data(2)), Gives(2));
+                EXPECT_THAT(ring.wait(2), ElementsAre(testing::Field(&Cqe::user_data, 1), Completes(2, -ENOENT)));
+            }
+        }
+        // There was no attempt.
+        EXPECT_THAT(ring.submit(sqe::read(-1, &byte, 1).data(1).flag(IOSQE_IO_LINK), Sqe(timeout).data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
+    }
+}
+
 TEST(LinkTimeout, lets_the_chain_go_on_behind_it) {
     RawRing ring;
     const Pipe pipe;

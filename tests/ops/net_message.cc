@@ -283,6 +283,18 @@ TEST(Message, whose_header_cannot_be_read_fails_the_submission) {
     }
 }
 
+TEST(Message, has_a_length_in_its_entry_that_is_looked_at_and_not_used) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char buffer[8] = {};
+    Message message(buffer, 5);
+    constexpr uint32_t most = INT32_MAX;
+    EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &message.header).set(&Sqe::len, most)), Gives(5));
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &message.header).set(&Sqe::len, most)), Gives(5));
+    EXPECT_THAT(ring.run(sqe::sendmsg(ends.near, &message.header).set(&Sqe::len, most + 1)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &message.header).set(&Sqe::len, most + 1)), Gives(-EINVAL));
+}
+
 TEST(Message, with_control_messages_that_cannot_be_read_is_not_sent) {
     RawRing ring;
     const Ends ends = unix_pair(SOCK_STREAM);

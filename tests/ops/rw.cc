@@ -98,6 +98,8 @@ TEST(Read, of_what_is_no_open_file_gives_ebadf) {
     EXPECT_THAT(ring.run(sqe::read(1'000'000, &byte, 1)), Gives(-EBADF));
     const Fd path(open("/tmp", O_PATH | O_CLOEXEC));
     EXPECT_THAT(ring.run(sqe::read(path, &byte, 1)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::transfer(IORING_OP_READV_FIXED, path, nullptr, 0, 0)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::read(path, &byte, 1).flag(IOSQE_ASYNC)), Gives(-EBADF));
 }
 
 TEST(Read, of_a_file_open_for_writing_only_gives_ebadf) {

@@ -2,16 +2,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <string>
@@ -318,6 +322,81 @@ TEST(Kinds, socket_that_is_not_connected) {
     char byte;
     const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_THAT(ring.run(sqe::read(socket, &byte, 1)), Gives(-ENOTCONN));
+}
+
+// Neither can be read or written, which is found out when they are ready.
+TEST(Kinds, that_can_only_be_polled) {
+    RawRing ring;
+    char bytes[8];
+    const Fd set(epoll_create1(EPOLL_CLOEXEC));
+    const Fd process(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+    for (const int fd : {set.get(), process.get()}) {
+        for (const uint32_t length : {0u, 8u}) {
+            for (const unsigned flag : {0u, unsigned{IOSQE_ASYNC}}) {
+                EXPECT_THAT(ring.submit(sqe::read(fd, bytes, length).data(1).flag(flag),
+                                        sqe::write(fd, bytes, length).data(2).flag(flag)),
+                            Gives(2));
+                EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+                EXPECT_THAT(ring.submit(sqe::cancel(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL).data(3)),
+                            Gives(1));
+                EXPECT_THAT(ring.wait(3), testing::UnorderedElementsAre(Completes(1, -ECANCELED),
+                                                                        Completes(2, -ECANCELED), Completes(3, 2)));
+            }
+            EXPECT_THAT(ring.run(sqe::read(fd, bytes, length).set(&Sqe::rw_flags, RWF_NOWAIT)), Gives(-EOPNOTSUPP));
+            EXPECT_THAT(ring.run(sqe::read(fd, bytes, length).flag(IOSQE_IO_LINK)), Gives(-EINVAL));
+        }
+    }
+    const Fd ready(eventfd(1, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::read(set, bytes, 8).data(1)), Gives(1));
+    epoll_event event = {.events = EPOLLIN, .data = {}};
+    EXPECT_EQ(epoll_ctl(set, EPOLL_CTL_ADD, ready, &event), 0);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -EINVAL)));
+    EXPECT_EQ(fcntl(process, F_SETFL, O_NONBLOCK), 0);
+    EXPECT_THAT(ring.run(sqe::read(process, bytes, 8)), Gives(-EINVAL));
+    const Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::write(timer, bytes, 8)), Gives(-EINVAL)) << "it can be read";
+}
+
+TEST(Kinds, streams_ignore_an_offset_that_leaves_room_for_the_range) {
+    RawRing ring;
+    char bytes[8] = {};
+    iovec vector = {bytes, sizeof(bytes)};
+    constexpr uint64_t last = INT64_MAX;
+    const Fd counter(eventfd(7, EFD_CLOEXEC));
+    const Pipe pipe;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    for (const int fd : {counter.get(), pipe.read_end.get(), ends.near.get()}) {
+        EXPECT_THAT(ring.run(sqe::read(fd, bytes, 8, last)), Gives(-EINVAL));
+        EXPECT_THAT(ring.run(sqe::readv(fd, &vector, 1, last - 7)), Gives(-EINVAL));
+    }
+    EXPECT_THAT(ring.run(sqe::read(pipe.write_end, bytes, 8, last)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::read(ends.near, bytes, 8, last - 8)), Gives(-ESPIPE));
+    EXPECT_THAT(ring.run(sqe::read(counter, bytes, 8, last - 8)), Gives(8));
+    EXPECT_EQ(bytes[0], 7);
+}
+
+TEST(Kinds, more_than_one_call_moves_is_not_asked_for) {
+    RawRing ring;
+    const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    char byte = 0;
+    constexpr int most = INT32_MAX & ~4095;
+    EXPECT_THAT(ring.run(sqe::write(null, &byte, INT32_MAX)), Gives(most));
+    // So it is no short transfer, which would not be silent and would sever its chain.
+    EXPECT_THAT(ring.submit(sqe::write(null, &byte, INT32_MAX).data(1).flag(IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK),
+                            sqe::nop().data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+}
+
+TEST(Kinds, mode_of_a_file_comes_before_an_offset_that_is_none) {
+    RawRing ring;
+    char byte;
+    const TemporaryDirectory directory;
+    const std::string path = directory.path_of("file");
+    const Fd writable(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    constexpr uint64_t negative = 1ull << 63;
+    EXPECT_THAT(ring.run(sqe::read(writable, &byte, 1, negative)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::write(writable, &byte, 1, negative)), Gives(-EINVAL));
 }
 
 }  // namespace

@@ -8,16 +8,19 @@
 #include <linux/fs.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/interruption.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -373,7 +376,29 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
     expect_next(sqe::write(file, "x", 1).data(2).flag(link), 1, next, -EAGAIN);
     expect_next(Sqe(IORING_OP_SHUTDOWN, ends.near).set(&Sqe::len, SHUT_WR).data(2).flag(link), 0, next, -EAGAIN);
     expect_next_waits(sqe::nop().data(2).flag(link), 0, next);
+    struct statx status;
+    const Sqe statx = sqe::statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &status).data(2).flag(link);
+    expect_next(statx, 0, next, -EAGAIN);
+    expect_next(Sqe(statx).set(&Sqe::addr, reinterpret_cast<uintptr_t>("/nowhere")), -ENOENT, next, -EAGAIN);
+    // A write that the file does not take without waiting, be it of nothing.
+    expect_next(sqe::write(file, nullptr, 0).data(2).flag(link), 0, next, -EAGAIN);
+    expect_next(sqe::read(file, nullptr, 0).data(2).flag(link), 0, next, -EAGAIN);
+    expect_next(
+        sqe::splice(pipe.read_end, sqe::file_position, pipe.write_end, sqe::file_position, 0).data(2).flag(link), 0,
+        next, -EAGAIN);
+    const TemporaryDirectory directory;
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
+    strcpy(name.sun_path, directory.path_of("socket").c_str());
+    expect_next(Sqe(IORING_OP_BIND, socket)
+                    .set(&Sqe::addr, reinterpret_cast<uintptr_t>(&name))
+                    .set(&Sqe::addr2, sizeof(name))
+                    .data(2)
+                    .flag(link),
+                0, next, -EAGAIN);
     const Fd on_disk = file_with("content");
+    expect_next_waits(sqe::read(on_disk, nullptr, 0).data(2).flag(link), 0, next);
+    expect_next(sqe::writev(on_disk, nullptr, 0).data(2).flag(link), 0, next, -EAGAIN);
     expect_next_waits(sqe::read(on_disk, bytes, 1).data(2).flag(link), 1, next);
 }
 
@@ -403,6 +428,7 @@ TEST_P(BehindAWorker, request_that_failed_without_a_result_of_its_own_leaves_the
     expect_next_waits(sqe::read(file, reinterpret_cast<void*>(8), 1).data(2).flag(flags), -EFAULT, next);
     expect_next_waits(sqe::read(-1, bytes, 1).data(2).flag(flags), -EBADF, next);
     expect_next_waits(Sqe(IORING_OP_SHUTDOWN, file).data(2).flag(flags), -ENOTSOCK, next);
+    expect_next_waits(sqe::pipe(nullptr).data(2).flag(flags), -EFAULT, next);
     // So does one that is cancelled while it waits elsewhere.
     ASSERT_THAT(ring.submit(by_worker(), sqe::poll_add(pipe.read_end, POLLIN).data(3).flag(IOSQE_IO_HARDLINK), next),
                 Gives(3));

@@ -16,6 +16,7 @@
 #include "support/files.h"
 #include "support/process.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -182,6 +183,25 @@ TEST(SyncCancel, waits_no_longer_than_it_is_told_to) {
     EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).data(1)), Gives(1));
     EXPECT_THAT(sync_cancel(ring, cancel), Gives(0));
     EXPECT_THAT(sync_cancel(ring, cancel), Gives(-ENOENT));
+}
+
+// They belong to that thread, which alone reaches into them.
+TEST(SyncCancel, leaves_the_workers_of_a_polling_thread_alone) {
+    RawRing ring(8, IORING_SETUP_SQPOLL);
+    const Pipe pipe, other, idle;
+    char byte;
+    EXPECT_THAT(
+        ring.submit(sqe::splice(pipe.read_end, sqe::file_position, other.write_end, sqe::file_position, 1).data(1),
+                    sqe::read(idle.read_end, &byte, 1).data(2)),
+        Gives(2));
+    EXPECT_THAT(ring.enter(0, 0, IORING_ENTER_SQ_WAKEUP), Gives(0));
+    EXPECT_THAT(ring.linger(20), IsEmpty());
+    EXPECT_THAT(sync_cancel(ring, cancellation(1)), Gives(-ENOENT));
+    constexpr unsigned all = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+    EXPECT_THAT(sync_cancel(ring, cancellation(0, all)), Gives(1));
+    EXPECT_THAT(ring.wait(1), UnorderedElementsAre(Completes(2, -ECANCELED)));
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), UnorderedElementsAre(Completes(1, 1)));
 }
 
 TEST(SyncCancel, tells_each_error) {
