@@ -11,4 +11,12 @@ inline constexpr bool child_may_start_threads = false;
 inline constexpr bool child_may_start_threads = true;
 #endif
 
+// The address sanitizer keeps what was freed for a while, to find who uses it then, and maps more memory meanwhile.
+// (That nothing is lost it sees to by itself.)
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool freed_memory_is_kept = true;
+#else
+inline constexpr bool freed_memory_is_kept = false;
+#endif
+
 }  // namespace ringside::test
