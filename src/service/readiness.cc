@@ -1,7 +1,5 @@
 #include "service/readiness.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
