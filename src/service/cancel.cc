@@ -89,11 +89,15 @@ bool wait_for_workers(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) 
 }  // namespace
 
 int cancel_request(Request& request) {
+    if (request.place == Place::task_work && request.has(request_cancelled)) return 0;
     const bool blocks = is_at_work(request);
+    // In the kernel what waits for a file is found, and cancelled once more, until its completion is posted.
+    const bool still_found =
+        request.place == Place::armed && !blocks && !(operation_of(request).flags & op_cancel_counts);
     const int result = take_out(request);
     if (result < 0) return result;
     request.set(request_cancelled);
-    request.ring->requests.table.remove(request);
+    if (!still_found) request.ring->requests.table.remove(request);
     if (request.has(request_ends_itself)) {
         queue_issue(request);
     } else if (operation_of(request).flags & op_cancel_succeeds) {

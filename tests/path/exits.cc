@@ -7,14 +7,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
 
+#include "path/shared_bytes.h"
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/process.h"
@@ -228,24 +227,6 @@ TEST(ThreadExitOfPolled, leaves_what_the_submission_thread_has_taken) {
 
 // --- The end of a process -------------------------------------------------------------------------------------------
 
-// Memory that a process and its children share.
-class SharedBytes {
-  public:
-    SharedBytes() : start_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
-    ~SharedBytes() { munmap(start_, size); }
-    SharedBytes(const SharedBytes&) = delete;
-    SharedBytes& operator=(const SharedBytes&) = delete;
-    char* at(size_t offset) const { return static_cast<char*>(start_) + offset; }
-    bool untouched() const {
-        const char zeroes[size] = {};
-        return memcmp(start_, zeroes, size) == 0;
-    }
-    static constexpr size_t size = 4096;
-
-  private:
-    void* start_;
-};
-
 class ProcessExit : public testing::TestWithParam<unsigned> {
   protected:
     const SharedBytes memory;
@@ -268,7 +249,7 @@ class ProcessExit : public testing::TestWithParam<unsigned> {
         for (int count = 0; count < 8; ++count) ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
         sleep_ms(5);
         EXPECT_EQ(pipe.drain(), 8u);
-        EXPECT_TRUE(memory.untouched());
+        EXPECT_EQ(memory.take_count(), 0u);
     }
 };
 
@@ -334,7 +315,7 @@ TEST_P(ProcessExit, by_exec_takes_its_requests_along) {
     }));
     kill(child, SIGKILL);
     EXPECT_EQ(ending_of(child), -SIGKILL);
-    EXPECT_TRUE(memory.untouched());
+    EXPECT_EQ(memory.take_count(), 0u);
 }
 
 }  // namespace

@@ -7,16 +7,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
 
+#include "path/rival.h"
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/process.h"
@@ -29,63 +28,6 @@ using testing::AnyOf;
 using testing::Eq;
 
 constexpr unsigned link = IOSQE_IO_LINK;
-
-// How often a race is run of which a turn costs so much.
-unsigned turns(unsigned cost) {
-    const char* wanted = getenv("RINGSIDE_RACES");
-    return wanted != nullptr ? static_cast<unsigned>(strtoul(wanted, nullptr, 10)) : 20'000 / cost + 1;
-}
-
-// Takes about as many nanoseconds.
-void dawdle(unsigned rounds) {
-    for (; rounds > 0; --rounds) asm volatile("" ::: "memory");
-}
-
-// A thread that does something once a turn, at about the moment at which the turn begins. The delay wanders, so that
-// sooner or later the two meet at each point of their ways.
-class Rival {
-  public:
-    template <typename Act>
-    explicit Rival(Act act)
-        : thread_([this, act] {
-              for (unsigned seen = 0;;) {
-                  unsigned now;
-                  while ((now = turn_.load(std::memory_order_acquire)) == seen) std::this_thread::yield();
-                  if (now == ended) return;
-                  seen = now;
-                  dawdle(now * 7 % 2000);
-                  act();
-                  done_.store(now, std::memory_order_release);
-              }
-          }) {}
-    ~Rival() {
-        turn_.store(ended, std::memory_order_release);
-        thread_.join();
-    }
-
-    void begin() { turn_.store(turn_.load() + 1, std::memory_order_release); }
-    void await() const {
-        while (done_.load(std::memory_order_acquire) != turn_.load()) std::this_thread::yield();
-    }
-
-  private:
-    static constexpr unsigned ended = ~0U;
-    std::atomic<unsigned> turn_ = 0;
-    std::atomic<unsigned> done_ = 0;
-    std::thread thread_;
-};
-
-const Cqe* completion_of(const std::vector<Cqe>& completions, uint64_t data) {
-    const Cqe* found = nullptr;
-    for (const Cqe& cqe : completions) {
-        if (cqe.user_data != data) continue;
-        EXPECT_EQ(found, nullptr) << "a second completion: " << cqe;
-        found = &cqe;
-    }
-    EXPECT_NE(found, nullptr) << "no completion of " << data;
-    static constexpr Cqe none = {~0ULL, INT32_MIN, 0};
-    return found != nullptr ? found : &none;
-}
 
 // The canceller's answer goes with what became of its target: 0 means that it was cancelled, -ENOENT that it was past
 // that, -EALREADY either.
@@ -265,15 +207,22 @@ struct Listener {
     socklen_t size = sizeof(address);
 };
 
+// From here on no descriptor is open.
+unsigned first_unused_fd() {
+    constexpr unsigned enough = 1024;
+    unsigned first = enough;
+    while (first > 0 && fcntl(static_cast<int>(first) - 1, F_GETFD) < 0) --first;
+    return first;
+}
+
 TEST(RaceOfRings, close_of_a_ring_against_a_connection_for_its_accept) {
     // A connection that came too late to be told of is nobody's to close. The engine does it, the kernel does not.
     const Listener listener;
     Rival client([&] { listener.connect_and_leave(); });
     const bool kernel = provider_under_test() == provider::Kind::kernel;
     const size_t descriptors = count_fds();
-    // Or there would be none left.
-    const unsigned most = kernel ? 2000 : UINT32_MAX;
-    for (unsigned turn = std::min(turns(64), most); turn > 0 && !testing::Test::HasFailure(); --turn) {
+    const unsigned first_leaked = first_unused_fd();
+    for (unsigned turn = turns(64); turn > 0 && !testing::Test::HasFailure(); --turn) {
         const unsigned flags = turn % 2 == 0 ? 0 : IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
         RawRing ring(8, flags);
         const unsigned multishot = turn % 4 < 2 ? IORING_ACCEPT_MULTISHOT : 0;
@@ -285,6 +234,8 @@ TEST(RaceOfRings, close_of_a_ring_against_a_connection_for_its_accept) {
         client.await();
         for (const Cqe& cqe : ring.reap()) Fd(cqe.res).reset();
         listener.drain();
+        // Or there would be none left.
+        if (kernel) close_range(first_leaked, ~0U, 0);
     }
     EXPECT_TRUE(kernel || eventually([&] { return count_fds() == descriptors; })) << count_fds() - descriptors;
 }
