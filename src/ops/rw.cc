@@ -107,11 +107,10 @@ uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? P
 // --- Attempts -------------------------------------------------------------------------------------------------------
 
 // A file that does not know RWF_NOWAIT and is not on disk: a terminal, inotify, an old kernel's eventfd. If it is ready
-// the plain call will not wait; if it is non-blocking by itself, not being ready is its answer.
+// the plain call will not wait, unless somebody else was faster; one that is non-blocking by itself then says so.
 Outcome attempt_without_nowait(Request& request) {
-    if (is_ready(request) || is_nonblocking(request.fd)) {
-        return complete(request, transfer_rest(request, 0, false));
-    }
+    const long got = is_ready(request) ? transfer_rest(request, 0, false) : -EAGAIN;
+    if (got != -EAGAIN || request.has(request_nowait)) return complete(request, got);
     return request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
