@@ -29,14 +29,21 @@ int read_timespec(uint64_t address, int64_t& ns) {
     return 0;
 }
 
-int read_extended(uint64_t address, size_t size, WaitArguments& wait) {
+// With IORING_SETUP_IOPOLL it is the caller who polls, and not for so many completions: any that lie there will do, and
+// where nothing is in flight there is nothing to poll.
+bool polls_for_completions(const Ring& ring) {
+    return (ring.setup_flags & (IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL)) == IORING_SETUP_IOPOLL;
+}
+
+// Who polls for completions goes by no time, which is not even read.
+int read_extended(const Ring& ring, uint64_t address, size_t size, WaitArguments& wait) {
     io_uring_getevents_arg extended;
     if (size != sizeof(extended)) return -EINVAL;
     if (read_user(extended, address) < 0) return -EFAULT;
     wait.mask_address = extended.sigmask;
     wait.mask_size = extended.sigmask_sz;
     wait.min_wait_ns = int64_t{extended.min_wait_usec} * 1000;
-    if (extended.ts == 0) return 0;
+    if (extended.ts == 0 || polls_for_completions(ring)) return 0;
     wait.has_timeout = true;
     return read_timespec(extended.ts, wait.timeout_ns);
 }
@@ -91,12 +98,6 @@ int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t*
     }
 }
 
-// With IORING_SETUP_IOPOLL it is the caller who polls, and not for so many completions: any that lie there will do, and
-// where nothing is in flight there is nothing to poll.
-bool polls_for_completions(const Ring& ring) {
-    return (ring.setup_flags & (IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL)) == IORING_SETUP_IOPOLL;
-}
-
 int poll_for_completions(Ring& ring) {
     constexpr int64_t between_looks_ns = 1'000'000;
     Waiter waiter;
@@ -123,7 +124,7 @@ int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_
     }
     const auto address = reinterpret_cast<uintptr_t>(arg);
     return flags & IORING_ENTER_EXT_ARG_REG ? read_registered(ring.region, address, arg_size, wait)
-                                            : read_extended(address, arg_size, wait);
+                                            : read_extended(ring, address, arg_size, wait);
 }
 
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {

@@ -13,6 +13,7 @@
 #include "ops/socket.h"
 #include "path/path.h"
 #include "service/workers.h"
+#include "state/fds.h"
 #include "state/fixed_files.h"
 
 namespace ringside::engine {
@@ -160,6 +161,8 @@ Outcome accept_issue(Request& request) {
 
 // Comes here when there is a connection, or because the program asked for a worker.
 Outcome accept_work(Request& request) {
+    // What cannot be polled is not even found to be no socket.
+    if (request.has(request_poll_first) && is_on_disk(request.fd)) return request.done(-EAGAIN);
     if (is_listening(request.fd) && !is_ready_for(request.fd, POLLIN)) return put_off(request, false);
     const long result = call(request, true);
     // It does block by itself: somebody else was faster.

@@ -137,6 +137,10 @@ Outcome put_off(Request& request, long reason) {
     const int kept = keep_iovecs(request);
     if (kept < 0) return complete(request, kept);
     if (is_on_disk(request.fd)) {
+        // As in the kernel, one that is non-blocking is read by the submitter, though it may wait (for what was swapped
+        // out: it is in memory otherwise).
+        const bool plainly = reason == -EOPNOTSUPP && !request.as<Transfer>().writes && is_nonblocking(request.fd);
+        if (plainly) return complete(request, transfer_rest(request, 0, false));
         request.set(request_bounded);
         if (reason == -EOPNOTSUPP && request.as<Transfer>().writes) note_writes_wait(request);
         return Outcome::punt;
@@ -156,7 +160,8 @@ bool waits_to_write(int fd) { return kind_of(fd) == S_IFREG && !(abi::syscall(__
 
 // Some file systems do not even read nothing.
 bool waits_for_nothing(Request& request) {
-    return request.as<Transfer>().writes ? waits_to_write(request.fd) : !knows_flag(request.fd, RWF_NOWAIT);
+    if (request.as<Transfer>().writes) return waits_to_write(request.fd);
+    return !knows_flag(request.fd, RWF_NOWAIT) && !is_nonblocking(request.fd);
 }
 
 // A transfer of nothing is for the file to judge: an eventfd refuses to read it, a socket of records sends an empty

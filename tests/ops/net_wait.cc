@@ -307,6 +307,10 @@ TEST(PollFirst, needs_a_socket_but_for_a_receive_into_one_buffer) {
         // What cannot be polled is not waited for, and so it is never found out that it is no socket.
         EXPECT_THAT(ring.run(first(sqe::recv(file, buffer, 8, flags))), Gives(-EAGAIN));
         EXPECT_THAT(ring.run(first(sqe::recvmsg(file, &message, flags))), Gives(-ENOTSOCK));
+        for (const unsigned flag : {0u, unsigned{IOSQE_ASYNC}}) {
+            const Sqe accept = Sqe(IORING_OP_ACCEPT, file).set(&Sqe::ioprio, IORING_ACCEPT_POLL_FIRST);
+            EXPECT_THAT(ring.run(Sqe(accept).flag(flag)), Gives(-EAGAIN));
+        }
         EXPECT_THAT(ring.run(first(sqe::send(file, buffer, 8, flags))), Gives(-ENOTSOCK));
         EXPECT_THAT(ring.run(first(sqe::sendmsg(file, &message, flags))), Gives(-ENOTSOCK));
     }

@@ -386,6 +386,12 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
     expect_next(
         sqe::splice(pipe.read_end, sqe::file_position, pipe.write_end, sqe::file_position, 0).data(2).flag(link), 0,
         next, -EAGAIN);
+    const Fd nonblocking_file = memory_file_with("content");
+    ASSERT_EQ(fcntl(nonblocking_file, F_SETFL, O_NONBLOCK), 0);
+    for (const uint32_t length : {0u, 1u}) {
+        expect_next_waits(sqe::read(nonblocking_file, bytes, length).data(2).flag(link), static_cast<int>(length),
+                          next);
+    }
     const TemporaryDirectory directory;
     const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
