@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
+#include "ops/socket.h"
 #include "path/path.h"
 #include "state/ring.h"
 
@@ -51,6 +52,12 @@ void read_item(const cmsghdr& item, Timestamp& stamp) {
     if (item.cmsg_level == SOL_IPV6 && item.cmsg_type == IPV6_RECVERR) read_key(item, stamp);
 }
 
+// Whether the family knows MSG_ERRQUEUE: one that does not would give, and take, what is there to be read.
+bool has_error_queue(int fd) {
+    const int family = socket_option(fd, SO_DOMAIN);
+    return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
+}
+
 // Takes the next message out of the error queue. Returns 0 or -errno.
 long take(int fd, Timestamp& stamp) {
     alignas(cmsghdr) char control[512];
@@ -79,6 +86,8 @@ void tell(Request& request, const Timestamp& stamp) {
 Outcome timestamp_issue(Request& request) {
     if (!(request.ring->setup_flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED))) return request.done(-EINVAL);
     request.set(request_multishot);
+    // Nothing ever comes, which is what the kernel waits for as well.
+    if (!has_error_queue(request.fd)) return request.wait(POLLERR);
     for (;;) {
         Timestamp stamp;
         const long result = take(request.fd, stamp);

@@ -35,15 +35,13 @@ int read_time(uint64_t address, int64_t& time_ns) {
     __kernel_timespec time;
     if (read_user(time, address) < 0) return -EFAULT;
     if (time.tv_sec < 0 || time.tv_nsec < 0) return -EINVAL;
-    const bool too_far = time.tv_sec >= no_deadline / nanoseconds_per_second - 1;
-    time_ns = too_far ? no_deadline : time.tv_sec * nanoseconds_per_second + time.tv_nsec;
+    time_ns = nanoseconds_of(time);
     return 0;
 }
 
 int64_t deadline(int64_t time_ns, uint32_t flags) {
     if (flags & IORING_TIMEOUT_ABS) return time_ns;
-    const int64_t now = now_ns(clock_of(flags));
-    return time_ns > no_deadline - now ? no_deadline : now + time_ns;
+    return later(now_ns(clock_of(flags)), time_ns);
 }
 
 int set_timer(Request& request, int64_t time_ns, uint32_t flags, Expired expired) {

@@ -27,7 +27,7 @@ int check(const io_uring_sync_cancel_reg& wanted) {
 // Both fields -1 is no limit.
 int64_t deadline_of(const __kernel_timespec& timeout) {
     if (timeout.tv_sec == -1 && timeout.tv_nsec == -1) return no_deadline;
-    return now_ns(CLOCK_MONOTONIC) + timeout.tv_sec * nanoseconds_per_second + timeout.tv_nsec;
+    return later(now_ns(CLOCK_MONOTONIC), nanoseconds_of(timeout));
 }
 
 // Lets a worker finish what it was told to stop. Returns 0, -EINTR or -ETIME.

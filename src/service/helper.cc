@@ -212,7 +212,7 @@ int64_t attend_all() {
         if (ring == nullptr) continue;
         Guard guard(ring->lock);
         const int64_t wanted = attend(*ring);
-        ring->helped.hosted_until_ns = wanted == no_deadline ? no_deadline : now_ns(CLOCK_MONOTONIC) + wanted;
+        ring->helped.hosted_until_ns = wanted == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), wanted);
         if (wanted < until_next) until_next = wanted;
     }
     return ending ? -1 : until_next;
@@ -255,7 +255,7 @@ void leave_to_helper(Ring& ring) {
     if (helped.state == Helped::State::hosted) {
         // It looks by itself when the next timer that it knows of is due; an earlier one it has to be told of.
         const int64_t next = ring.timers.ns_until_next();
-        if (next != no_deadline && now_ns(CLOCK_MONOTONIC) + next < helped.hosted_until_ns) ring_bell();
+        if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) ring_bell();
         return;
     }
     if (!something_waits(ring) || !take_on(ring)) return;

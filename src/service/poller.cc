@@ -99,7 +99,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     epoll_event events[events_per_wait];
     int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
     poller.leader = &waiter;
-    poller.sleeps_until_ns = limit == no_deadline ? no_deadline : now_ns(CLOCK_MONOTONIC) + limit;
+    poller.sleeps_until_ns = limit == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), limit);
     // Without a set to sleep in (no descriptors left) there is nothing to be woken by, nor by what waited while there
     // was none: look again soon.
     const bool can_be_woken = open_poller(ring) == 0;

@@ -136,6 +136,23 @@ TEST(SocketCommand, tells_times_only_where_completions_are_large) {
     EXPECT_THAT(ring.run(command(tcp_pair().near, SOCKET_URING_OP_TX_TIMESTAMP)), Gives(-EINVAL));
 }
 
+// A family without an error queue takes MSG_ERRQUEUE for an ordinary receive: the engine read the data, or, of a
+// stream, nothing again and again, and never came back.
+TEST(SocketCommand, that_waits_for_times_leaves_the_data_of_a_local_socket_alone) {
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+        RawRing ring(8, IORING_SETUP_CQE32);
+        int ends[2];
+        ASSERT_EQ(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), 0);
+        const Fd near(ends[0]), far(ends[1]);
+        ASSERT_EQ(::send(near, "data", 4, 0), 4);
+        EXPECT_THAT(ring.submit(command(far, SOCKET_URING_OP_TX_TIMESTAMP).data(1)), Gives(1));
+        char data[8];
+        EXPECT_EQ(::recv(far, data, sizeof(data), MSG_DONTWAIT), 4);
+        EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+        EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, 0)));
+    }
+}
+
 TEST(SocketCommand, that_nobody_knows_is_not_supported) {
     RawRing ring;
     const Ends ends = tcp_pair();

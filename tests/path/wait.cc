@@ -221,6 +221,19 @@ TEST(Wait, of_no_time_or_less_only_looks) {
     }
 }
 
+// The moment is further away than time goes. The sum overflowed in the engine, which made it one in the past.
+TEST(Wait, of_longer_than_time_goes_is_one_for_completions) {
+    const int64_t most_seconds = INT64_MAX / 1'000'000'000;
+    for (const __kernel_timespec& far : {__kernel_timespec{most_seconds - 1, 0}, __kernel_timespec{most_seconds, 0},
+                                         __kernel_timespec{INT64_MAX, 0}, __kernel_timespec{1, INT64_MAX}}) {
+        RawRing ring;
+        const __kernel_timespec soon = milliseconds_of(5);
+        ring.push(sqe::timeout(&soon).data(1));
+        EXPECT_THAT(enter_ext(ring, 1, 1, timeout_arg(far)), Gives(1));
+        EXPECT_EQ(ring.ready(), 1u) << far.tv_sec << ' ' << far.tv_nsec;
+    }
+}
+
 TEST(Wait, until_a_moment_ends_at_that_moment) {
     RawRing ring;
     const int64_t moment = now_ns() + 20'000'000;
