@@ -16,9 +16,11 @@
 #                  the tests of two things at the same moment, 100,000 times
 #   make deb       a Debian package, in build/package
 #   make lab       the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
+#   make fuzz      the engine under libFuzzer, for FUZZ_MINUTES minutes
 
 JOBS ?= $(shell nproc)
 LAB_MINUTES ?= 1
+FUZZ_MINUTES ?= 2
 MAKEFLAGS += --no-print-directory
 
 # A compiler cache is used where there is one.
@@ -36,7 +38,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): CTest's summary comes last, and what failed.
 run_tests = $(call build,$(1)) && scripts/run_tests $(1) $(CTEST_FLAGS)
 
-.PHONY: all demo deb test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long clean
+.PHONY: all demo deb test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long fuzz clean
 
 all:
 	@scripts/setup build
@@ -143,6 +145,11 @@ lab lab-long:
 	@scripts/setup build test
 	@$(call build,lab)
 	@build/lab/bin/ringside-lab run $(LAB_TIME) --programs 1000000000 --jobs $(JOBS) --findings build/lab-findings
+
+fuzz:
+	@scripts/setup build fuzz
+	@$(call build,fuzz)
+	@lab/fuzz/run build/fuzz $(FUZZ_MINUTES)
 
 clean:
 	rm -rf build

@@ -19,6 +19,10 @@ if(RINGSIDE_SANITIZE)
   # GCC says that its thread sanitizer does not follow fences. Ours stand beside sequentially consistent accesses.
   target_compile_options(ringside-options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
+if(RINGSIDE_FUZZ)
+  # What libFuzzer goes by: the edges that an input takes and what it compares. The library itself is linked where main() is.
+  target_compile_options(ringside-options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(RINGSIDE_COVERAGE)
   # Counted by all threads at once.
   target_compile_options(ringside-options INTERFACE --coverage -fprofile-update=atomic)
