@@ -23,8 +23,7 @@ inline int64_t later(int64_t time_ns, int64_t span_ns) {
     return __builtin_add_overflow(time_ns, span_ns, &sum) ? no_deadline : sum;
 }
 
-// A program's time in nanoseconds. A negative or absurd one behaves as the kernel's conversion does: over at once, or
-// never.
+// A program's time in nanoseconds. A negative one is over at once, an absurd one never.
 inline int64_t nanoseconds_of(const __kernel_timespec& time) {
     if (time.tv_sec < 0) return 0;
     if (time.tv_sec >= no_deadline / nanoseconds_per_second) return no_deadline;
