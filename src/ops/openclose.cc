@@ -105,7 +105,7 @@ Outcome openat_issue(Request& request) {
     if (!needs_disk(open.how)) {
         open_how how = open.how;
         how.resolve |= RESOLVE_CACHED;
-        how.flags |= O_NONBLOCK;
+        if (!(how.flags & O_PATH)) how.flags |= O_NONBLOCK;
         const long result = abi::syscall(__NR_openat2, open.directory, text_of(request, open.path), &how, sizeof(how));
         if (result >= 0) return opened_at_once(request, result);
         const bool undecided = result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM;

@@ -408,6 +408,19 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
     expect_next_waits(sqe::read(on_disk, bytes, 1).data(2).flag(link), 1, next);
 }
 
+TEST_P(BehindAWorker, opens_by_names_that_are_known_are_no_workers) {
+    for (const uint32_t open_flags : {O_RDONLY, O_PATH, O_PATH | O_RDWR}) {
+        const Sqe open = sqe::openat(AT_FDCWD, "/", open_flags | O_CLOEXEC).data(2).flag(link);
+        const Fd known(::open("/", O_PATH | O_CLOEXEC));
+        ASSERT_THAT(ring.submit(open, read_of(nonblocking.read_end)), Gives(2));
+        const std::vector<Cqe> opened = ring.wait(1);
+        ASSERT_EQ(opened.size(), 1u);
+        EXPECT_EQ(opened[0].user_data, 2u);
+        EXPECT_GE(Fd(opened[0].res).get(), 0);
+        expect_waiting();
+    }
+}
+
 TEST_P(BehindAWorker, requests_that_had_to_drain_are_as_if_they_had_asked_for_a_worker) {
     const Sqe drained = sqe::nop().data(2).flag(IOSQE_IO_DRAIN);
     ASSERT_THAT(ring.submit(drained, sqe::cancel(1).data(1)), Gives(2));
