@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -186,7 +187,12 @@ Outcome transfer_nothing(Request& request, bool may_block) {
         const int fault = judge_position(request, transfer.offset);
         if (fault < 0) return complete(request, fault);
     }
-    if (result == -ESPIPE) result = call(stream_call, 0);
+    // A socket that has no room waits for it, unless it is asked in its own way.
+    const bool sends = transfer.writes && !may_block && kind_of(request.fd) == S_IFSOCK;
+    if (result == -ESPIPE) {
+        result = sends ? abi::syscall(__NR_sendto, request.fd, 0, 0, MSG_DONTWAIT, 0, 0) : call(stream_call, 0);
+    }
+    if (sends && result == -EAGAIN) return put_off(request, result);
     if (waits_although_mute(request, result)) return request.wait(wanted_readiness(transfer));
     const bool was_asked = result == 0 || result == -EBADF || transfers_by_iterator(request);
     return complete(request, was_asked ? result : 0);

@@ -231,6 +231,22 @@ TEST(WaitingWrite, to_a_full_socket_completes_when_there_is_room) {
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
 }
 
+// It was made in place, where it blocked the submitter, and the ring with it.
+TEST(WaitingWrite, of_nothing_to_a_socket_without_room_waits_like_any_other) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+    const Fd near(ends[0]), far(ends[1]);
+    int sent = 0;
+    while (::send(near, "full", 4, MSG_DONTWAIT) == 4) ++sent;
+    RawRing ring;
+    EXPECT_THAT(ring.submit(sqe::write(near, nullptr, 0).data(1)), Gives(1));
+    EXPECT_EQ(ring.ready(), 0u);
+    char data[8];
+    for (; sent > 0; --sent) EXPECT_EQ(::recv(far, data, sizeof(data), 0), 4);
+    EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(1, 0)));
+    EXPECT_EQ(::recv(far, data, sizeof(data), MSG_DONTWAIT), 0);
+}
+
 TEST(WaitingWrite, of_more_than_a_pipe_holds_is_short_or_goes_on_but_loses_nothing) {
     RawRing ring;
     const Pipe pipe;
