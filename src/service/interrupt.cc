@@ -62,7 +62,14 @@ void allow_blocking(Interruptible& thread) { __atomic_store_n(&thread.broken_off
 void interrupt(Interruptible& thread) {
     __atomic_store_n(&thread.broken_off, 1, __ATOMIC_SEQ_CST);
     const int signal = interrupt_signal();
-    if (signal > 0) abi::syscall(__NR_tgkill, abi::syscall(__NR_getpid), thread.thread_id.load(), signal);
+    if (signal <= 0) return;
+    const long process = abi::syscall(__NR_getpid);
+    // There may be no room for one more pending signal (RLIMIT_SIGPENDING), mostly for a moment.
+    constexpr int most_tries = 100;
+    for (int tries = 0; tries < most_tries; ++tries) {
+        if (abi::syscall(__NR_tgkill, process, thread.thread_id.load(), signal) != -EAGAIN) return;
+        abi::syscall(__NR_sched_yield);
+    }
 }
 
 bool told_to_stop(const Interruptible& thread) { return __atomic_load_n(&thread.broken_off, __ATOMIC_SEQ_CST) != 0; }

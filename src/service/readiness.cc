@@ -60,7 +60,9 @@ bool make_alarm(Readiness& readiness) {
     if (readiness.alarm >= 0) return true;
     const long timer = abi::syscall(__NR_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     readiness.alarm = move_high(static_cast<int>(timer));
-    return epoll_control(readiness.own, EPOLL_CTL_ADD, readiness.alarm, EPOLLIN, alarm_cookie) == 0;
+    const bool made = epoll_control(readiness.own, EPOLL_CTL_ADD, readiness.alarm, EPOLLIN, alarm_cookie) == 0;
+    if (!made) drop_fd(readiness.alarm);
+    return made;
 }
 
 void note_polled(Readiness& readiness) {

@@ -94,6 +94,24 @@ bool map_regions(int fd, const RingLayout& layout, bool with_mirror, RingMemory&
     return memory.header != nullptr && memory.sqes != nullptr && (memory.mirror != nullptr || !with_mirror);
 }
 
+// What points into a mapping follows where that has moved to.
+template <typename T>
+void follow(T*& pointer, const void* from, size_t size, void* to) {
+    const auto offset = reinterpret_cast<uintptr_t>(pointer) - reinterpret_cast<uintptr_t>(from);
+    if (offset < size) pointer = reinterpret_cast<T*>(static_cast<unsigned char*>(to) + offset);
+}
+
+// The ring stays as it was, but some of it may have been moved.
+void follow_all(RingMemory& memory, const void* rings, const void* mirror) {
+    follow(memory.cq, rings, memory.rings_size, memory.header);
+    follow(memory.cqes, rings, memory.rings_size, memory.header);
+    follow(memory.array, rings, memory.rings_size, memory.header);
+    if (mirror == nullptr) return;
+    follow(memory.cq, mirror, memory.rings_size, memory.mirror_mapping);
+    follow(memory.cqes, mirror, memory.rings_size, memory.mirror_mapping);
+    follow(memory.mirror, mirror, memory.rings_size, memory.mirror_mapping);
+}
+
 // Which of the two CQ rings the program uses, as far as it is known (path/post.cc).
 enum class MirrorUse : uint8_t { unknown, used, unused };
 
@@ -210,11 +228,16 @@ int resize_memory(const io_uring_params& params, RingMemory& memory) {
     const MirrorUse use = memory.mirror != nullptr     ? MirrorUse::unknown
                           : memory.cq != memory.header ? MirrorUse::used
                                                        : MirrorUse::unused;
+    const void* const rings_before = memory.header;
+    const void* const mirror_before = memory.mirror_mapping;
     const bool resized = resize_all(pieces);
     memory.header = static_cast<SharedHeader*>(pieces[0].address);
     memory.sqes = static_cast<unsigned char*>(pieces[1].address);
     memory.mirror_mapping = pieces[2].address;
-    if (!resized) return -ENOMEM;
+    if (!resized) {
+        follow_all(memory, rings_before, mirror_before);
+        return -ENOMEM;
+    }
 
     memset(pieces[0].address, 0, layout.rings_size);
     memset(pieces[1].address, 0, layout.sqes_size);

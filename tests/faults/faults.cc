@@ -1,92 +1,25 @@
-// Every system call that the engine makes for itself fails once, in turn: the program gets an error that says so, or
-// what it wanted by another way. Nothing is lost and nothing hangs.
+// Every system call that the engine makes for itself fails once, in turn, and so does every request for memory: the
+// program gets an error that says so, or what it wanted by another way. Nothing is lost and nothing hangs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <exception>
-#include <new>
-#include <utility>
+#include <set>
 
-#include "faults/trial.h"
+#include "faults/call_sites.h"
+#include "faults/scenarios.h"
 #include "support/process.h"
 
 namespace ringside::test {
+
+const std::vector<Scenario> scenarios = {
+#define SCENARIO(name) {#name, name},
+#include "faults/scenarios.def"
+#undef SCENARIO
+};
+
 namespace {
-
-struct OwnCall {
-    const char* name;
-    long number;
-    int error;  // one that it may well meet
-};
-
-// What the engine does for itself, and what may go wrong with it. A call that is missing here and in the list below
-// fails the tests: whoever adds one says what is to happen when it fails.
-constexpr OwnCall own_calls[] = {
-    {"epoll_create1", __NR_epoll_create1, EMFILE},
-    {"epoll_ctl", __NR_epoll_ctl, ENOSPC},
-    {"epoll_pwait2", __NR_epoll_pwait2, EINTR},
-    {"eventfd2", __NR_eventfd2, EMFILE},
-    {"fcntl", __NR_fcntl, EMFILE},
-    {"fstat", __NR_fstat, ENOMEM},
-    {"ftruncate", __NR_ftruncate, EINTR},
-    {"io_setup", __NR_io_setup, EAGAIN},
-    {"io_submit", __NR_io_submit, EAGAIN},
-    {"memfd_create", __NR_memfd_create, EMFILE},
-    {"mmap", __NR_mmap, ENOMEM},
-    {"mremap", __NR_mremap, ENOMEM},
-    {"pidfd_open", __NR_pidfd_open, EMFILE},
-    {"ppoll", __NR_ppoll, EINTR},
-    {"prlimit64", __NR_prlimit64, EPERM},
-    {"clone3", __NR_clone3, EAGAIN},
-};
-
-// Since Linux 6.7, and not in every C library yet.
-constexpr long call_futex_wait = 455;
-
-// Operations themselves, whose errors are the program's; and what cannot fail, called as it is here.
-constexpr long other_calls[] = {
-    __NR_accept4,
-    __NR_pread64,
-    __NR_pwrite64,
-    __NR_futex_waitv,
-    __NR_getsockopt,
-    __NR_madvise,
-    __NR_ioctl,
-    __NR_fsync,
-    __NR_preadv2,
-    __NR_pwritev2,
-    __NR_recvfrom,
-    __NR_recvmsg,
-    __NR_splice,
-    __NR_waitid,
-    __NR_openat,
-    __NR_openat2,
-    call_futex_wait,
-    __NR_close,
-    __NR_munmap,
-    __NR_getpid,
-    __NR_gettid,
-    __NR_tgkill,
-    __NR_read,
-    __NR_write,
-    __NR_sched_yield,
-    __NR_io_destroy,
-    __NR_futex,
-    __NR_process_vm_readv,
-    __NR_process_vm_writev,
-    __NR_fallocate,
-};
-
-// Memory that children write to.
-Sightings& fresh_sightings() {
-    static void* const memory =
-        mmap(nullptr, sizeof(Sightings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return *new (memory) Sightings{};
-}
 
 // How much the test has found wrong so far.
 int complaints() { return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count(); }
@@ -109,7 +42,59 @@ int run(const Scenario& scenario, const Fault& fault, Sightings& sightings) {
     });
 }
 
-class Faults : public testing::TestWithParam<Scenario> {};
+struct Site {
+    long number;
+    uintptr_t place;
+    unsigned calls;
+    std::string object;
+};
+
+std::vector<Site> engine_sites(const Sightings& sightings) {
+    std::vector<Site> sites;
+    sightings.for_each([&](long number, uintptr_t place, unsigned calls) {
+        const std::string object = engine_object_at(place);
+        if (!object.empty()) sites.push_back({number, place, calls, object});
+    });
+    return sites;
+}
+
+// Calls that worker threads make in the name of operations are all made at one place.
+bool is_made_for_an_operation(const Site& site) {
+    return is_compiled_into("abi/interruptible.cc", site.object) ||
+           is_compiled_into("service/interrupt.cc", site.object);
+}
+
+// Of many calls at one place the first, the last, and one between them. Under load there may be more of them than the
+// last time; more would be more of the same.
+std::set<unsigned> which_to_fail(unsigned calls) { return {1, (calls + 1) / 2, calls}; }
+
+class Faults : public testing::TestWithParam<Scenario> {
+  protected:
+    // Fails the calls made at this place with what the list says. Returns whether it says anything.
+    bool fail(const Site& site) {
+        bool listed = is_made_for_an_operation(site);
+        for (size_t i = 0; i < listed_calls.size(); ++i) {
+            const ListedCall& row = listed_calls[i];
+            if (row.number != site.number || !is_compiled_into(row.source, site.object)) continue;
+            listed = true;
+            if (row.error == 0) continue;
+            for (const unsigned nth : which_to_fail(site.calls)) fail_once(site, nth, i);
+        }
+        return listed;
+    }
+
+    std::set<size_t> failed;  // rows of the list
+
+  private:
+    void fail_once(const Site& site, unsigned nth, size_t index) {
+        const ListedCall& row = listed_calls[index];
+        SCOPED_TRACE(testing::Message() << row.call << " in " << row.source << ", call " << nth << " of " << site.calls
+                                        << " at " << std::hex << site.place);
+        Sightings& sightings = fresh_sightings();
+        EXPECT_EQ(run(GetParam(), {site.number, site.place, nth, row.error}, sightings), 0);
+        if (sightings.injected) failed.insert(index);
+    }
+};
 
 INSTANTIATE_TEST_SUITE_P(Engine, Faults, testing::ValuesIn(scenarios),
                          [](const testing::TestParamInfo<Scenario>& scenario) { return scenario.param.name; });
@@ -118,19 +103,13 @@ TEST_P(Faults, of_each_call_in_turn_are_told_or_made_good) {
     ASSERT_EQ(provider_under_test(), provider::Kind::engine) << "RINGSIDE_PROVIDER=engine, please";
     Sightings& seen = fresh_sightings();
     ASSERT_EQ(run(GetParam(), {}, seen), 0);
-    std::array<unsigned, most_numbers> calls;
-    std::copy(seen.calls.begin(), seen.calls.end(), calls.begin());
-    for (const OwnCall& own : own_calls) {
-        // Under load a call may be made oftener than the last time; a few more would only be more of the same.
-        const unsigned most = std::min(std::exchange(calls[own.number], 0), 12U);
-        for (unsigned nth = 1; nth <= most; ++nth) {
-            SCOPED_TRACE(testing::Message() << own.name << ", call " << nth << " of " << most);
-            EXPECT_EQ(run(GetParam(), {own.number, nth, own.error}, fresh_sightings()), 0);
-        }
+    for (const Site& site : engine_sites(seen)) {
+        EXPECT_TRUE(fail(site)) << "call " << site.number << " of " << site.object << " is not in the list";
     }
-    for (const long number : other_calls) calls[number] = 0;
-    for (long number = 0; number < most_numbers; ++number) {
-        EXPECT_EQ(calls[number], 0u) << "system call " << number << " is in neither list";
+    for (size_t i = 0; i < listed_calls.size(); ++i) {
+        const ListedCall& row = listed_calls[i];
+        if (row.scenario != GetParam().name) continue;
+        EXPECT_TRUE(failed.contains(i)) << row.call << " in " << row.source << " was not made";
     }
 }
 

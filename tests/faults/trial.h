@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "faults/injector.h"
+#include "support/eventually.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -26,6 +27,18 @@ class Trial {
     }
     bool begun() const { return begun_; }
 
+    bool has_failed() const { return sightings_.injected; }
+
+    // Whether the engine has made a system call of this number; and waits until it has.
+    bool has_made(long number) const {
+        bool made = false;
+        sightings_.for_each([&](long seen, uintptr_t, unsigned) { made = made || seen == number; });
+        return made;
+    }
+    void await_call(long number) const {
+        EXPECT_TRUE(eventually([&] { return has_made(number); })) << "call " << number;
+    }
+
     // Whether a result is an error that the fault excuses: its own, or what the engine makes of it.
     bool excuses(int result) const {
         constexpr int shortages[] = {ENOMEM, EMFILE, EAGAIN, ECANCELED};
@@ -33,6 +46,18 @@ class Trial {
         // Some of the engine's fcntl(2) ask whether there is such a descriptor, and hear that there is none.
         const bool no_file = fault_.number == SYS_fcntl && result == -EBADF;
         return sightings_.injected && (result == -fault_.error || shortage || no_file);
+    }
+
+    // Waits for the end of a request and of its cancellation. What a worker does for want of something better is told
+    // to stop.
+    void expect_cancelled(RawRing& ring, uint64_t target, uint64_t cancellation) {
+        std::map<uint64_t, int> results;
+        for (const Cqe& completion : ring.wait(2)) results[completion.user_data] = completion.res;
+        const bool was_told = results[cancellation] == -EALREADY && results[target] == -EINTR;
+        if (!(was_told && sightings_.injected)) {
+            const std::map<uint64_t, int> usual = {{target, -ECANCELED}, {cancellation, 0}};
+            EXPECT_EQ(results, usual);
+        }
     }
 
     // Submits all of it. A call that fails is made again, since the fault comes once.
@@ -50,11 +75,11 @@ class Trial {
 
     // Waits for one completion of each of these requests and compares its result.
     void expect(RawRing& ring, std::map<uint64_t, int> results) { compare(ring.wait(count(results)), results); }
-    // The same without entering. That takes a thread of the engine's; a program that there is none for has to enter
-    // (docs/differences.md).
+    // The same without entering. That takes a thread of the engine's, and a place among those that it looks after; a
+    // program that there is none for has to enter (docs/differences.md).
     void watch(RawRing& ring, std::map<uint64_t, int> results) {
-        const bool no_thread = sightings_.injected && fault_.number == SYS_clone3;
-        compare(no_thread ? ring.wait(count(results)) : ring.watch(count(results)), results);
+        const bool cannot = fault_.number == SYS_clone3 || fault_.number == call_realloc;
+        compare(cannot && sightings_.injected ? ring.wait(count(results)) : ring.watch(count(results)), results);
     }
 
   private:
