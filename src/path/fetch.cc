@@ -1,4 +1,5 @@
-// Stage 1: from the SQ to a private copy of each SQE.
+// Stage 1: from the SQ to a private copy of each SQE. Its indices are those of the CQ the other way round
+// (tests/model/completion_queue.cc).
 #include <errno.h>
 #include <string.h>
 

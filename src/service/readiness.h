@@ -41,7 +41,8 @@ int polled_descriptor(Ring& ring);
 // Completions have come, or there is work for the program's next call. Only for rings that have an eventfd.
 void raise_readiness(Ring& ring);
 
-// Makes the descriptor unreadable, if there is nothing to reap.
+// Makes the descriptor unreadable, if there is nothing to reap. What the two do at once with a program that reaps is
+// gone through in tests/model/readiness.cc.
 void lower_readiness(Ring& ring);
 
 // The ring is being closed; or it is a parent's, in a child after fork.

@@ -7,6 +7,7 @@
 //     load NEED_WAKEUP; if set, enter (B)         load sq_tail; sleep only if empty   (D)
 //
 // Of A, B, C and D at least one side sees the other: either the thread sees the new tail, or the program sees the flag.
+// All interleavings are gone through in tests/model/sqpoll.cc.
 #pragma once
 
 #include <pthread.h>

@@ -67,7 +67,8 @@ unsigned default_limit(const Pool& pool) {
 
 // --- A worker's life ------------------------------------------------------------------------------------------------
 
-// Sleeps until woken. Returns false when the worker has been idle for long enough.
+// Sleeps until woken. Who wakes whom, in whatever order, is gone through in tests/model/workers.cc. Returns false when
+// the worker has been idle for long enough.
 bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     const uint32_t bell = pool.bell.load(std::memory_order_relaxed);
     ++pool.idle;
