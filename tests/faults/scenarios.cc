@@ -178,8 +178,8 @@ void waits_for_children(Trial& trial) {
     RawRing ring;
     const pid_t child = fork();
     if (child == 0) {
-        sleep_ms(20);
-        _exit(3);
+        pause();
+        _exit(0);
     }
     const pid_t other = fork();
     if (other == 0) {
@@ -189,6 +189,7 @@ void waits_for_children(Trial& trial) {
     static siginfo_t told;
     trial.begin();
     trial.submit(ring, sqe::waitid(P_ALL, 0, &told, WEXITED).data(1));
+    kill(child, SIGKILL);
     trial.expect(ring, {{1, 0}});
     waitpid(child, nullptr, 0);
     trial.submit(ring, sqe::waitid(P_PID, child, &told, WEXITED).data(2));
