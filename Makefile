@@ -3,7 +3,7 @@
 #   make           the tool, the libraries and the examples, in build/tool
 #   make demo      what ringside is for, on this machine, with numbers
 #   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
-#   make faults    of those: each system call that the engine makes for itself fails once
+#   make faults    each system call that the engine makes for itself fails once
 #   make clients   Debian's programs that use io_uring, unchanged, on the engine; they are installed, servers among them
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
@@ -90,7 +90,7 @@ bench-instructions:
 
 faults:
 	@scripts/setup build test
-	@$(call build,release) && ctest --preset release --tests-regex '^faults$$'
+	@$(call build,release) && ctest --preset release --build-config faults --tests-regex '^faults$$'
 
 check: format-check asan tsan clang
 
