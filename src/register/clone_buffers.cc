@@ -64,7 +64,7 @@ int copy_buffers(Ring& ring, const RegisteredBuffers& source, const Plan& plan, 
         if (buffer == nullptr) continue;
         // The tag stays with the original.
         const iovec range = {user_pointer(buffer->address), buffer->length};
-        const int result = put_buffer(ring, table, plan.to + i, range, 0);
+        const int result = put_buffer(ring, table, plan.to + i, range, 0, buffer);
         if (result < 0) return result;
     }
     return 0;

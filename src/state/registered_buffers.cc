@@ -16,6 +16,7 @@ constexpr uint64_t page = 4096;
 void release(Ring& ring, RegisteredBuffer& buffer) {
     if (--buffer.holders != 0) return;
     if (buffer.tag != 0 && !ring.closing) post(ring, buffer.tag, 0, 0);
+    unlock_memory(buffer.locked);
     free(&buffer);
 }
 
@@ -42,10 +43,18 @@ void drop_buffers(Ring& ring, RegisteredBuffers& buffers) {
     buffers = {};
 }
 
-int put_buffer(Ring& ring, RegisteredBuffers& buffers, uint32_t index, const iovec& range, uint64_t tag) {
+int put_buffer(Ring& ring, RegisteredBuffers& buffers, uint32_t index, const iovec& range, uint64_t tag,
+               const RegisteredBuffer* original) {
+    const auto address = reinterpret_cast<uintptr_t>(range.iov_base);
+    int error = 0;
+    LockedMemory* locked = original != nullptr ? share(original->locked) : lock_memory(address, range.iov_len, error);
+    if (locked == nullptr) return error;
     auto* buffer = static_cast<RegisteredBuffer*>(malloc(sizeof(RegisteredBuffer)));
-    if (buffer == nullptr) return -ENOMEM;
-    *buffer = {reinterpret_cast<uintptr_t>(range.iov_base), range.iov_len, tag, 1};
+    if (buffer == nullptr) {
+        unlock_memory(locked);
+        return -ENOMEM;
+    }
+    *buffer = {address, range.iov_len, tag, 1, locked};
     empty_buffer_slot(ring, buffers, index);
     buffers.slots[index] = buffer;
     return 0;

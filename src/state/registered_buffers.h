@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "state/locked_memory.h"
 #include "state/request.h"
 
 namespace ringside::engine {
@@ -22,6 +23,7 @@ struct RegisteredBuffer {
     uint64_t length;
     uint64_t tag;      // user_data of the completion that tells that the last holder let go; 0 for none
     unsigned holders;  // the slot, and each request in flight that uses it
+    LockedMemory* locked;
 
     bool contains(uint64_t from, uint64_t size) const {
         uint64_t end;
@@ -49,8 +51,10 @@ void drop_buffers(Ring& ring);
 // The same for a table that is not the ring's any more.
 void drop_buffers(Ring& ring, RegisteredBuffers& buffers);
 
-// Puts a buffer into a slot, in place of what may be there. Returns 0 or -ENOMEM.
-int put_buffer(Ring& ring, RegisteredBuffers& buffers, uint32_t index, const iovec& range, uint64_t tag);
+// Puts a buffer into a slot, in place of what may be there; `original` is the one of which it is a clone, if any.
+// Returns 0, or -ENOMEM (also for what may not be locked).
+int put_buffer(Ring& ring, RegisteredBuffers& buffers, uint32_t index, const iovec& range, uint64_t tag,
+               const RegisteredBuffer* original = nullptr);
 
 void empty_buffer_slot(Ring& ring, RegisteredBuffers& buffers, uint32_t index);
 

@@ -11,6 +11,7 @@
 #include "service/stand_ins.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/locked_memory.h"
 #include "state/registered_rings.h"
 #include "state/thread_end.h"
 #include "state/user_memory.h"
@@ -67,6 +68,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
     registry.open = 0;
     forget_own_process();
+    forget_locked_memory();
     forget_helper();
     forget_workers();
     forget_stand_ins();

@@ -1,13 +1,8 @@
 // Where buffers differ between the providers, and cannot but differ: each test states both. See docs/differences.md.
 #include <errno.h>
 #include <gtest/gtest.h>
-#include <linux/capability.h>
-#include <sys/resource.h>
-
-#include <thread>
 
 #include "register/buffers.h"
-#include "support/process.h"
 
 namespace ringside::test {
 namespace {
@@ -21,21 +16,6 @@ TEST(BufferDifferences, registered_memory_is_pinned_by_the_kernel_alone) {
     EXPECT_THAT(register_buffers(ring, {{page, 4096}}), Gives(0));
     EXPECT_EQ(munmap(page, 4096), 0);
     EXPECT_THAT(ring.run(sqe::read_fixed(file, 0, page, 5)), Gives(on_kernel() ? 5 : -EFAULT));
-}
-
-TEST(BufferDifferences, registered_memory_counts_as_locked_on_the_kernel_alone) {
-    rlimit before;
-    ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &before), 0);
-    const rlimit low = {65536, before.rlim_max};
-    ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &low), 0);
-    // Capabilities are a thread's own.
-    std::thread([] {
-        drop_capability(CAP_IPC_LOCK);
-        RawRing ring;
-        AlignedBuffer large(size_t{1} << 20);
-        EXPECT_THAT(register_buffers(ring, {vector_of(large)}), Gives(on_kernel() ? -ENOMEM : 0));
-    }).join();
-    ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &before), 0);
 }
 
 TEST(BufferDifferences, a_shared_mapping_of_a_file_on_disk_can_be_registered_with_the_engine_alone) {
