@@ -4,6 +4,7 @@
 
 #include "ops/one_call.h"
 #include "ops/ops.h"
+#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
@@ -46,6 +47,7 @@ Outcome fallocate_work(Request& request) {
 int ftruncate_prep(Request& request, const io_uring_sqe& sqe) { return keep_range(request, 0, sqe.off, 0); }
 
 Outcome ftruncate_work(Request& request) {
+    if (!is_file(request.fd)) return request.done(-EBADF);
     return one_call(request, __NR_ftruncate, request.fd, request.as<Range>().length);
 }
 

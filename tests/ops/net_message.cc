@@ -105,6 +105,8 @@ TEST(Message, tells_the_whole_length_of_an_address_that_did_not_fit) {
 TEST(Message, passes_a_file_descriptor) {
     for (const bool waits : {false, true}) {
         for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+            // A descriptor that waits for its receiver is given the flag of that one.
+            const int closing = waits ? MSG_CMSG_CLOEXEC : 0;
             RawRing ring;
             const Ends ends = unix_pair(SOCK_STREAM);
             const Fd file = memory_file_with("passed");
@@ -120,17 +122,18 @@ TEST(Message, passes_a_file_descriptor) {
             in.header.msg_control = arrived;
             in.header.msg_controllen = sizeof(arrived);
             if (waits) {
-                EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header).data(2).flag(flag)), Gives(1));
+                EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header, closing).data(2).flag(flag)), Gives(1));
             }
             EXPECT_THAT(ring.submit(sqe::sendmsg(ends.near, &out.header).data(1).flag(flag)), Gives(1));
             if (!waits) {
                 EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
-                EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header).data(2).flag(flag)), Gives(1));
+                EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header, closing).data(2).flag(flag)), Gives(1));
             }
             EXPECT_EQ(ring.wait(waits ? 2 : 1).size(), waits ? 2u : 1u);
             ASSERT_EQ(in.header.msg_controllen, CMSG_SPACE(sizeof(int)));
             int received;
             memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&in.header)), sizeof(int));
+            EXPECT_EQ(fcntl(received, F_GETFD), closing != 0 ? FD_CLOEXEC : 0);
             EXPECT_EQ(content_of(Fd(received).get()), "passed");
         }
     }

@@ -118,6 +118,7 @@ TEST(Ftruncate, tells_each_error) {
     EXPECT_THAT(ring.run(sqe::ftruncate(file, INT64_MAX)), Gives(-EFBIG));
     EXPECT_THAT(ring.run(sqe::ftruncate(read_only, 0)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::ftruncate(path_only, 0)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::ftruncate(path_only, static_cast<uint64_t>(-1))), Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::ftruncate(parent, 0)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::ftruncate(pipe.write_end, 0)), Gives(-EINVAL));
     EXPECT_THAT(ring.run(sqe::ftruncate(-1, 0)), Gives(-EBADF));
