@@ -99,7 +99,8 @@ void drop_capability(unsigned capability) {
 namespace {
 
 // The address sanitizer's allocator has a lock that a child inherits as it is, so that a thread of the parent's which
-// is just allocating keeps the child from it for ever. (That of the C library sees to forks.) One that sleeps is not.
+// is just allocating keeps the child from it for ever. (That of the C library sees to forks.) One that sleeps is not,
+// and one that is still busy after a while is spinning.
 bool others_sleep() {
     const std::string self = std::to_string(gettid());
     std::error_code gone_meanwhile;
@@ -115,7 +116,7 @@ bool others_sleep() {
 }
 
 const pid_t started_as = getpid();
-[[maybe_unused]] const int settles = pthread_atfork([] { eventually(others_sleep); }, nullptr, nullptr);
+[[maybe_unused]] const int settles = pthread_atfork([] { eventually(others_sleep, 20); }, nullptr, nullptr);
 
 }  // namespace
 
