@@ -237,8 +237,9 @@ void live_with_all_registered() {
 
 TEST(Registered, nothing_survives_its_ring) {
     // What a process makes but once is made by the first.
+    const auto threads = count_threads();
     live_with_all_registered();
-    EXPECT_TRUE(eventually([] { return count_threads() == 1; })) << count_threads();
+    EXPECT_TRUE(eventually([&] { return count_threads() <= threads; })) << count_threads();
     const Holdings before = holdings();
     for (int round = 0; round < 20; ++round) live_with_all_registered();
     EXPECT_TRUE(holds_no_more_than(before));
