@@ -56,11 +56,11 @@ bool waits_although_mute(Request& request, long fault) {
 }
 
 long first_fault(const Request& request, long fault) {
-    if (const_cast<Request&>(request).as<Transfer>().flags == 0 && fault != -EINVAL) return fault;
+    const int flags = const_cast<Request&>(request).as<Transfer>().flags;
+    if (flags == 0 && fault != -EINVAL) return fault;
     const int refused = check_file_and_flags(request);
     if (refused < 0) return refused;
-    const bool nowait = const_cast<Request&>(request).as<Transfer>().flags & RWF_NOWAIT;
-    return nowait && fault == -EINVAL && is_mute(request.fd) ? -EOPNOTSUPP : fault;
+    return (flags & RWF_NOWAIT) && fault == -EINVAL && is_mute(request.fd) ? -EOPNOTSUPP : fault;
 }
 
 long blame(Request& request, long error) {

@@ -105,6 +105,12 @@ unsigned free_id(const Personalities& personalities) {
 
 }  // namespace
 
+bool has_capability(unsigned capability) {
+    CapabilitySets sets = {};
+    read_capabilities(sets);
+    return sets[capability / 32].effective >> capability % 32 & 1;
+}
+
 int add_personality(Personalities& personalities) {
     const unsigned id = free_id(personalities);
     if (id == 0) return -EBUSY;

@@ -38,6 +38,9 @@ struct Personalities {
     Credentials* find(unsigned id) const { return id < capacity ? entries[id] : nullptr; }
 };
 
+// Whether the calling thread has a capability (CAP_...) in effect.
+bool has_capability(unsigned capability);
+
 // Keeps the calling thread's credentials. Returns their number, or -ENOMEM; -EBUSY when all numbers are taken.
 int add_personality(Personalities& personalities);
 

@@ -1,11 +1,10 @@
 #include "state/locked_memory.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <atomic>
 
-#include "abi/syscall.h"
+#include "state/credentials.h"
 #include "state/limits.h"
 
 namespace ringside::engine {
@@ -21,28 +20,20 @@ constexpr uint64_t page = 4096;
 
 std::atomic<uint64_t> pages_locked{0};
 
-bool may_lock_any() {
-    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
-    return abi::syscall(__NR_capget, &header, sets) == 0 && (sets[0].effective >> CAP_IPC_LOCK & 1);
-}
-
 }  // namespace
 
-LockedMemory* lock_memory(uint64_t address, uint64_t length, int& error) {
+LockedMemory* lock_memory(uint64_t address, uint64_t length) {
     const uint64_t pages = (address + length + page - 1) / page - address / page;
-    error = -ENOMEM;
     auto* memory = static_cast<LockedMemory*>(malloc(sizeof(LockedMemory)));
     if (memory == nullptr) return nullptr;
     const uint64_t locked = pages_locked.fetch_add(pages, std::memory_order_relaxed) + pages;
-    if (locked > limit_of(RLIMIT_MEMLOCK, RLIM_INFINITY) / page && !may_lock_any()) {
+    if (locked > limit_of(RLIMIT_MEMLOCK, RLIM_INFINITY) / page && !has_capability(CAP_IPC_LOCK)) {
         pages_locked.fetch_sub(pages, std::memory_order_relaxed);
         free(memory);
         return nullptr;
     }
     memory->holders.store(1, std::memory_order_relaxed);
     memory->pages = pages;
-    error = 0;
     return memory;
 }
 

@@ -9,9 +9,9 @@ namespace ringside::engine {
 // What one registered buffer counts for; shared with its clones on other rings, whichever of them goes last.
 struct LockedMemory;
 
-// Counts the pages of a range. Returns null, with the reason in `error`: -ENOMEM if they are more than the limit leaves
-// and the thread has no CAP_IPC_LOCK, or if memory is out.
-LockedMemory* lock_memory(uint64_t address, uint64_t length, int& error);
+// Counts the pages of a range. Returns null if they are more than the limit leaves and the thread has no CAP_IPC_LOCK,
+// or if memory is out: -ENOMEM either way.
+LockedMemory* lock_memory(uint64_t address, uint64_t length);
 
 LockedMemory* share(LockedMemory* memory);
 void unlock_memory(LockedMemory* memory);

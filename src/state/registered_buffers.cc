@@ -46,9 +46,8 @@ void drop_buffers(Ring& ring, RegisteredBuffers& buffers) {
 int put_buffer(Ring& ring, RegisteredBuffers& buffers, uint32_t index, const iovec& range, uint64_t tag,
                const RegisteredBuffer* original) {
     const auto address = reinterpret_cast<uintptr_t>(range.iov_base);
-    int error = 0;
-    LockedMemory* locked = original != nullptr ? share(original->locked) : lock_memory(address, range.iov_len, error);
-    if (locked == nullptr) return error;
+    LockedMemory* locked = original != nullptr ? share(original->locked) : lock_memory(address, range.iov_len);
+    if (locked == nullptr) return -ENOMEM;
     auto* buffer = static_cast<RegisteredBuffer*>(malloc(sizeof(RegisteredBuffer)));
     if (buffer == nullptr) {
         unlock_memory(locked);
