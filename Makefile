@@ -3,7 +3,7 @@
 #   make           the tool, the libraries and the examples, in build/tool
 #   make demo      what ringside is for, on this machine, with numbers
 #   make test      every test: on the kernel's io_uring, on the engine, and where the three calls are refused
-#   make faults    each system call that the engine makes for itself fails once
+#   make faults    each system call that the engine makes for itself fails once; make test does this too
 #   make clients   Debian's programs that use io_uring, unchanged, on the engine; they are installed, servers among them
 #   make upstream  liburing's own test suite against both providers, in one table
 #   make bench     the engine against the kernel's io_uring; make bench-quick: a look at it, within a minute;
@@ -90,7 +90,7 @@ bench-instructions:
 
 faults:
 	@scripts/setup build test
-	@$(call build,release) && ctest --preset release --build-config faults --tests-regex '^faults$$'
+	@$(call build,release) && scripts/run_tests release --tests-regex '^faults$$'
 
 check: format-check asan tsan clang
 
@@ -121,7 +121,7 @@ run-races:
 	RINGSIDE_RACES=100000 $(call long_test,engine,path,1800,--gtest_filter='RaceOfExits*')
 	RINGSIDE_RACES=100000 $(call long_test,kernel,path,3600,--gtest_filter='RaceOfExits*')
 
-# The engine's own lines. Those of children that are killed, or leave by _exit(2), are not counted.
+# The engine's own lines. Those that run in children that are killed are not counted.
 engine = (entry|path|ops|state|service|register)
 coverage:
 	@scripts/setup build test coverage

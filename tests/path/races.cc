@@ -31,11 +31,16 @@ constexpr unsigned link = IOSQE_IO_LINK;
 
 // The canceller's answer goes with what became of its target: 0 means that it was cancelled, -ENOENT that it was past
 // that, -EALREADY either.
-void expect_consistent(int cancelled, int target, int undisturbed) {
+//
+// The kernel looks for a target that a worker has in several places, one after the other. A worker that has just taken
+// it is told to stop, and ends it with -ECANCELED; has it done so before the last of these looks, then that one finds
+// nothing, and the answer is -ENOENT.
+void expect_consistent(int cancelled, int target, int undisturbed, bool by_worker = false) {
+    const bool may_miss = by_worker && provider_under_test() == provider::Kind::kernel;
     if (cancelled == 0) {
         EXPECT_EQ(target, -ECANCELED);
     } else if (cancelled == -ENOENT) {
-        EXPECT_EQ(target, undisturbed);
+        EXPECT_THAT(target, AnyOf(Eq(undisturbed), Eq(may_miss ? -ECANCELED : undisturbed)));
     } else {
         EXPECT_EQ(cancelled, -EALREADY);
         EXPECT_THAT(target, AnyOf(Eq(-ECANCELED), Eq(-EINTR), Eq(undisturbed)));
@@ -62,7 +67,7 @@ class Race : public testing::TestWithParam<unsigned> {
             writer.await();
             ASSERT_EQ(completions.size(), 2u);
             const int read_result = completion_of(completions, 1)->res;
-            expect_consistent(completion_of(completions, 2)->res, read_result, 1);
+            expect_consistent(completion_of(completions, 2)->res, read_result, 1, read_flags & IOSQE_ASYNC);
             // The byte is either in the program's hands or in the pipe, never lost.
             ASSERT_EQ(pipe.drain(), read_result == 1 ? 0u : 1u);
         }
