@@ -9,12 +9,12 @@
 namespace ringside::lab {
 namespace {
 
-// Memory for a ring that the program brings itself; enough for every ring that the lab sets up that way.
-constexpr size_t own_memory_bytes = 1 << 18;
+// Memory for a ring that the program brings itself: enough for the largest ring there is, with the largest entries.
+constexpr size_t own_memory_bytes = 4 << 20;
 
 std::byte* map_memory(int fd, uint64_t offset, size_t length) {
-    const int sharing = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-    void* start = mmap(nullptr, length, PROT_READ | PROT_WRITE, sharing | MAP_POPULATE, fd, static_cast<off_t>(offset));
+    const int sharing = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_POPULATE;
+    void* start = mmap(nullptr, length, PROT_READ | PROT_WRITE, sharing, fd, static_cast<off_t>(offset));
     return start == MAP_FAILED ? nullptr : static_cast<std::byte*>(start);
 }
 

@@ -401,6 +401,7 @@ Outcome rw_work(Request& request) {
             if (refused < 0 || transfer.flags != 0) return complete(request, refused < 0 ? refused : got);
             continue;
         }
+        if (got < 0) return complete(request, first_fault(request, got));
         // As in the kernel, what is left of a write is tried once more, what is left of a read is not.
         if (!transfer.writes || !may_have_more(request, got)) return complete(request, got);
         transfer.done += static_cast<uint32_t>(got);

@@ -51,7 +51,7 @@ int judge_position(const Request& request, int64_t offset) {
 
 bool waits_although_mute(Request& request, long fault) {
     if (fault != -EINVAL || !is_mute(request.fd)) return false;
-    if (request.as<Transfer>().flags != 0 || request.has(request_nowait | request_blocks)) return false;
+    if (request.has(request_nowait | request_blocks) || check_file_and_flags(request) < 0) return false;
     return !is_nonblocking(request.fd) && !is_ready(request) && keep_iovecs(request) == 0;
 }
 

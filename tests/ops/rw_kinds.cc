@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
@@ -324,39 +323,6 @@ TEST(Kinds, socket_that_is_not_connected) {
     EXPECT_THAT(ring.run(sqe::read(socket, &byte, 1)), Gives(-ENOTCONN));
 }
 
-// Neither can be read or written, which is found out when they are ready.
-TEST(Kinds, that_can_only_be_polled) {
-    RawRing ring;
-    char bytes[8];
-    const Fd set(epoll_create1(EPOLL_CLOEXEC));
-    const Fd process(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
-    for (const int fd : {set.get(), process.get()}) {
-        for (const uint32_t length : {0u, 8u}) {
-            for (const unsigned flag : {0u, unsigned{IOSQE_ASYNC}}) {
-                EXPECT_THAT(ring.submit(sqe::read(fd, bytes, length).data(1).flag(flag),
-                                        sqe::write(fd, bytes, length).data(2).flag(flag)),
-                            Gives(2));
-                EXPECT_THAT(ring.linger(5), testing::IsEmpty());
-                EXPECT_THAT(ring.submit(sqe::cancel(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL).data(3)),
-                            Gives(1));
-                EXPECT_THAT(ring.wait(3), testing::UnorderedElementsAre(Completes(1, -ECANCELED),
-                                                                        Completes(2, -ECANCELED), Completes(3, 2)));
-            }
-            EXPECT_THAT(ring.run(sqe::read(fd, bytes, length).set(&Sqe::rw_flags, RWF_NOWAIT)), Gives(-EOPNOTSUPP));
-            EXPECT_THAT(ring.run(sqe::read(fd, bytes, length).flag(IOSQE_IO_LINK)), Gives(-EINVAL));
-        }
-    }
-    const Fd ready(eventfd(1, EFD_CLOEXEC));
-    EXPECT_THAT(ring.submit(sqe::read(set, bytes, 8).data(1)), Gives(1));
-    epoll_event event = {.events = EPOLLIN, .data = {}};
-    EXPECT_EQ(epoll_ctl(set, EPOLL_CTL_ADD, ready, &event), 0);
-    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -EINVAL)));
-    EXPECT_EQ(fcntl(process, F_SETFL, O_NONBLOCK), 0);
-    EXPECT_THAT(ring.run(sqe::read(process, bytes, 8)), Gives(-EINVAL));
-    const Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-    EXPECT_THAT(ring.run(sqe::write(timer, bytes, 8)), Gives(-EINVAL)) << "it can be read";
-}
-
 TEST(Kinds, streams_ignore_an_offset_that_leaves_room_for_the_range) {
     RawRing ring;
     char bytes[8] = {};
@@ -387,17 +353,6 @@ TEST(Kinds, more_than_one_call_moves_is_not_asked_for) {
                             sqe::nop().data(2)),
                 Gives(2));
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
-}
-
-TEST(Kinds, mode_of_a_file_comes_before_an_offset_that_is_none) {
-    RawRing ring;
-    char byte;
-    const TemporaryDirectory directory;
-    const std::string path = directory.path_of("file");
-    const Fd writable(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    constexpr uint64_t negative = 1ull << 63;
-    EXPECT_THAT(ring.run(sqe::read(writable, &byte, 1, negative)), Gives(-EBADF));
-    EXPECT_THAT(ring.run(sqe::write(writable, &byte, 1, negative)), Gives(-EINVAL));
 }
 
 }  // namespace
