@@ -160,8 +160,11 @@ long receive_message(const Request& request, uint64_t done, int flags, int& rece
     msghdr header = message.header;
     header.msg_iov = rest.vectors();
     header.msg_iovlen = rest.count();
+    header.msg_control = static_cast<char*>(header.msg_control) + message.control_done;
+    header.msg_controllen -= message.control_done;
     const long received = abi::syscall(__NR_recvmsg, request.fd, &header, flags);
     if (received < 0) return received;
+    header.msg_controllen = message.control_done += header.msg_controllen;
     received_flags = header.msg_flags;
     if (message.program != 0 && write_back(message.program, header) < 0) return -EFAULT;
     return received;

@@ -17,6 +17,7 @@ struct Message {
     msghdr header;          // its pointers lead to the copies
     uint64_t length;        // bytes of all iovecs
     uint64_t program;       // address of the program's msghdr, to which a received one is written back; 0 for none
+    uint64_t control_done;  // bytes of control messages that came with earlier parts
     uint32_t name_room;     // its msg_namelen as it stood there
     sockaddr_storage name;  // of a message to be sent
 

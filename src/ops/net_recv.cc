@@ -78,13 +78,14 @@ uint32_t awaited_events(const Receiving& receiving) {
     return receiving.flags & MSG_ERRQUEUE ? POLLPRI : POLLIN | POLLPRI;
 }
 
-// How much of the request is still to come: control messages come once, with the first part, so nothing is awaited of a
-// message that may have some.
+// How much of the request is still to come. Nothing is awaited of a message that may have control messages, except in a
+// call that blocks, which awaits it itself.
 uint64_t missing(const Request& request) {
     const auto& receiving = const_cast<Request&>(request).as<Receiving>();
     if (!receiving.message) return receiving.length - receiving.done;
     const Message& message = message_of(request);
-    return message.header.msg_controllen != 0 ? 0 : message.length - receiving.done;
+    const bool comes_once = message.header.msg_controllen != 0 && !request.has(request_blocks);
+    return comes_once ? 0 : message.length - receiving.done;
 }
 
 // A receive into one buffer is not even looked at before, one of a message needs a socket.

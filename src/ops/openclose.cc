@@ -74,6 +74,13 @@ int prepare_open(Request& request, const io_uring_sqe& sqe) {
     return 0;
 }
 
+// Whether openat2(2) and RESOLVE_CACHED are there, so that a refusal is about what was to be opened: what is wrong here
+// is the path alone.
+bool looks_only_in_cache() {
+    const open_how how = {.flags = 0, .mode = 0, .resolve = RESOLVE_CACHED};
+    return abi::syscall(__NR_openat2, -1, nullptr, &how, sizeof(how)) == -EFAULT;
+}
+
 Outcome opened_at_once(Request& request, long fd) {
     const auto& open = request.as<Open>();
     if (!(open.how.flags & (O_NONBLOCK | O_PATH))) abi::syscall(__NR_fcntl, fd, F_SETFL, open.how.flags);
@@ -108,8 +115,11 @@ Outcome openat_issue(Request& request) {
         if (!(how.flags & O_PATH)) how.flags |= O_NONBLOCK;
         const long result = abi::syscall(__NR_openat2, open.directory, text_of(request, open.path), &how, sizeof(how));
         if (result >= 0) return opened_at_once(request, result);
-        const bool undecided = result == -EAGAIN || result == -ENOSYS || result == -EINVAL || result == -EPERM;
-        if (!undecided) return request.done(blame_path(request, open.path, result));
+        const bool refused = result == -ENOSYS || result == -EINVAL || result == -EPERM;
+        const bool undecided = result == -EAGAIN || (refused && !looks_only_in_cache());
+        // The system call looks at the flags first, io_uring at the path.
+        const int bad_path = result == -EINVAL && !undecided ? keep_for_later(request, open.path) : 0;
+        if (!undecided) return request.done(bad_path < 0 ? bad_path : blame_path(request, open.path, result));
     }
     const int kept = keep_for_later(request, open.path);
     return kept < 0 ? request.done(kept) : Outcome::punt;

@@ -103,17 +103,7 @@ long partial_result(Request& request, long error) {
     return transfer.done;
 }
 
-uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
-
 // --- Attempts -------------------------------------------------------------------------------------------------------
-
-// A file that does not know RWF_NOWAIT and is not on disk: a terminal, inotify, an old kernel's eventfd. If it is ready
-// the plain call will not wait, unless somebody else was faster; one that is non-blocking by itself then says so.
-Outcome attempt_without_nowait(Request& request) {
-    const long got = is_ready(request) ? transfer_rest(request, 0, false) : -EAGAIN;
-    if (got != -EAGAIN || request.has(request_nowait)) return complete(request, got);
-    return request.wait(wanted_readiness(request.as<Transfer>()));
-}
 
 FileFacts* facts_of(const Request& request) {
     return engine::facts_of(request.ring->known_files, request.fd, request.ring->batch);
@@ -132,7 +122,11 @@ Outcome put_off(Request& request, long reason) {
     }
     // A call that may wait is kept from waiting by O_NONBLOCK, which files know that do not know RWF_NOWAIT.
     const bool asks_plainly = request.has(request_blocks) && reason == -EOPNOTSUPP && !is_on_disk(request.fd);
-    if (asks_plainly) return attempt_without_nowait(request);
+    if (asks_plainly) return attempt_plainly(request);
+    if (request.has(request_nowait) && reason == -EOPNOTSUPP && was_spliced(request.fd)) {
+        request.as<Transfer>().flags &= ~RWF_NOWAIT;
+        return attempt_plainly(request);
+    }
     // A file system that knows RWF_NOWAIT and cannot write without waiting says -EOPNOTSUPP too.
     if (request.has(request_nowait)) return complete(request, is_on_disk(request.fd) ? -EAGAIN : reason);
     const int kept = keep_iovecs(request);
@@ -146,8 +140,7 @@ Outcome put_off(Request& request, long reason) {
         if (reason == -EOPNOTSUPP && request.as<Transfer>().writes) note_writes_wait(request);
         return Outcome::punt;
     }
-    return reason == -EOPNOTSUPP ? attempt_without_nowait(request)
-                                 : request.wait(wanted_readiness(request.as<Transfer>()));
+    return reason == -EOPNOTSUPP ? attempt_plainly(request) : request.wait(wanted_readiness(request.as<Transfer>()));
 }
 
 bool wants_nothing(Request& request) {
@@ -195,6 +188,7 @@ Outcome transfer_nothing(Request& request, bool may_block) {
     if (sends && result == -EAGAIN) return put_off(request, result);
     if (waits_although_mute(request, result)) return request.wait(wanted_readiness(transfer));
     const bool was_asked = result == 0 || result == -EBADF || transfers_by_iterator(request);
+    if (result == 0 || !was_asked) note_who_transfers(request);
     return complete(request, was_asked ? result : 0);
 }
 
@@ -214,11 +208,6 @@ Outcome attempt_nothing(Request& request) {
 // Whether something other than the system call has to judge the request.
 bool is_unusual(const Request& request, const Transfer& transfer) {
     return (request.ring->setup_flags & IORING_SETUP_IOPOLL) || (transfer.flags & RWF_HIPRI) || transfer.has_attribute;
-}
-
-// A write that blocks goes on until all is written.
-bool blocks_in_write(Request& request) {
-    return request.has(request_blocks) && !request.has(request_nowait) && request.as<Transfer>().writes;
 }
 
 // A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
@@ -241,6 +230,12 @@ uint64_t wanted_bytes(const Transfer& transfer) {
         sum += vector.iov_len;
     }
     return sum < most_at_once ? sum : most_at_once;
+}
+
+uint32_t wanted_readiness(const Transfer& transfer) { return transfer.writes ? POLLOUT : POLLIN; }
+
+bool blocks_in_write(Request& request) {
+    return request.has(request_blocks) && !request.has(request_nowait) && request.as<Transfer>().writes;
 }
 
 bool is_ready(Request& request) {
@@ -393,6 +388,7 @@ Outcome rw_work(Request& request) {
             if (request.has(request_nowait)) return complete(request, -EAGAIN);
             return request.wait(wanted_readiness(transfer));
         }
+        if (is_large_for_pipe(request)) return attempt_plainly(request);
     }
     for (;;) {
         const long got = transfer_rest(request, 0, true);

@@ -51,6 +51,26 @@ uint64_t wanted_bytes(const Transfer& transfer);
 // Whether its file is ready for it.
 bool is_ready(Request& request);
 
+// What its file has to be ready for.
+uint32_t wanted_readiness(const Transfer& transfer);
+
+// Whether it is a write that blocks, which goes on until all is written.
+bool blocks_in_write(Request& request);
+
+// --- rw_plainly.cc --------------------------------------------------------------------------------------------------
+
+// A file that does not know RWF_NOWAIT and is not on disk.
+Outcome attempt_plainly(Request& request);
+
+// Whether it is a write to a pipe of more than is sure to find room in one that is ready.
+bool is_large_for_pipe(Request& request);
+
+// Whether it is a pipe that knew RWF_NOWAIT until the engine spliced from it, or to it.
+bool was_spliced(int fd);
+
+// It is done: if the kernel would have had a worker do it, what follows in its chain is the worker's, too.
+void note_who_transfers(Request& request);
+
 // --- rw_faults.cc ---------------------------------------------------------------------------------------------------
 
 // The system call has refused its flags, ours among them, or would not look at them. Returns what the kernel has

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include <atomic>
+
 #include "abi/syscall.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
+#include "ops/splice.h"
 #include "state/fds.h"
 #include "state/ring.h"
 
@@ -15,6 +18,8 @@ namespace {
 constexpr uint32_t known_flags =
     SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT | SPLICE_F_FD_IN_FIXED;
 constexpr int64_t current_position = -1;
+
+std::atomic<bool> spliced{false};
 
 struct Splice {
     int64_t offset_in;  // or current_position
@@ -67,6 +72,8 @@ bool are_open_for_it(const Request& request) {
 
 }  // namespace
 
+bool has_spliced() { return spliced.load(std::memory_order_relaxed); }
+
 int splice_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
 
 int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe); }
@@ -86,6 +93,7 @@ Outcome splice_work(Request& request) {
     int64_t* offset_in = splice.offset_in == current_position ? nullptr : &splice.offset_in;
     int64_t* offset_out = splice.offset_out == current_position ? nullptr : &splice.offset_out;
     const uint32_t flags = splice.flags & ~SPLICE_F_FD_IN_FIXED;
+    spliced.store(true, std::memory_order_relaxed);
     const Outcome outcome =
         one_call(request, __NR_splice, request.second_fd, offset_in, request.fd, offset_out, splice.length, flags);
     // The system call looks at the offsets before it looks at how the files are open.

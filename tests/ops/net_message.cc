@@ -216,6 +216,27 @@ TEST(Message, with_wait_all_severs_a_chain_when_it_is_cut_off) {
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 3), Completes(2, -ECANCELED)));
 }
 
+// Elsewhere nothing more is awaited of a message that may have control messages.
+TEST(Message, with_wait_all_and_control_awaits_the_rest_where_it_blocks) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char buffer[6] = {};
+    char control[64];
+    Message in(buffer, 5);
+    in.header.msg_control = control;
+    in.header.msg_controllen = sizeof(control);
+    EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
+    EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL).data(1).flag(IOSQE_IO_LINK)), Gives(1));
+    EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+    EXPECT_EQ(::send(ends.near, "llo", 3, 0), 3);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+    EXPECT_STREQ(buffer, "hello");
+    EXPECT_EQ(in.header.msg_controllen, 0u);
+    in.header.msg_controllen = sizeof(control);
+    EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL)), Gives(2));
+}
+
 // What is wrong with a header, and whether it is an error of the submission, which ends that.
 struct Fault {
     const char* name;

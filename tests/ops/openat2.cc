@@ -192,5 +192,18 @@ TEST(Openat2, into_a_slot_gives_a_fixed_file) {
     EXPECT_THAT(ring.run(sqe::openat2(AT_FDCWD, path.c_str(), &how).set(&Sqe::file_index, 3)), Gives(-EINVAL));
 }
 
+// What it is told is found to make no sense at once, by no worker: what follows in its chain is the submitter's, and
+// may be told not to wait.
+TEST(Openat2, that_makes_no_sense_leaves_what_follows_alone) {
+    RawRing ring;
+    const Pipe pipe;
+    char byte;
+    const open_how how = how_with(O_PATH | O_RDWR);
+    EXPECT_THAT(ring.submit(sqe::openat2(AT_FDCWD, "/", &how).data(1).flag(IOSQE_IO_HARDLINK),
+                            sqe::read(pipe.read_end, &byte, 1).data(2).set(&Sqe::rw_flags, RWF_NOWAIT)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), testing::ElementsAre(Completes(1, -EINVAL), Completes(2, -EAGAIN)));
+}
+
 }  // namespace
 }  // namespace ringside::test
