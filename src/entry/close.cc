@@ -20,7 +20,9 @@ namespace ringside::engine {
 namespace {
 
 bool anybody_inside(Ring& ring) {
-    return ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.poller.waiters.empty();
+    // Pairs with the release by which a waker has done (let_go_and_wake).
+    const bool waking = ring.poller.wakers.load(std::memory_order_acquire) != 0;
+    return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.poller.waiters.empty();
 }
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.

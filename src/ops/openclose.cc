@@ -145,6 +145,7 @@ Outcome close_issue(Request& request) {
     if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
     if (ring_of(request.sqe_fd) != nullptr) return request.done(-EBADF);
+    end_holding_with_batch(*request.ring);
     return request.done(abi::syscall(__NR_close, request.sqe_fd));
 }
 

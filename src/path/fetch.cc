@@ -95,6 +95,7 @@ int submit(Ring& ring, unsigned to_submit) {
     if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     close_chain(ring);
     if (__builtin_expect(ring.disk.queued != 0, 0)) submit_transfers(ring);
+    if (__builtin_expect(ring.held_by_batch.fd >= 0, 0)) end_holding_with_batch(ring);
     publish(ring);
     // Pairs with the program's acquire load of the head: it may reuse the entries that we have read.
     ring.memory.header->sq_head.store(ring.sq_head, std::memory_order_release);

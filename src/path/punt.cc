@@ -11,6 +11,7 @@
 
 #include "abi/syscall.h"
 #include "path/path.h"
+#include "service/poller.h"
 #include "service/workers.h"
 #include "state/fds.h"
 
@@ -99,6 +100,9 @@ int pin_file(Request& request) {
         hold(request);
         return 0;
     }
+    // What goes on is registered for by its own descriptor (path/arm.cc).
+    const bool shares = request.ring->submitting_inline && !request.has(request_multishot);
+    if (shares && hold_with_batch(request)) return 0;
     const int own = duplicate_high(request.fd);
     // At the descriptor limit the program's own number has to do: the request only loses its hold on the file.
     if (own < 0) return own;
@@ -175,19 +179,20 @@ void punt_together(RequestQueue requests) {
 void run_in_worker(Request& request) {
     const Outcome outcome = work(request);
     Ring& ring = *request.ring;
-    ring.lock.acquire();
+    enter_to_wake(ring);
     const bool told_to_stop = note_work_done();
     take_from_worker(request, told_to_stop ? stop(request, outcome) : outcome);
     settle_from_outside(ring);
-    ring.lock.release();
+    let_go_and_wake(ring);
 }
 
 void finish_elsewhere(Request& request, long result) {
     Ring& ring = *request.ring;
-    Guard guard(ring.lock);
+    enter_to_wake(ring);
     request.done(result);
     take_from_worker(request, Outcome::done);
     settle_from_outside(ring);
+    let_go_and_wake(ring);
 }
 
 }  // namespace ringside::engine

@@ -51,8 +51,8 @@ FdSlot* slot_for(Poller& poller, unsigned number) {
 // readiness that came between the attempt and now is not missed. A number that stands for another file than the last
 // time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
 int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
-    uint32_t wanted = events;
-    for (Request* at = slot.waiting.first(); at != nullptr; at = slot.waiting.after(*at)) wanted |= at->wait_events;
+    // What nobody waits for any more is an event now and then, and is not looked for among the requests.
+    const uint32_t wanted = events | (slot.waiting.empty() ? 0 : slot.registered);
     const uint32_t mask = wanted | EPOLLET;
     const auto cookie = static_cast<uint64_t>(number);
     int result;
@@ -65,6 +65,14 @@ int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
     }
     slot.registered = result == 0 ? wanted : 0;
     return result;
+}
+
+// Whether the request's file, which the batch holds, was registered for the same since it does: then any readiness that
+// came after the request's attempt is an event.
+bool is_registered_with_batch(const Request& request, const FdSlot& slot) {
+    const HeldByBatch& held = request.ring->held_by_batch;
+    const bool holds_it = held.file != nullptr && request.has(request_holds_slot) && request.fixed_file == held.file;
+    return holds_it && slot.registered_in == held.serial && (request.wait_events & ~slot.registered) == 0;
 }
 
 // Without a set nobody tells what is ready, so all is tried. As soon as there can be one they wait in it.
@@ -180,8 +188,11 @@ int arm_poll(Request& request, int number) {
     }
     FdSlot* slot = slot_for(poller, static_cast<unsigned>(number));
     if (slot == nullptr) return -ENOMEM;
-    const int registered = register_number(poller, *slot, number, request.wait_events);
-    if (registered < 0) return registered;
+    if (!is_registered_with_batch(request, *slot)) {
+        const int registered = register_number(poller, *slot, number, request.wait_events);
+        if (registered < 0) return registered;
+        slot->registered_in = ring.held_by_batch.serial;
+    }
     request.poll_number = number;
     slot->waiting.push_back(request);
     ++poller.armed;
@@ -244,7 +255,29 @@ void wake_leader(Ring& ring) {
     Poller& poller = ring.poller;
     if (poller.leader == nullptr || !poller.leader->asleep || poller.wake_sent || poller.wake_fd < 0) return;
     poller.wake_sent = true;
-    raise_eventfd(poller.wake_fd);
+    if (poller.wakes_late) {
+        poller.wake_wanted = true;
+    } else {
+        raise_eventfd(poller.wake_fd);
+    }
+}
+
+void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
+    ring.lock.acquire();
+    ring.poller.wakes_late = true;
+}
+
+void let_go_and_wake(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
+    Poller& poller = ring.poller;
+    const bool wanted = poller.wake_wanted;
+    const int wake_fd = poller.wake_fd;
+    poller.wakes_late = poller.wake_wanted = false;
+    // Until this is zero again the ring does not go, nor does its eventfd (entry/close.cc).
+    if (wanted) poller.wakers.fetch_add(1, std::memory_order_relaxed);
+    ring.lock.release();
+    if (!wanted) return;
+    raise_eventfd(wake_fd);
+    poller.wakers.fetch_sub(1, std::memory_order_release);
 }
 
 bool wait_is_over(Ring& ring, const Waiter& waiter) { return satisfied(ring, waiter); }

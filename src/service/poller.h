@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <atomic>
 
 #include "state/list.h"
 #include "state/request.h"
@@ -23,7 +24,8 @@ struct Ring;
 // holds its own file (Request::fd), so whatever event comes for the number, a retry decides.
 struct FdSlot {
     Circle<Request, &Request::node> waiting;
-    uint32_t registered;  // events the number was last registered for in the epoll set
+    uint32_t registered;     // events the number was last registered for in the epoll set
+    uint32_t registered_in;  // what HeldByBatch::serial was then
 };
 
 // A thread that waits in io_uring_enter.
@@ -39,7 +41,10 @@ struct Poller {
     int epoll_fd = -1;
     int wake_fd = -1;  // in the epoll set: gets the leader out of its sleep
     bool wake_sent = false;
-    FdSlot** pages = nullptr;  // slots by descriptor number, in pages
+    bool wakes_late = false;          // whoever holds the ring's lock wakes the leader by let_go_and_wake()
+    bool wake_wanted = false;         // and has been asked to
+    std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
+    FdSlot** pages = nullptr;         // slots by descriptor number, in pages
     unsigned page_count = 0;
     unsigned armed = 0;                      // requests waiting for readiness, or for a disk
     List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set
@@ -80,6 +85,11 @@ void wake_satisfied(Ring& ring);
 
 // Gets the leader, or the helper in its place, to look at the ring again: an earlier timer was set, task work came.
 void wake_leader(Ring& ring);
+
+// The leader begins with taking the ring's lock. So who comes to the ring from outside takes it by enter_to_wake() and
+// lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be.
+void enter_to_wake(Ring& ring);
+void let_go_and_wake(Ring& ring);
 
 // A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
 // and ends to wait, whereupon another may lead. sleep_for_events returns 0, or -EINTR.

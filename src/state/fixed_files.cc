@@ -151,6 +151,31 @@ FixedFile* share_file(int fd) {
     return file;
 }
 
+bool hold_with_batch(Request& request) {
+    Ring& ring = *request.ring;
+    HeldByBatch& held = ring.held_by_batch;
+    if (held.fd != request.fd) {
+        end_holding_with_batch(ring);
+        held.fd = request.fd;
+        return false;
+    }
+    if (held.file == nullptr) {
+        held.file = share_file(request.fd);
+        if (held.file == nullptr) return false;
+        ++held.file->holders;
+    }
+    request.fixed_file = held.file;
+    request.fd = held.file->fd;
+    hold(request);
+    return true;
+}
+
+void end_holding_with_batch(Ring& ring) {
+    HeldByBatch& held = ring.held_by_batch;
+    if (held.file != nullptr) release(ring, *held.file);
+    held = {held.serial + 1, -1, nullptr};
+}
+
 void hold(Request& request) {
     if (request.has(request_holds_slot)) return;
     ++request.fixed_file->holders;

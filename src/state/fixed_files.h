@@ -76,6 +76,20 @@ void open_into_slot(Request& request, uint32_t file_index);
 // no descriptor left or no memory.
 FixedFile* share_file(int fd);
 
+// The descriptor of the program's that a batch of requests had to hold last. From the second of them on they share one
+// of ours, until the batch closes the program's, which may then come to stand for another file.
+struct HeldByBatch {
+    uint32_t serial = 0;  // counts them
+    int fd = -1;
+    FixedFile* file = nullptr;  // null for the first
+};
+
+// Has the request hold the file that the one before it in the same batch holds, and work on that. Returns false when
+// there is none to share: it has to hold one of its own.
+bool hold_with_batch(Request& request);
+
+void end_holding_with_batch(Ring& ring);
+
 // --- Requests -------------------------------------------------------------------------------------------------------
 
 // Holds on to the file that a request works on, until let_go() when it is done.

@@ -146,6 +146,7 @@ struct Ring {
     Notification notification;
     Readiness readiness;
     FixedFiles files;
+    HeldByBatch held_by_batch;
     KnownFiles known_files;
     EmptiedSockets emptied;
     RegisteredBuffers buffers;

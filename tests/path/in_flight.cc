@@ -106,6 +106,76 @@ TEST(InFlight, number_that_changes_hands_often_always_means_the_file_of_the_mome
     EXPECT_EQ(std::string(bytes, sizeof(bytes)), "abcdefgh");
 }
 
+// Four requests in one batch: two on a descriptor, and two on it when the batch has closed it and put another file,
+// that of slot 0, in its place.
+void submit_across_a_close(RawRing& ring, int number, const std::vector<Sqe>& requests) {
+    const Sqe install = Sqe(IORING_OP_FIXED_FD_INSTALL, 0).flag(IOSQE_FIXED_FILE).data(20);
+    EXPECT_THAT(ring.submit(requests[0], requests[1], sqe::close(number).data(10), install, requests[2], requests[3]),
+                Gives(6));
+}
+
+TEST(InFlight, requests_of_one_batch_keep_their_files_when_it_closes_their_descriptor) {
+    const Pipe first, second;
+    int second_in_slot = second.read_end;
+    for (const bool polls : {true, false}) {
+        SCOPED_TRACE(polls ? "polls" : "reads");
+        RawRing ring;
+        EXPECT_THAT(ring.register_call(IORING_REGISTER_FILES, &second_in_slot, 1), Gives(0));
+        const int number = dup(first.read_end);
+        char bytes[4] = {};
+        std::vector<Sqe> requests;
+        for (size_t i = 0; i < 4; ++i) {
+            requests.push_back((polls ? sqe::poll_add(number, POLLIN) : sqe::read(number, &bytes[i], 1)).data(i));
+        }
+        submit_across_a_close(ring, number, requests);
+        const Fd installed(number);
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(10, 0), Completes(20, number)));
+        const int result = polls ? POLLIN : 1;
+        EXPECT_EQ(write(second.write_end, "bb", 2), 2);
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, result), Completes(3, result)));
+        EXPECT_EQ(write(first.write_end, "aa", 2), 2);
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(0, result), Completes(1, result)));
+        EXPECT_EQ(std::string(bytes, 4), polls ? std::string(4, '\0') : "aabb");
+        if (polls) {
+            EXPECT_EQ(first.drain() + second.drain(), 4u);
+        }
+    }
+}
+
+TEST(InFlight, reads_past_the_cache_in_one_batch_keep_their_files_when_it_closes_their_descriptor) {
+    constexpr unsigned block = 4096;
+    const Fd first = file_with(std::string(2 * block, 'a'), O_DIRECT), second = file_with(std::string(2 * block, 'b'));
+    int second_in_slot = second;
+    RawRing ring;
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_FILES, &second_in_slot, 1), Gives(0));
+    const int number = dup(first);
+    AlignedBuffer buffer(4 * block);
+    std::vector<Sqe> requests;
+    for (unsigned i = 0; i < 4; ++i) {
+        requests.push_back(sqe::read(number, buffer.data() + i * block, block, i % 2 * block).data(i));
+    }
+    submit_across_a_close(ring, number, requests);
+    const Fd installed(number);
+    EXPECT_THAT(ring.wait(6), UnorderedElementsAre(Completes(10, 0), Completes(20, number), Completes(0, block),
+                                                   Completes(1, block), Completes(2, block), Completes(3, block)));
+    EXPECT_EQ(std::string(buffer.data(), 4 * block), std::string(2 * block, 'a') + std::string(2 * block, 'b'));
+}
+
+TEST(InFlight, many_requests_of_one_batch_let_go_of_their_file_with_the_last_of_them) {
+    RawRing ring;
+    Pipe pipe;
+    char bytes[4] = {};
+    for (size_t i = 0; i < 4; ++i) ring.push(sqe::read(pipe.read_end, &bytes[i], 1).data(i));
+    EXPECT_EQ(ring.enter(4), 4);
+    pipe.read_end.reset();
+    EXPECT_EQ(write(pipe.write_end, "abc", 3), 3);
+    EXPECT_THAT(ring.wait(3), SizeIs(3));
+    EXPECT_FALSE(is_abandoned(pipe.write_end));
+    EXPECT_EQ(write(pipe.write_end, "d", 1), 1);
+    EXPECT_THAT(ring.wait(1), SizeIs(1));
+    EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end); }));
+}
+
 TEST(InFlight, read_that_is_handed_to_a_worker_keeps_its_file) {
     // The kernel reads tmpfs in a worker, for want of a way to read it without blocking.
     RawRing ring;
