@@ -117,6 +117,11 @@ std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kin
     return channel.id + at;
 }
 
+bool Builder::has_cq_room(uint32_t completions) const {
+    const Setup& setup = program.setup;
+    return ((setup.flags & IORING_SETUP_CQSIZE) != 0 ? setup.cq_entries : 2 * setup.entries) >= completions;
+}
+
 Channel* Builder::channel_of(uint32_t descriptor_id) {
     for (auto& [id, channel] : channels_) {
         if (descriptor_id >= id && descriptor_id < id + descriptors_of(channel.kind)) return &channel;

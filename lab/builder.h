@@ -78,6 +78,10 @@ class Builder {
     // Whether a request may wait at this end for ever: nothing was ever sent to it.
     bool is_silent(uint32_t descriptor_id) const { return silent_.contains(descriptor_id); }
 
+    // Whether the CQ takes that many completions: a multishot request that finds it full ends, and when that is is a
+    // matter of timing.
+    bool has_cq_room(uint32_t completions) const;
+
     // A name in the scratch directory for the current chain, and its key.
     std::optional<std::pair<std::string, Key>> name(Access access, bool must_exist);
     std::string name_text(Key key) const;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -75,6 +76,12 @@ class Pair {
     Server second_;
 };
 
+// The kernel gives up starting a worker after three attempts, which on a busy machine are over soon; what waits for it
+// is then stuck until somebody else wants one.
+bool lacked_a_worker(const Trace& trace) {
+    return std::any_of(trace.begin(), trace.end(), [](const std::string& line) { return line.starts_with("waited "); });
+}
+
 std::optional<Difference> difference_of(Pair& pair, const Program& program) {
     const Pair::Traces traces = pair.run(program);
     return compare(program, traces.first, traces.second);
@@ -112,7 +119,11 @@ class Job {
     void run(Clock::time_point end) {
         for (uint64_t i = index_; i < options_.programs && Clock::now() < end; i += options_.jobs) {
             const Program program = generate(options_.seed + i, offer_);
-            const Pair::Traces traces = pair_.run(program);
+            Pair::Traces traces = pair_.run(program);
+            if (lacked_a_worker(traces.first)) {
+                pair_.retire();
+                traces = pair_.run(program);
+            }
             board_.coverage.count(program, traces.first);
             board_.programs.fetch_add(1);
             if (const auto difference = compare(program, traces.first, traces.second)) examine(program, *difference);

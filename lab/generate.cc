@@ -37,6 +37,7 @@ class Generator {
     bool request(const Operation& operation, uint8_t link_flags);
     const Operation& choose(bool solo);
     void add_flags(Draft& draft, uint8_t link_flags);
+    void allow_for_timer(const Draft& draft);
     void mutate(Draft& draft, const Operation& operation);
     uint64_t strange(Field field);
     bool enter_all();
@@ -184,6 +185,9 @@ uint64_t Generator::strange(Field field) {
 void Generator::mutate(Draft& draft, const Operation& operation) {
     const auto field = static_cast<Field>(random_.below(field_count));
     if (field == Field::user_data || (operation.untouchable_fields & bit(field)) != 0) return;
+    // How far a timer that repeats itself for ever gets depends on who takes its completions out meanwhile.
+    const bool repeats = (draft[Field::op_flags].number & IORING_TIMEOUT_MULTISHOT) != 0;
+    if (draft.sqe.opcode() == IORING_OP_TIMEOUT && repeats && field == Field::off) return;
     uint64_t value = strange(field);
     if (field == Field::op_flags) value &= ~uint64_t{operation.untouchable_flags};
     if (field == Field::flags) value |= draft.sqe.flags();
@@ -194,9 +198,16 @@ void Generator::mutate(Draft& draft, const Operation& operation) {
                            Access::exclusive);
         // Nothing ever makes an epoll instance writable, say.
         builder_.chain_may_wait();
+        allow_for_timer(draft);
         return;
     }
     draft.set(field, value);
+}
+
+// Nobody knows whether a timer that completes in silence, or stands behind what waits, is over.
+void Generator::allow_for_timer(const Draft& draft) {
+    const bool unsure = (draft.sqe.flags() & IOSQE_CQE_SKIP_SUCCESS) != 0 || builder_.chain_waits();
+    if (unsure && draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
 }
 
 void Generator::add_flags(Draft& draft, uint8_t link_flags) {
@@ -206,9 +217,8 @@ void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     if (random_.percent(6)) {
         flags |= IOSQE_CQE_SKIP_SUCCESS;
     }
-    // Nobody knows whether a timer that completes in silence, or stands behind what waits, is over.
-    const bool unsure = (flags & IOSQE_CQE_SKIP_SUCCESS) != 0 || builder_.chain_waits();
-    if (unsure && draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
+    draft.set(Field::flags, flags);
+    allow_for_timer(draft);
     if (drains_ && random_.percent(20)) flags |= IOSQE_IO_DRAIN;
     if (draft.selects_buffer) flags |= IOSQE_BUFFER_SELECT;
     if (draft.always_fixed) flags |= IOSQE_FIXED_FILE;

@@ -31,7 +31,7 @@ bool remove(Draft& draft) {
 }
 
 bool read_multishot(Draft& draft) {
-    if (draft.builder.program.setup.entries < 16 || !draft.select_buffer()) return false;
+    if (!draft.builder.has_cq_room(32) || !draft.select_buffer()) return false;
     if (!draft.use_channel({pipe, stream}, 0, true)) return false;
     draft.never_async = true;
     draft.set(Field::off, file_position);

@@ -15,7 +15,7 @@ using enum ResourceKind;
 uint64_t some_length(Random& random) { return random.one_of<uint64_t>({0, 1, 8, 8, 64, 1000, 4096}); }
 
 void poll_first(Draft& draft) {
-    if (draft.builder.chain_begun() || draft.builder.program.setup.entries < 8 || !draft.random.percent(15)) return;
+    if (draft.builder.chain_begun() || !draft.builder.has_cq_room(16) || !draft.random.percent(15)) return;
     draft.set(Field::ioprio, IORING_RECVSEND_POLL_FIRST);
     draft.never_async = true;  // a worker may or may not find the poll done already
 }

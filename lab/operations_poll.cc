@@ -24,7 +24,7 @@ bool poll_add(Draft& draft) {
     const unsigned end = static_cast<unsigned>(draft.random.below(2));
     if (!draft.use_channel({pipe, stream, datagram, eventfd, listener}, end, true)) return false;
     // A multishot request that finds the CQ full ends, so there must be room for whatever comes first.
-    if (draft.builder.program.setup.entries < 16 || !draft.random.percent(50)) return true;
+    if (!draft.builder.has_cq_room(32) || !draft.random.percent(50)) return true;
     draft.never_async = true;
     draft.set(Field::len,
               draft.random.percent(80) ? IORING_POLL_ADD_MULTI : IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL);

@@ -23,7 +23,7 @@ bool timeout(Draft& draft) {
         draft[Field::addr] = soon(draft.builder);
         if (draft.random.percent(20)) flags |= IORING_TIMEOUT_ABS;  // long ago
         if (draft.random.percent(20)) flags |= IORING_TIMEOUT_ETIME_SUCCESS;
-        if (draft.builder.program.setup.entries >= 16 && draft.random.percent(20)) {
+        if (draft.builder.has_cq_room(32) && draft.random.percent(20)) {
             flags |= IORING_TIMEOUT_MULTISHOT;
             draft.set(Field::off, draft.random.between(1, 3));
         }

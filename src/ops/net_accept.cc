@@ -162,7 +162,7 @@ Outcome accept_issue(Request& request) {
 // Comes here when there is a connection, or because the program asked for a worker.
 Outcome accept_work(Request& request) {
     // What cannot be polled is not even found to be no socket.
-    if (request.has(request_poll_first) && is_on_disk(request.fd)) return request.done(-EAGAIN);
+    if (request.has(request_poll_first)) return request.wait(POLLIN);
     if (is_listening(request.fd) && !is_ready_for(request.fd, POLLIN)) return put_off(request, false);
     const long result = call(request, true);
     // It does block by itself: somebody else was faster.

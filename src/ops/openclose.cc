@@ -109,7 +109,9 @@ int openat2_prep(Request& request, const io_uring_sqe& sqe) {
 // end.
 Outcome openat_issue(Request& request) {
     auto& open = request.as<Open>();
-    if (!needs_disk(open.how)) {
+    if (needs_disk(open.how)) {
+        request.set(request_at_work);
+    } else {
         open_how how = open.how;
         how.resolve |= RESOLVE_CACHED;
         if (!(how.flags & O_PATH)) how.flags |= O_NONBLOCK;

@@ -63,6 +63,7 @@ Outcome fadvise_issue(Request& request) {
         case POSIX_FADV_SEQUENTIAL:
             return fadvise_work(request);
         default:
+            request.set(request_at_work);
             return Outcome::punt;
     }
 }

@@ -82,9 +82,10 @@ Outcome splice_issue(Request& request) {
     request.clear(IOSQE_ASYNC);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
-    if (request.as<Splice>().length != 0) return Outcome::punt;
-    // Nothing is always transferred, by files that need not even be pipes; in the kernel by a worker.
+    // In the kernel a worker does it, even nothing.
     request.set(request_at_work);
+    if (request.as<Splice>().length != 0) return Outcome::punt;
+    // That is always transferred, by files that need not even be pipes.
     return request.done(is_file(request.second_fd) && is_file(request.fd) ? 0 : -EBADF);
 }
 

@@ -49,19 +49,13 @@ bool told_at_once(const Statx& statx, int fd) {
     return device != 0;
 }
 
-// In the kernel it is always a worker's, and so is what follows it in its chain.
-Outcome ended_at_once(Request& request, long result) {
-    request.set(request_at_work);
-    return request.ended(result);
-}
-
 // With AT_EMPTY_PATH: the path is most likely empty, and the descriptor beside it the file.
 Outcome statx_of_descriptor(Request& request) {
     auto& statx = request.as<Statx>();
     const int kept = keep_for_later(request, statx.path);
     if (kept < 0) return request.done(kept);
     const bool is_empty = *text_of(request, statx.path) == '\0';
-    return is_empty && told_at_once(statx, statx.directory) ? ended_at_once(request, 0) : Outcome::punt;
+    return is_empty && told_at_once(statx, statx.directory) ? request.ended(0) : Outcome::punt;
 }
 
 bool says_no_such_file(long error) {
@@ -94,13 +88,15 @@ int statx_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome statx_issue(Request& request) {
     auto& statx = request.as<Statx>();
+    // In the kernel it is always a worker's, and so is what follows it in its chain.
+    request.set(request_at_work);
     if (is_simple(statx)) {
         if (statx.flags & AT_EMPTY_PATH) return statx_of_descriptor(request);
         const long fd = find_at_once(request, statx);
-        if (says_no_such_file(fd)) return ended_at_once(request, blame_path(request, statx.path, fd));
+        if (says_no_such_file(fd)) return request.ended(blame_path(request, statx.path, fd));
         const bool told = fd >= 0 && told_at_once(statx, static_cast<int>(fd));
         if (fd >= 0) close_fd(static_cast<int>(fd));
-        if (told) return ended_at_once(request, 0);
+        if (told) return request.ended(0);
     }
     const int kept = keep_for_later(request, statx.path);
     return kept < 0 ? request.done(kept) : Outcome::punt;

@@ -1,7 +1,9 @@
 // Stage 5a: the operation would block until its file is ready, so it waits for that with no thread and no system call,
 // and is issued again when it is.
 #include <errno.h>
+#include <fcntl.h>
 
+#include "abi/syscall.h"
 #include "path/path.h"
 #include "service/poller.h"
 
@@ -9,10 +11,18 @@ namespace ringside::engine {
 
 namespace {
 
+// It would wait, but must not. One that was to do so before its first attempt has not looked at its file yet.
+void answer(Request& request) {
+    const bool no_file = request.has(request_poll_first) && abi::syscall(__NR_fcntl, request.fd, F_GETFL) < 0;
+    no_file ? finish(request, -EBADF) : finish_attempted(request, -EAGAIN);
+}
+
 // It was to wait before its first attempt, for a file that cannot be waited for: a poll tells at once what there is,
-// and that was all; a transfer is given up.
+// and that was all; a transfer is given up, as in a worker, which does not begin what goes on.
 void give_up_waiting(Request& request) {
-    if (operation_of(request).flags & (op_poll_in | op_poll_out)) return finish(request, -EAGAIN);
+    if (operation_of(request).flags & (op_poll_in | op_poll_out)) {
+        return finish_attempted(request, request.has(request_multishot) ? -EBADFD : -EAGAIN);
+    }
     request.clear(request_poll_first | request_multishot);
     queue_issue(request);
 }
@@ -20,7 +30,7 @@ void give_up_waiting(Request& request) {
 }  // namespace
 
 void arm(Request& request) {
-    if (request.has(request_nowait)) return finish(request, -EAGAIN);
+    if (request.has(request_nowait)) return answer(request);
     // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
     // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
     // the program's descriptor anew for another request brings.

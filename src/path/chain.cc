@@ -101,21 +101,21 @@ Request& take_next(Request& request) {
 // What fails for want of a file that will do is not done.
 void continue_chain(const Request& done, Request& next) {
     if (is_orphan(next)) return queue_result(next, -EFAULT);
-    const bool unfit = done.res == -EBADF || done.res == -ENOTSOCK;
+    const bool unfit = done.has(request_untried) || done.res == -ENOTSOCK;
     const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
     if (done.has(request_at_work) && !unfit && !deferred) leave_to_worker(next);
     queue_issue(next);
 }
 
 // The request is done before its link timeout: that ends with -ECANCELED, which is no failure. In the kernel the time
-// begins with the attempt, so if there was none it is up already, and finds nothing to cancel.
+// begins when the first attempt is over, wherever that was made: if there is none then, it is up already, and finds
+// nothing to cancel.
 void end_link_timeout(Request& request) {
     Request* timeout = request.timeout_link;
     long result = -ECANCELED;
     if (request.has(request_arms_timeout)) {
         timeout = &take_next(request);
-        const bool was_tried = !request.has(request_untried | request_at_work) && request.res != -EBADF;
-        if (was_tried && is_due_at_once(*timeout)) result = -ENOENT;
+        if (!request.has(request_untried) && is_due_at_once(*timeout)) result = -ENOENT;
     } else {
         if (timeout == nullptr) return;
         request.ring->timers.take_out(*timeout);

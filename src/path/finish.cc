@@ -1,7 +1,9 @@
 // Stage 6: the result is known. The CQE is posted, what the request held is let go, its chain moves on.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
+#include "abi/syscall.h"
 #include "path/path.h"
 #include "state/fds.h"
 
@@ -34,6 +36,13 @@ void post_notification(Request& request) {
 constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
                                      request_notifies | held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
 
+// Whether it was found to have no file, rather than told so by its operation.
+bool lacks_file(const Request& request) {
+    if (request.res != -EBADF || !(operation_of(request).flags & op_file)) return false;
+    const long status = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
+    return status < 0 || (status & O_PATH);
+}
+
 __attribute__((noinline)) void finish_in_full(Request& request) {
     if (request.has(request_direct)) move_into_slot(request);
     if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
@@ -42,8 +51,10 @@ __attribute__((noinline)) void finish_in_full(Request& request) {
              request.has(request_big_cqe) ? request.second_half() : nullptr);
     }
     if (request.has(request_notifies) && !request.has(request_no_cqe)) post_notification(request);
+    const bool links = request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+    if (links && lacks_file(request)) request.set(request_untried);
     if (request.has(held_something)) release_held(request);
-    if (request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) advance_chain(request);
+    if (links) advance_chain(request);
 }
 
 }  // namespace
@@ -57,10 +68,14 @@ void finish(Request& request) {
 }
 
 void finish(Request& request, long result) {
+    request.set(request_untried);
+    finish_attempted(request, result);
+}
+
+void finish_attempted(Request& request, long result) {
     request.done(result);
     // What ends without a result of its own the kernel ends outside of its workers.
     request.clear(request_at_work);
-    request.set(request_untried);
     // A notification comes nevertheless, and this is where it is announced.
     if (request.has(request_notifies)) request.cqe_flags = IORING_CQE_F_MORE;
     finish(request);

@@ -60,7 +60,9 @@ void run_task_work(Ring& ring) {
 void issue(Request& request) {
     request.place = Place::path;
     const int resolved = resolve_file(request);
-    if (__builtin_expect(resolved < 0, 0)) return finish(request, resolved);
+    if (__builtin_expect(resolved < 0, 0)) {
+        return begins_after_batch(request) ? punt(request) : finish(request, resolved);
+    }
     settle(request, attempt(request));
 }
 

@@ -110,6 +110,12 @@ void punt(Request& request);
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
 
+// A registered file that a worker is to look up is looked up after the batch, as in the kernel, where the submitter has
+// the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails one whose slot
+// is still empty; the end of the batch hands them over.
+bool begins_after_batch(const Request& request);
+void punt_after_batch(Ring& ring);
+
 // Nobody asked for it, but the kernel has this request done by a worker: the head of a chain that its submission left
 // open, and what follows in a chain behind a request that a worker has done. To be called before it is issued.
 void leave_to_worker(Request& request);
@@ -134,6 +140,9 @@ int pin_file(Request& request);
 // request back. The request is gone afterwards.
 void finish(Request& request);
 void finish(Request& request, long result);
+
+// The second after an attempt that has told nothing.
+void finish_attempted(Request& request, long result);
 
 // The same without a CQE, since the ring is being closed. If its result is a descriptor, nobody will close that.
 void finish_unheard(Request& request);

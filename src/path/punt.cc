@@ -66,14 +66,25 @@ void take_from_worker(Request& request, Outcome outcome) {
     }
 }
 
+// Whether a worker makes its first attempt.
+bool is_workers(const Request& request) {
+    return request.has(IOSQE_ASYNC | request_at_work) || operation_of(request).issue == always_punt;
+}
+
+// Until it begins it can be cancelled, as where it waits for a worker.
+void put_off(Request& request) {
+    request.set(request_after_batch);
+    request.ring->after_batch = true;
+    request.ring->requests.table.insert(request);
+    queue_issue(request);
+}
+
 void enter_worker_queue(Request& request) {
     Ring& ring = *request.ring;
     request.place = Place::worker;
     request.bounded_work = request.has(request_bounded);
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
-    // Before a worker has it, which may write its flags without the lock.
-    start_link_timeout(request);
 }
 
 // Who told it to stop counts on its end, and finds it nowhere to tell it again: so it does not go on to wait now. What
@@ -135,14 +146,38 @@ void settle_blocking(Request& request) {
     if (nonblocking || (kind & op_never_blocks) || request.has(request_poll_first)) request.set(request_nowait);
 }
 
+bool begins_after_batch(const Request& request) {
+    const Ring& ring = *request.ring;
+    return request.has(IOSQE_FIXED_FILE) && ring.submitting_inline && !ring.batch_is_over && is_workers(request) &&
+           (operation_of(request).flags & op_file) && !request.has(request_holds_slot);
+}
+
+void punt_after_batch(Ring& ring) {
+    ring.after_batch = false;
+    ring.batch_is_over = true;
+    RequestQueue work = ring.task_work.take_all();
+    while (Request* request = work.pop()) {
+        // One that was cancelled meanwhile is task work like any other.
+        if (request->has(request_after_batch) && !request->has(request_has_result)) {
+            request->clear(request_after_batch);
+            punt(*request);
+        } else {
+            ring.task_work.push(*request);
+        }
+    }
+    ring.batch_is_over = false;
+}
+
 void punt(Request& request) {
+    const bool was_attempted = !is_workers(request);
+    const Operation& operation = operation_of(request);
+    if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
+    if (begins_after_batch(request)) return put_off(request);
     // What asked for it is a worker's in the kernel too; of what did not, all that cannot wait for readiness.
     if (request.has(IOSQE_ASYNC)) leave_to_worker(request);
     if (request.has(request_bounded) || !polls(request)) request.set(request_at_work);
     // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
-    const Operation& operation = operation_of(request);
-    if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
     request.clear(IOSQE_ASYNC);
     if (operation.work == nullptr) {
         // Until then it can be cancelled, as where it waits for a worker.
@@ -153,6 +188,8 @@ void punt(Request& request) {
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
+    // Now, since its flags are the worker's afterwards; and not for what begins there.
+    if (was_attempted) start_link_timeout(request);
     enter_worker_queue(request);
     if (!queue_for_worker(request)) work_here(request);
 }

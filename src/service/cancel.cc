@@ -94,9 +94,10 @@ int cancel_request(Request& request) {
     // In the kernel what waits for a file is found, and cancelled once more, until its completion is posted.
     const bool still_found =
         request.place == Place::armed && !blocks && !(operation_of(request).flags & op_cancel_counts);
+    const bool not_begun = request.place == Place::worker;
     const int result = take_out(request);
     if (result < 0) return result;
-    request.set(request_cancelled);
+    request.set(not_begun ? request_cancelled | request_untried : request_cancelled);
     if (!still_found) request.ring->requests.table.remove(request);
     if (request.has(request_ends_itself)) {
         queue_issue(request);

@@ -136,6 +136,8 @@ struct Ring {
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
     bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
+    bool after_batch = false;        // some of the task work begins when the batch is over (path/punt.cc),
+    bool batch_is_over = false;      // and that is now
 
     uint32_t batch = 0;  // counts the batches that were submitted
 

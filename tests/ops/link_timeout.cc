@@ -1,11 +1,13 @@
 // IORING_OP_LINK_TIMEOUT: a limit to the time that the request before it in its chain may take.
 #include <errno.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "support/files.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -69,6 +71,69 @@ TEST(LinkTimeout, that_is_due_at_once_finds_that_its_request_is_done) {
         // There was no attempt.
         EXPECT_THAT(ring.submit(sqe::read(-1, &byte, 1).data(1).flag(IOSQE_IO_LINK), Sqe(timeout).data(2)), Gives(2));
         EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EBADF), Completes(2, -ECANCELED)));
+    }
+}
+
+// Wherever that attempt is made.
+TEST(LinkTimeout, that_is_due_at_once_finds_that_a_worker_has_done_its_request) {
+    RawRing ring;
+    const Fd file = memory_file_with("content");
+    const Fd reader(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    char byte;
+    constexpr __kernel_timespec long_ago = {1, 0};
+    const auto expect_result = [&](Sqe request, unsigned flags, unsigned timeout_flags, int result, int of_timeout) {
+        const Sqe timeout = link_timeout(long_ago, IORING_TIMEOUT_ABS).data(2).flag(timeout_flags);
+        EXPECT_THAT(ring.submit(request.data(1).flag(flags), timeout), Gives(2));
+        // The worker and the timer post in any order.
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, result), Completes(2, of_timeout)));
+    };
+    for (const unsigned flags : {IOSQE_IO_LINK + 0u, IOSQE_IO_HARDLINK + 0u, IOSQE_IO_LINK | IOSQE_ASYNC}) {
+        expect_result(sqe::fsync(file), flags, 0, 0, -ENOENT);
+        // Nobody closes this chain: a worker does all of it.
+        for (const unsigned timeout_flags : {0u, IOSQE_IO_LINK + 0u}) {
+            expect_result(sqe::nop(), flags, timeout_flags, 0, -ENOENT);
+            expect_result(sqe::linkat(-1, "a", -1, "b"), flags, timeout_flags, -EBADF, -ENOENT);
+            expect_result(sqe::fallocate(reader, 0, 0, 1), flags, timeout_flags, -EBADF, -ENOENT);
+            // There was no attempt.
+            expect_result(sqe::fsync(path_only), flags, timeout_flags, -EBADF, -ECANCELED);
+            expect_result(sqe::read(-1, &byte, 1), flags, timeout_flags, -EBADF, -ECANCELED);
+        }
+    }
+}
+
+// The attempt of a request that blocks in a worker is over when the request is, so nothing limits that.
+TEST(LinkTimeout, does_not_begin_while_its_request_blocks_in_a_worker) {
+    constexpr __kernel_timespec at_once = {0, 0}, short_time = {0, 1'000'000};
+    const auto expect_no_limit = [&](const __kernel_timespec& time, unsigned flags, int of_timeout) {
+        RawRing ring;
+        const Pipe from, to;
+        const Sqe splice = sqe::splice(from.read_end, sqe::file_position, to.write_end, sqe::file_position, 1);
+        EXPECT_THAT(ring.submit(Sqe(splice).data(1).flag(IOSQE_IO_LINK | flags), link_timeout(time).data(2)), Gives(2));
+        EXPECT_THAT(ring.linger(), testing::IsEmpty());
+        EXPECT_EQ(write(from.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(2, of_timeout)));
+    };
+    for (const unsigned flags : {0u, IOSQE_ASYNC + 0u}) {
+        expect_no_limit(at_once, flags, -ENOENT);
+        expect_no_limit(short_time, flags, -ECANCELED);
+    }
+    // The same in a chain that nobody closes, where its end may be that it is cancelled, too.
+    for (const bool cancelled : {false, true}) {
+        RawRing ring;
+        const Pipe pipe;
+        char byte;
+        EXPECT_THAT(ring.submit(waiting_read(pipe, &byte), link_timeout(at_once).data(2).flag(IOSQE_IO_LINK)),
+                    Gives(2));
+        EXPECT_THAT(ring.linger(), testing::IsEmpty());
+        if (cancelled) {
+            EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+            EXPECT_THAT(ring.wait(3),
+                        UnorderedElementsAre(Completes(1, -EINTR), Completes(2, -ENOENT), Completes(3, -EALREADY)));
+        } else {
+            EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+            EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(2, -ENOENT)));
+        }
     }
 }
 

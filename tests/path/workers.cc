@@ -250,6 +250,8 @@ TEST_P(AtWork, poll_first_has_nothing_to_poll_with) {
     expect_result(receive(ends.near, bytes, 1, link, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
     expect_result(send_of(ends.near, bytes, 1, link, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
     expect_result(accept_on(listener.fd, link, IORING_ACCEPT_POLL_FIRST), -EAGAIN);
+    expect_result(accept_on(-1, link, IORING_ACCEPT_POLL_FIRST), -EBADF);
+    expect_result(receive(-1, bytes, 1, link, IORING_RECVSEND_POLL_FIRST), -EBADF);
     // Who asked for a worker polls.
     expect_result(send_of(ends.near, bytes, 1, IOSQE_ASYNC, IORING_RECVSEND_POLL_FIRST), 1);
     ASSERT_THAT(ring.submit(receive(ends.near, bytes, 1, IOSQE_ASYNC, IORING_RECVSEND_POLL_FIRST)), Gives(1));
@@ -289,6 +291,20 @@ TEST_P(AtWork, multishot_waits_before_it_is_attempted) {
             ASSERT_THAT(ring.submit(Sqe(sqe).flag(flag)), Gives(1));
             expect_waiting();
         }
+    }
+}
+
+TEST_P(AtWork, multishot_on_a_file_that_is_never_waited_for_is_not_begun) {
+    const Fd file = memory_file_with("content");
+    const Fd zero(open("/dev/zero", O_RDWR | O_CLOEXEC));
+    for (const int fd : {file.get(), zero.get()}) {
+        for (const unsigned flag : {unsigned{IOSQE_ASYNC}, link}) {
+            expect_result(accept_on(fd, flag, IORING_ACCEPT_MULTISHOT), -EBADFD);
+            expect_result(receive(fd, nullptr, 0, flag | IOSQE_BUFFER_SELECT, IORING_RECV_MULTISHOT), -EBADFD);
+            expect_result(accept_on(fd, flag, IORING_ACCEPT_POLL_FIRST), -EAGAIN);
+        }
+        expect_result(accept_on(fd, 0, IORING_ACCEPT_MULTISHOT | IORING_ACCEPT_POLL_FIRST), -EBADFD);
+        expect_result(accept_on(fd, 0, IORING_ACCEPT_MULTISHOT), -ENOTSOCK);
     }
 }
 
@@ -456,8 +472,13 @@ TEST_P(BehindAWorker, request_that_failed_without_a_result_of_its_own_leaves_the
     ASSERT_THAT(ring.submit(sqe::cancel(3).data(9)), Gives(1));
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(3, -ECANCELED)));
     expect_waiting();
-    // A failure that the operation itself reports does not.
+    // A failure that the operation itself reports does not, be it for want of a file.
     expect_next(sqe::fsync(nonblocking.read_end).data(2).flag(flags), -EINVAL, next, -EAGAIN);
+    expect_next(sqe::linkat(-1, "a", -1, "b").data(2).flag(flags), -EBADF, next, -EAGAIN);
+    const Fd reader(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    expect_next(sqe::fallocate(reader, 0, 0, 1).data(2).flag(flags), -EBADF, next, -EAGAIN);
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    expect_next_waits(sqe::fsync(path_only).data(2).flag(flags), -EBADF, next);
 }
 
 TEST_P(BehindAWorker, link_timeout_of_a_blocked_request_does_not_begin) {
