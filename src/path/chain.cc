@@ -103,7 +103,9 @@ void continue_chain(const Request& done, Request& next) {
     if (is_orphan(next)) return queue_result(next, -EFAULT);
     const bool unfit = done.has(request_untried) || done.res == -ENOTSOCK;
     const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
-    if (done.has(request_at_work) && !unfit && !deferred) leave_to_worker(next);
+    const bool same_worker = done.has(request_at_work) && !unfit && !deferred;
+    // What draining held up is a worker's whoever comes before it.
+    if (same_worker || next.has(request_ordered)) leave_to_worker(next);
     queue_issue(next);
 }
 

@@ -345,6 +345,13 @@ TEST_P(AtWork, open_of_a_fifo_waits_for_its_other_end) {
     EXPECT_GE(opened, 0);
 }
 
+TEST_P(AtWork, chain_that_had_to_drain_is_a_workers_whatever_it_consists_of) {
+    ASSERT_THAT(
+        ring.submit(sqe::nop().data(2).flag(IOSQE_IO_DRAIN), sqe::nop().data(3).flag(link), sqe::cancel(1).data(1)),
+        Gives(3));
+    EXPECT_THAT(ring.wait(3), ElementsAre(Completes(2, 0), Completes(3, 0), Completes(1, -EALREADY)));
+}
+
 // --- Behind a request that a worker has done ------------------------------------------------------------------------
 
 class BehindAWorker : public AtWork {
