@@ -39,6 +39,7 @@ struct Board {
     std::atomic<uint64_t> unsteady;  // differed once
     std::atomic<uint64_t> known;     // like some that the job had already
     std::atomic<uint64_t> noisy;     // the first provider disagrees with itself: a fault of the lab
+    std::atomic<uint64_t> stalled;   // stood still once, and not when run again
 };
 
 // Two servers that run the same programs.
@@ -76,10 +77,13 @@ class Pair {
     Server second_;
 };
 
-// The kernel gives up starting a worker after three attempts, which on a busy machine are over soon; what waits for it
-// is then stuck until somebody else wants one.
-bool lacked_a_worker(const Trace& trace) {
-    return std::any_of(trace.begin(), trace.end(), [](const std::string& line) { return line.starts_with("waited "); });
+// Something did not come to its end in time, be it the end of a ring: a disk that is busy with others, or a worker,
+// which the kernel gives up starting after three attempts, so that what waits for it is stuck.
+bool is_stalled(const Trace& trace) {
+    return std::any_of(trace.begin(), trace.end(), [](const std::string& line) {
+        return line.starts_with("waited ") || line.starts_with("descriptors left") || line == "restless" ||
+               line == "HANG";
+    });
 }
 
 std::optional<Difference> difference_of(Pair& pair, const Program& program) {
@@ -120,10 +124,7 @@ class Job {
         for (uint64_t i = index_; i < options_.programs && Clock::now() < end; i += options_.jobs) {
             const Program program = generate(options_.seed + i, offer_);
             Pair::Traces traces = pair_.run(program);
-            if (lacked_a_worker(traces.first)) {
-                pair_.retire();
-                traces = pair_.run(program);
-            }
+            if (is_stalled(traces.first) != is_stalled(traces.second)) traces = run_once_more(program, traces);
             board_.coverage.count(program, traces.first);
             board_.programs.fetch_add(1);
             if (const auto difference = compare(program, traces.first, traces.second)) examine(program, *difference);
@@ -131,6 +132,18 @@ class Job {
     }
 
   private:
+    // What stands still each time is a difference. What did so once is told, and no difference: a busy machine is the
+    // likely cause, on either side.
+    Pair::Traces run_once_more(const Program& program, const Pair::Traces& stalled) {
+        pair_.retire();
+        Pair::Traces again = pair_.run(program);
+        if (is_stalled(again.first) || is_stalled(again.second)) return again;
+        board_.stalled.fetch_add(1);
+        fmt::print("stalled once: seed {} on {}\n", program.seed,
+                   is_stalled(stalled.first) ? "the first" : "the second");
+        return again;
+    }
+
     void examine(const Program& program, const Difference& difference) {
         const std::string found = signature(program, difference);
         if (++seen_[found] > most_of_a_kind) {
@@ -237,9 +250,10 @@ int run_programs(const RunOptions& options) {
     bool complete = true;
     fmt::print("{}", coverage_table(board.coverage, offer, &complete));
     fmt::print(
-        "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these\n",
+        "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these; "
+        "stalled once: {}\n",
         board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
-        board.unsteady.load(), board.noisy.load(), board.known.load());
+        board.unsteady.load(), board.noisy.load(), board.known.load(), board.stalled.load());
     std::error_code ignored;
     std::filesystem::remove_all(options.scratch, ignored);
     const bool agree = board.steady + board.unsteady + board.noisy == 0;

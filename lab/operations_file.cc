@@ -80,7 +80,10 @@ constexpr Operation table[] = {
      .untouchable_fields = bit(Field::off) | bit(Field::addr) | bit(Field::len)},
     {.opcode = IORING_OP_FTRUNCATE, .weight = 3, .fill = ftruncate},
     {.opcode = IORING_OP_FADVISE, .weight = 2, .fill = fadvise},
-    {.opcode = IORING_OP_MADVISE, .weight = 2, .fill = madvise, .untouchable_fields = bit(Field::len)},
+    {.opcode = IORING_OP_MADVISE,
+     .weight = 2,
+     .fill = madvise,
+     .untouchable_fields = bit(Field::len) | bit(Field::off)},
 };
 
 }  // namespace

@@ -50,7 +50,8 @@ bool async_cancel(Draft& draft) {
     const unsigned kind = static_cast<unsigned>(draft.random.below(100));
     draft.set(Field::addr, some_target(draft));
     if (kind < 50) return true;
-    const uint32_t all = draft.random.percent(50) ? IORING_ASYNC_CANCEL_ALL : 0;
+    // Which one goes, of those of a file or an operation, is the provider's choice.
+    const uint32_t all = kind >= 60 || draft.random.percent(50) ? IORING_ASYNC_CANCEL_ALL : 0;
     if (kind < 60) {
         draft.set(Field::op_flags, all);
         return true;

@@ -230,6 +230,8 @@ int connect_to(int listener) {
 }  // namespace
 
 World::World(provider::Kind kind, std::string directory) : kind_(kind), directory_(std::move(directory)) {
+    // A process that was killed has left what it had.
+    std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     if (chdir(directory_.c_str()) != 0) throw std::runtime_error("no scratch directory: " + errno_text());
     umask(022);

@@ -202,7 +202,10 @@ Outcome attempt_nothing(Request& request) {
     }
     if (kind != 0 && kind != S_IFCHR) return transfer_nothing(request, false);
     if (abi::syscall(__NR_fcntl, request.fd, F_GETFD) < 0) return request.done(-EBADF);
-    return is_ready(request) ? transfer_nothing(request, false) : Outcome::punt;
+    if (is_ready(request)) return transfer_nothing(request, false);
+    // An eventfd, say, refuses to be read whether there is something in it or not.
+    const bool answers = kind == 0 && !transfer.writes && knows_flag(request.fd, RWF_NOWAIT, current_position);
+    return answers ? transfer_nothing(request, false) : Outcome::punt;
 }
 
 // Whether something other than the system call has to judge the request.

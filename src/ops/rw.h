@@ -109,8 +109,8 @@ Outcome attempt_direct(Request& request);
 // the kind of ring. Returns 0 or -errno.
 int check_file_and_flags(const Request& request);
 
-// Whether a file on disk knows a flag that it may refuse.
-bool knows_flag(int fd, int flag);
+// Whether a file on disk knows a flag that it may refuse; or another one, which has no offsets but the current position.
+bool knows_flag(int fd, int flag, int64_t offset = 0);
 
 // Whether the file reads (or writes) by the newer of the kernel's two ways. A file with the older one alone ignores
 // flags, and is not even asked to transfer nothing.

@@ -25,9 +25,9 @@ constexpr int known_flags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_
 }  // namespace
 
 // Reading one byte to where none can be leaves no trace.
-bool knows_flag(int fd, int flag) {
+bool knows_flag(int fd, int flag, int64_t offset) {
     iovec nowhere = {nullptr, 1};
-    const long result = abi::syscall(__NR_preadv2, fd, &nowhere, 1, 0, 0, flag);
+    const long result = abi::syscall(__NR_preadv2, fd, &nowhere, 1, offset, 0, flag);
     if (result != -EBADF) return result != -EOPNOTSUPP;
     // It is open for writing alone.
     struct statfs system;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "support/files.h"
@@ -134,6 +135,17 @@ TEST(LinkTimeout, does_not_begin_while_its_request_blocks_in_a_worker) {
             EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
             EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(2, -ENOENT)));
         }
+    }
+}
+
+TEST(LinkTimeout, comes_too_late_for_a_read_of_nothing_that_an_empty_counter_refuses) {
+    RawRing ring;
+    const Fd counter(eventfd(0, EFD_CLOEXEC));
+    constexpr __kernel_timespec at_once = {0, 0};
+    const Sqe read = sqe::read(counter, nullptr, 0), readv = sqe::readv(counter, nullptr, 0);
+    for (const Sqe& request : {read, readv}) {
+        EXPECT_THAT(ring.submit(Sqe(request).data(1).flag(IOSQE_IO_LINK), link_timeout(at_once).data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EINVAL), Completes(2, -ENOENT)));
     }
 }
 
