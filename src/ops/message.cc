@@ -28,8 +28,16 @@ int set_name(Message& message, uint64_t name, int32_t length) {
     return 0;
 }
 
-int set_vectors(Message& message, uint64_t vectors, unsigned count) {
-    int result = copy_iovecs(message.vectors(), vectors, count);
+// Whether it lies where the end of a message's header does: a page is there as a whole or not at all, and programs like
+// to have the two beside each other.
+bool is_beside(uint64_t header, uint64_t address, size_t size) {
+    constexpr uint64_t page = 4096;
+    const uint64_t shared = (header + sizeof(msghdr) - 1) / page;
+    return address / page == shared && (address + size) / page == shared;
+}
+
+int set_vectors(Message& message, uint64_t vectors, unsigned count, bool there) {
+    int result = copy_iovecs(message.vectors(), vectors, count, there);
     if (result == 0) result = check_ranges(message.vectors(), count);
     if (result < 0) return result;
     message.header.msg_iov = message.vectors();
@@ -47,7 +55,8 @@ int set_length(Message& message, uint64_t vectors, size_t count) {
     return static_cast<ssize_t>(message.length) < 0 ? -EINVAL : 0;
 }
 
-int fill(Message& message, const msghdr& theirs, Direction direction) {
+// `just_read` is the address of a header that was read a moment ago, or 0.
+int fill(Message& message, const msghdr& theirs, Direction direction, uint64_t just_read) {
     message.header.msg_control = theirs.msg_control;
     message.header.msg_controllen = theirs.msg_controllen;
     if (direction != Direction::out) {
@@ -60,7 +69,8 @@ int fill(Message& message, const msghdr& theirs, Direction direction) {
     }
     const auto vectors = reinterpret_cast<uintptr_t>(theirs.msg_iov);
     if (direction == Direction::in_selected) return set_length(message, vectors, theirs.msg_iovlen);
-    return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen));
+    const bool there = just_read != 0 && is_beside(just_read, vectors, theirs.msg_iovlen * sizeof(iovec));
+    return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen), there);
 }
 
 // A name's length is no error as long as it is not negative: what is too long for any address is cut off. That there
@@ -83,23 +93,23 @@ int give_up(Request& request, int error) {
 
 // What a received message has changed in the header, into the program's.
 int write_back(uint64_t program, const msghdr& header) {
-    struct Tail {
-        size_t control_length;
-        int flags;
-    };
-    static_assert(offsetof(msghdr, msg_flags) - offsetof(msghdr, msg_controllen) == offsetof(Tail, flags));
-    const Tail tail = {header.msg_controllen, header.msg_flags};
-    if (header.msg_name != nullptr && write_user(program + offsetof(msghdr, msg_namelen), header.msg_namelen) < 0) {
-        return -EFAULT;
-    }
-    return write_user(program + offsetof(msghdr, msg_controllen), &tail, offsetof(Tail, flags) + sizeof(tail.flags));
+    constexpr size_t behind_control = offsetof(msghdr, msg_controllen);
+    const Writing tail = {program + behind_control, &header.msg_controllen,
+                          offsetof(msghdr, msg_flags) + sizeof(header.msg_flags) - behind_control};
+    if (header.msg_name == nullptr) return write_user(tail.to, tail.from, tail.size);
+    const Writing length = {program + offsetof(msghdr, msg_namelen), &header.msg_namelen, sizeof(header.msg_namelen)};
+    return write_user(length, tail);
 }
 
 }  // namespace
 
-int keep_message(Request& request, uint64_t address, Direction direction) {
+int keep_message(Request& request, uint64_t address, Direction direction, bool just_read) {
     msghdr theirs;
-    if (read_user(theirs, address) < 0) return -EFAULT;
+    if (just_read) {
+        read_touched(&theirs, address, sizeof(theirs));
+    } else if (read_user(theirs, address) < 0) {
+        return -EFAULT;
+    }
     const socklen_t name_room = theirs.msg_namelen;
     int result = check_header(theirs, direction);
     if (result < 0) return result;
@@ -107,7 +117,7 @@ int keep_message(Request& request, uint64_t address, Direction direction) {
     if (message == nullptr) return -ENOMEM;
     message->program = direction == Direction::out ? 0 : address;
     message->name_room = name_room;
-    result = fill(*message, theirs, direction);
+    result = fill(*message, theirs, direction, just_read ? address : 0);
     return result < 0 ? give_up(request, result) : 0;
 }
 
@@ -118,7 +128,7 @@ int keep_parts(Request& request, const Parts& parts) {
     int result = parts.name != 0 ? set_name(*message, parts.name, parts.name_length) : 0;
     if (result < 0) return give_up(request, result);
     if (parts.vectored) {
-        result = set_vectors(*message, parts.address, count);
+        result = set_vectors(*message, parts.address, count, false);
     } else {
         *message->vectors() = {user_pointer(parts.address), parts.length};
         message->header.msg_iov = message->vectors();

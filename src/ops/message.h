@@ -36,9 +36,10 @@ enum class Direction : uint8_t {
 
 inline Message& message_of(const Request& request) { return *static_cast<Message*>(request.memory); }
 
-// Copies the msghdr at `address` into the request's memory. Returns 0, -EFAULT, -EINVAL, -EMSGSIZE for too many iovecs,
-// or -ENOMEM.
-int keep_message(Request& request, uint64_t address, Direction direction);
+// Copies the msghdr at `address` into the request's memory. Of one that a system call has just read the header is
+// known to be there; not so what it points to elsewhere, since the program may change it meanwhile. Returns 0, -EFAULT,
+// -EINVAL, -EMSGSIZE for too many iovecs, or -ENOMEM.
+int keep_message(Request& request, uint64_t address, Direction direction, bool just_read = false);
 
 // Makes a message to be sent of one buffer, or of an array of iovecs, and a destination (0 for none).
 struct Parts {

@@ -25,11 +25,11 @@ namespace {
 constexpr uint32_t flags_of_recvmsg = IORING_RECVSEND_POLL_FIRST | IORING_RECV_MULTISHOT;
 constexpr uint32_t flags_of_recv = flags_of_recvmsg | IORING_RECVSEND_BUNDLE;
 
-int keep(Request& request) {
+int keep(Request& request, bool just_read = false) {
     auto& receiving = request.as<Receiving>();
     if (!receiving.message || receiving.kept) return 0;
     const Direction direction = request.has(IOSQE_BUFFER_SELECT) ? Direction::in_selected : Direction::in;
-    const int result = keep_message(request, receiving.address, direction);
+    const int result = keep_message(request, receiving.address, direction, just_read);
     receiving.kept = result == 0;
     return result;
 }
@@ -167,7 +167,7 @@ Outcome complete_receive(Request& request, long last, bool all) {
 
 Outcome put_off_receive(Request& request) {
     if (request.has(request_nowait)) return complete_receive(request, -EAGAIN);
-    const int kept = keep(request);
+    const int kept = keep(request, true);
     return kept < 0 ? complete_receive(request, kept) : request.wait(awaited_events(request.as<Receiving>()));
 }
 

@@ -34,12 +34,12 @@ constexpr timespec look_again_after = {0, 1'000'000};
 
 // --- Preparation ----------------------------------------------------------------------------------------------------
 
-int keep(Request& request) {
+int keep(Request& request, bool just_read = false) {
     auto& sending = request.as<Sending>();
     if (sending.kept) return 0;
     int result;
     if (sending.form == Form::message) {
-        result = keep_message(request, sending.address, Direction::out);
+        result = keep_message(request, sending.address, Direction::out, just_read);
     } else {
         result = keep_parts(request, {sending.address, sending.length, sending.form == Form::vectors, sending.name,
                                       sending.name_length});
@@ -133,7 +133,7 @@ Outcome put_off(Request& request) {
     const auto& sending = request.as<Sending>();
     if (request.has(request_nowait)) return complete_send(request, -EAGAIN);
     if (sending.form != Form::buffer || sending.name != 0) {
-        const int kept = keep(request);
+        const int kept = keep(request, true);
         if (kept < 0) return complete_send(request, kept);
         if (message_of(request).header.msg_name != nullptr && socket_option(request.fd, SO_DOMAIN) == AF_UNIX) {
             return Outcome::punt;
@@ -152,7 +152,7 @@ bool goes_on(const Request& request) {
 uint64_t missing(Request& request) {
     const auto& sending = request.as<Sending>();
     if (sending.form == Form::buffer) return sending.length - sending.done;
-    return keep(request) == 0 ? message_of(request).length - sending.done : 0;
+    return keep(request, true) == 0 ? message_of(request).length - sending.done : 0;
 }
 
 // Finds the registered buffer that it sends from.

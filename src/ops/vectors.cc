@@ -24,8 +24,13 @@ bool starts_later(const Request& request) {
            request.ring->chain.head != nullptr;
 }
 
-int copy_iovecs(iovec* to, uint64_t from, unsigned count) {
-    if (read_user(to, from, count * sizeof(iovec)) < 0) return -EFAULT;
+int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool there) {
+    const size_t size = count * sizeof(iovec);
+    if (there) {
+        read_touched(to, from, size);
+    } else if (read_user(to, from, size) < 0) {
+        return -EFAULT;
+    }
     for (unsigned i = 0; i < count; ++i) {
         if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
     }

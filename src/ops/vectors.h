@@ -21,8 +21,9 @@ inline constexpr uint32_t most_at_once = INT32_MAX & ~4095u;
 // there is no file to make it on.
 bool starts_later(const Request& request);
 
-// Copies `count` iovecs from the program's address `from`. Returns 0, -EFAULT, or -EINVAL for a length that is none.
-int copy_iovecs(iovec* to, uint64_t from, unsigned count);
+// Copies `count` iovecs from the program's address `from`, which may be known to be there. Returns 0, -EFAULT, or
+// -EINVAL for a length that is none.
+int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool there = false);
 
 // Whether they can be the program's memory: 0 or -EFAULT.
 int check_ranges(const iovec* vectors, unsigned count);

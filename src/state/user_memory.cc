@@ -84,6 +84,18 @@ int write_user(uint64_t to, const void* from, size_t size) {
     return 0;
 }
 
+int write_user(const Writing& first, const Writing& second) {
+    const iovec ours[] = {{const_cast<void*>(first.from), first.size}, {const_cast<void*>(second.from), second.size}};
+    const iovec theirs[] = {{user_pointer(first.to), first.size}, {user_pointer(second.to), second.size}};
+    const long copied = is_on_own_stack(first.to, first.size)
+                            ? 0
+                            : abi::syscall(__NR_process_vm_writev, own_process(), ours, 2, theirs, 2, 0);
+    if (copied == static_cast<long>(first.size + second.size)) return 0;
+    // What may not be made, or came to a bad address, is told by the one piece or the other.
+    const int result = write_user(first.to, first.from, first.size);
+    return result < 0 ? result : write_user(second.to, second.from, second.size);
+}
+
 void read_touched(void* to, uint64_t from, size_t size) { copy_plainly(to, user_pointer(from), size); }
 
 void write_touched(uint64_t to, const void* from, size_t size) { copy_plainly(user_pointer(to), from, size); }

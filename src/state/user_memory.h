@@ -15,6 +15,14 @@ int read_user(void* to, uint64_t from, size_t size);
 // Copies `size` bytes to the program's address `to`. Returns 0 or -EFAULT.
 int write_user(uint64_t to, const void* from, size_t size);
 
+// Two places by one call.
+struct Writing {
+    uint64_t to;
+    const void* from;
+    size_t size;
+};
+int write_user(const Writing& first, const Writing& second);
+
 template <typename T>
 int read_user(T& to, uint64_t from) {
     return read_user(&to, from, sizeof(T));
