@@ -29,13 +29,15 @@ bool matches(const Cancel& cancel, const Request& request) {
     return !by_user_data || request.user_data == cancel.user_data;
 }
 
-Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence) {
+// From a bucket of the table on, where it is not known which one.
+Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence, unsigned& from) {
     const auto wanted = [&](const Request& request) {
         return request.cancel_sequence != sequence && matches(cancel, request);
     };
     const bool by_user_data =
         !(cancel.flags & (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP));
-    return by_user_data ? ring.requests.table.find(cancel.user_data, wanted) : ring.requests.table.find_any(wanted);
+    RequestTable& table = ring.requests.table;
+    return by_user_data ? table.find(cancel.user_data, wanted) : table.find_any(wanted, from);
 }
 
 // Whether it means itself: a cancellation in a worker finds itself there, being done.
@@ -65,7 +67,8 @@ long cancel_matches(Ring& ring, Cancel cancel) {
     const uint32_t sequence = ++ring.cancel_sequence;
     long count = 0;
     bool any_child = false, any_futex = false;
-    while (Request* target = find_match(ring, cancel, sequence)) {
+    unsigned from = 0;
+    while (Request* target = find_match(ring, cancel, sequence, from)) {
         target->cancel_sequence = sequence;
         const int result = cancel_request(*target);
         if (!all) return result;

@@ -119,7 +119,8 @@ void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
         request.submitter = ended_thread;
         return true;
     };
-    while (Request* request = ring.requests.table.find_any(ends_with_it)) cancel_request(*request);
+    unsigned from = 0;
+    while (Request* request = ring.requests.table.find_any(ends_with_it, from)) cancel_request(*request);
     settle_ring(ring);
     if (!wait_for_workers(ring, thread)) return;
     const auto orphan = [thread](Request& request) {
@@ -138,7 +139,8 @@ void cancel_all(Ring& ring) {
         // Being told twice to stop does no harm: the first time may have been a moment too early.
         return take_out(request) == 0;
     };
-    while (Request* request = ring.requests.table.find_any(takeable)) end_silently(*request);
+    unsigned from = 0;
+    while (Request* request = ring.requests.table.find_any(takeable, from)) end_silently(*request);
     // Last, since the end of a request puts its link timeout in line.
     while (Request* request = ring.task_work.pop()) end_silently(*request);
 }

@@ -27,16 +27,22 @@ class RequestTable {
         return nullptr;
     }
 
-    // Any request for which `wanted` says yes.
+    // Any request for which `wanted` says yes, from this bucket on; `from` is then the one that it was in. So who looks
+    // for all of them, and takes out what is found, goes through the table once.
     template <typename Predicate>
-    Request* find_any(Predicate wanted) {
-        for (unsigned i = 0; i <= mask_ && size_ != 0; ++i) {
-            Bucket& bucket = buckets()[i];
+    Request* find_any(Predicate wanted, unsigned& from) {
+        for (; from <= mask_ && size_ != 0; ++from) {
+            Bucket& bucket = buckets()[from];
             for (Request* at = bucket.first(); at != nullptr; at = bucket.after(*at)) {
                 if (wanted(*at)) return at;
             }
         }
         return nullptr;
+    }
+    template <typename Predicate>
+    Request* find_any(Predicate wanted) {
+        unsigned from = 0;
+        return find_any(wanted, from);
     }
 
     void destroy();

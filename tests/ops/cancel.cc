@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <set>
 #include <vector>
 
 #include "support/files.h"
@@ -238,6 +239,22 @@ TEST(Cancel, of_a_thousand_requests_finds_each) {
         cancelled += cqe.res == -ECANCELED ? 1 : 0;
     }
     EXPECT_EQ(cancelled, 1000u);
+}
+
+TEST(Cancel, of_any_among_thousands_takes_each_once) {
+    constexpr unsigned count = 4000;
+    RawRing ring(4096);
+    const Pipe pipe;
+    for (uint64_t index = 0; index < count; ++index) ring.push(sqe::poll_add(pipe.read_end, POLLIN).data(index * 7919));
+    EXPECT_THAT(ring.submit_pushed(count), Gives(count));
+    constexpr unsigned everything = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+    EXPECT_THAT(ring.submit(sqe::cancel(0).data(1).set(&Sqe::cancel_flags, everything)), Gives(1));
+    std::set<uint64_t> cancelled;
+    for (const Cqe& cqe : ring.wait(count + 1)) {
+        EXPECT_EQ(cqe.res, cqe.user_data == 1 ? static_cast<int>(count) : -ECANCELED);
+        EXPECT_TRUE(cancelled.insert(cqe.user_data).second) << cqe.user_data;
+    }
+    EXPECT_EQ(cancelled.size(), count + 1);
 }
 
 }  // namespace
