@@ -202,6 +202,15 @@ unsigned ring_count() {
     return helper.count;
 }
 
+// Takes the ring's lock, unless the ring is only watched: whoever has the lock then is most likely its program, which
+// is all that a look is to find out, and is not to be slowed down by it.
+bool come_to(Ring& ring) RINGSIDE_TRY_ACQUIRES(true, ring.lock) {
+    if (ring.lock.try_acquire()) return true;
+    if (ring.helped.state.load(std::memory_order_relaxed) != Helped::State::hosted) return false;
+    ring.lock.acquire();
+    return true;
+}
+
 // One round over all rings. Returns how long the thread may sleep, or -1 when it is to end.
 int64_t attend_all() {
     int64_t until_next = no_deadline;
@@ -210,9 +219,12 @@ int64_t attend_all() {
     for (unsigned at = ring_count(); at-- > 0 && !ending;) {
         Ring* ring = ring_at(at, ending);
         if (ring == nullptr) continue;
-        Guard guard(ring->lock);
-        const int64_t wanted = attend(*ring);
-        ring->helped.hosted_until_ns = wanted == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), wanted);
+        int64_t wanted = look_interval_ns;
+        if (come_to(*ring)) {
+            wanted = attend(*ring);
+            ring->helped.hosted_until_ns = wanted == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), wanted);
+            ring->lock.release();
+        }
         if (wanted < until_next) until_next = wanted;
     }
     return ending ? -1 : until_next;
