@@ -107,6 +107,11 @@ class Builder {
     // far those before it have come, and one that waits would show the difference.
     bool may_wait = true;
 
+    // Set once a time-out counts completions. The kernel may look at its count between the moment at which another time
+    // is up, which it takes off, and that one's completion, which it adds: less than none is then taken for enough. So
+    // no other time is up from then on.
+    bool completions_count = false;
+
     // --- requests ---
     uint64_t next_user_data() { return ++last_user_data_; }
     uint64_t last_user_data() const { return last_user_data_; }

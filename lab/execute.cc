@@ -113,12 +113,13 @@ void Execution::run() {
     print_ring();
 }
 
-// A ring that is closed cancels its requests after the close(2) that ended it, and what a hard link or a futex then
+// A ring that is closed cancels its requests after the close(2) that ended it, and what a link or a futex then
 // does would happen in the middle of the next program.
 void Execution::leave_nothing() {
     const bool lasting = std::any_of(open_requests_.begin(), open_requests_.end(), [&](uint64_t user_data) {
         const Sqe& sqe = *pushed_[user_data];
-        return (sqe.flags() & IOSQE_IO_HARDLINK) != 0 || sqe.opcode() == IORING_OP_FUTEX_WAIT;
+        const bool linked = (sqe.flags() & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) != 0;
+        return linked || sqe.opcode() == IORING_OP_FUTEX_WAIT;
     });
     if (!lasting || !ring_.usable()) return;
     io_uring_sync_cancel_reg all = {};

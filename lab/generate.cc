@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "execute.h"
 #include "liburing/io_uring.h"
 #include "operations.h"
 #include "registrations.h"
@@ -214,9 +215,8 @@ void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     uint8_t flags = link_flags;
     const bool acts_on_others = find_operation(draft.sqe.opcode())->solo;
     if (random_.percent(10) && !draft.never_async && !acts_on_others) flags |= IOSQE_ASYNC;
-    if (random_.percent(6)) {
-        flags |= IOSQE_CQE_SKIP_SUCCESS;
-    }
+    // Who gives a descriptor in silence leaves it open for ever.
+    if (random_.percent(6) && !gives_descriptor(draft.sqe)) flags |= IOSQE_CQE_SKIP_SUCCESS;
     draft.set(Field::flags, flags);
     allow_for_timer(draft);
     if (drains_ && random_.percent(20)) flags |= IOSQE_IO_DRAIN;
