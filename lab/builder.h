@@ -108,9 +108,9 @@ class Builder {
     bool may_wait = true;
 
     // Set once a time-out counts completions. The kernel may look at its count between the moment at which another time
-    // is up, which it takes off, and that one's completion, which it adds: less than none is then taken for enough. So
-    // no other time is up from then on.
-    bool completions_count = false;
+    // is up, which it takes off, and that one's completion, which it adds: less than none is then taken for enough. Set
+    // also by one that repeats itself, which must not be given a short time. So no time is up from then on.
+    bool no_time_is_up = false;
 
     // --- requests ---
     uint64_t next_user_data() { return ++last_user_data_; }

@@ -19,7 +19,7 @@ bool timeout(Draft& draft) {
     uint32_t flags = some_clock(draft.random);
     if (draft.random.percent(5)) {
         draft[Field::addr] = invalid(draft.builder);
-    } else if (!draft.builder.completions_count && draft.random.percent(50)) {
+    } else if (!draft.builder.no_time_is_up && draft.random.percent(50)) {
         draft[Field::addr] = soon(draft.builder);
         if (draft.random.percent(20)) flags |= IORING_TIMEOUT_ABS;  // long ago
         if (draft.random.percent(20)) flags |= IORING_TIMEOUT_ETIME_SUCCESS;
@@ -33,9 +33,12 @@ bool timeout(Draft& draft) {
         draft.builder.chain_may_wait();
         if (draft.random.percent(15)) {
             draft.set(Field::off, draft.random.between(1, 3));
-            draft.builder.completions_count = true;
+            draft.builder.no_time_is_up = true;
         }
-        if (draft.random.percent(10)) flags |= IORING_TIMEOUT_MULTISHOT;
+        if (draft.random.percent(10)) {
+            flags |= IORING_TIMEOUT_MULTISHOT;
+            draft.builder.no_time_is_up = true;
+        }
     }
     draft.set(Field::op_flags, flags);
     return true;
@@ -47,7 +50,7 @@ bool timeout_remove(Draft& draft) {
     draft.set(Field::op_flags, IORING_TIMEOUT_UPDATE | (draft.random.percent(20) ? IORING_LINK_TIMEOUT_UPDATE : 0u) |
                                    (draft.random.percent(10) ? some_clock(draft.random) : 0u));
     draft.builder.linger_us = 5000;
-    const bool fires = !draft.builder.completions_count && draft.random.percent(50);
+    const bool fires = !draft.builder.no_time_is_up && draft.random.percent(50);
     draft[Field::off] = fires ? soon(draft.builder) : never(draft.builder);
     return true;
 }
