@@ -87,7 +87,7 @@ void wake_satisfied(Ring& ring);
 void wake_leader(Ring& ring);
 
 // The leader begins with taking the ring's lock. So who comes to the ring from outside takes it by enter_to_wake() and
-// lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be.
+// lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be (tests/model/waiters.cc).
 void enter_to_wake(Ring& ring);
 void let_go_and_wake(Ring& ring);
 

@@ -45,17 +45,6 @@ struct CompletionQueue {
     std::string stuck(const State& state) const { return state.reaped == posts ? "" : "a completion was never seen"; }
 
   private:
-    static bool acquire(State& state, unsigned me) {
-        if (!state.memory.is_drained(me) || state.memory.in_memory(lock)) return false;
-        state.memory.at_once(lock) = 1;
-        return true;
-    }
-    static bool release(State& state, unsigned me) {
-        if (!state.memory.is_drained(me)) return false;
-        state.memory.at_once(lock) = 0;
-        return true;
-    }
-
     // Completion number n has the value n, from 1.
     bool write_next(State& state, unsigned me) const {
         const unsigned used = state.written - state.memory.load(me, head);
@@ -73,7 +62,7 @@ struct CompletionQueue {
         switch (at) {
             case take_lock:
                 if (state.posted == posts) return Step::ended;
-                if (!acquire(state, engine)) return Step::blocked;
+                if (!acquire(state, engine, lock)) return Step::blocked;
                 at = flaw == Flaw::tail_before_the_entry ? publish : write;
                 return Step::moved;
             case write:
@@ -81,7 +70,7 @@ struct CompletionQueue {
             case publish:
                 return publish_tail(state, engine, at, flaw == Flaw::tail_before_the_entry ? write : let_go);
             default:
-                if (!release(state, engine)) return Step::blocked;
+                if (!release(state, engine, lock)) return Step::blocked;
                 at = take_lock;
                 return Step::moved;
         }
@@ -148,7 +137,7 @@ struct CompletionQueue {
     Step enter_ring(State& state, uint8_t& at) const {
         switch (at) {
             case enter:
-                if (!acquire(state, program)) return Step::blocked;
+                if (!acquire(state, program, lock)) return Step::blocked;
                 at = flush;
                 return Step::moved;
             case flush:
@@ -161,7 +150,7 @@ struct CompletionQueue {
                     state.memory.at_once(overflow_flag) = 0;
                 return publish_tail(state, program, at, leave);
             default:
-                if (!release(state, program)) return Step::blocked;
+                if (!release(state, program, lock)) return Step::blocked;
                 at = look;
                 return Step::moved;
         }

@@ -142,6 +142,20 @@ Verdict explore(const Model& model) {
     return Explorer<Model>(model).run();
 }
 
+// A lock on a single word, of which the model is tests/model/lock.cc. Both return false while they have to wait.
+template <typename State>
+bool acquire(State& state, unsigned thread, unsigned word) {
+    if (!state.memory.is_drained(thread) || state.memory.in_memory(word)) return false;
+    state.memory.at_once(word) = 1;
+    return true;
+}
+template <typename State>
+bool release(State& state, unsigned thread, unsigned word) {
+    if (!state.memory.is_drained(thread)) return false;
+    state.memory.at_once(word) = 0;
+    return true;
+}
+
 // The futex calls, for a model whose state says in `asleep` who sleeps, on a single word.
 template <typename State>
 Step futex_wait(State& state, unsigned thread, unsigned word, uint8_t expected) {

@@ -37,24 +37,13 @@ struct Readiness {
     }
 
   private:
-    static bool acquire(State& state, unsigned me) {
-        if (!state.memory.is_drained(me) || state.memory.in_memory(lock)) return false;
-        state.memory.at_once(lock) = 1;
-        return true;
-    }
-    static bool release(State& state, unsigned me) {
-        if (!state.memory.is_drained(me)) return false;
-        state.memory.at_once(lock) = 0;
-        return true;
-    }
-
     static Step complete(State& state) {
         auto& memory = state.memory;
         uint8_t& at = state.at[engine];
         switch (at) {
             case take_lock:
                 if (state.posted == posts) return Step::ended;
-                if (!acquire(state, engine)) return Step::blocked;
+                if (!acquire(state, engine, lock)) return Step::blocked;
                 ++state.posted;
                 at = publish;
                 return Step::moved;
@@ -70,7 +59,7 @@ struct Readiness {
                 at = let_go;
                 return Step::moved;
             default:
-                if (!release(state, engine)) return Step::blocked;
+                if (!release(state, engine, lock)) return Step::blocked;
                 at = take_lock;
                 return Step::moved;
         }
@@ -84,7 +73,7 @@ struct Readiness {
         switch (at) {
             case enter:
                 if (!state.raised) return Step::blocked;
-                if (locks && !acquire(state, helper)) return Step::blocked;
+                if (locks && !acquire(state, helper, lock)) return Step::blocked;
                 at = look;
                 return Step::moved;
             case look: {
@@ -98,7 +87,7 @@ struct Readiness {
                 at = leave;
                 return Step::moved;
             default:
-                if (locks && !release(state, helper)) return Step::blocked;
+                if (locks && !release(state, helper, lock)) return Step::blocked;
                 at = enter;
                 return Step::moved;
         }

@@ -55,23 +55,12 @@ struct Workers {
         return (me <= workers_at_first || state.is_new[me]) && !state.has_ended[me];
     }
 
-    static bool acquire(State& state, unsigned me) {
-        if (!state.memory.is_drained(me) || state.memory.in_memory(lock)) return false;
-        state.memory.at_once(lock) = 1;
-        return true;
-    }
-    static bool release(State& state, unsigned me) {
-        if (!state.memory.is_drained(me)) return false;
-        state.memory.at_once(lock) = 0;
-        return true;
-    }
-
     Step submit(State& state) const {
         uint8_t& at = state.at[submitter];
         switch (at) {
             case take_lock:
                 if (state.submitted == requests) return Step::ended;
-                if (!acquire(state, submitter)) return Step::blocked;
+                if (!acquire(state, submitter, lock)) return Step::blocked;
                 at = queue;
                 return Step::moved;
             case queue:
@@ -79,7 +68,7 @@ struct Workers {
                 at = let_go;
                 return Step::moved;
             case let_go:
-                if (!release(state, submitter)) return Step::blocked;
+                if (!release(state, submitter, lock)) return Step::blocked;
                 at = state.rung ? wake : take_lock;
                 return Step::moved;
             default:
@@ -116,16 +105,16 @@ struct Workers {
         const bool early = flaw != Flaw::bell_read_without_the_lock;
         switch (at) {
             case come:
-                if (!acquire(state, me)) return Step::blocked;
+                if (!acquire(state, me, lock)) return Step::blocked;
                 at = look;
                 return Step::moved;
             case look:
                 if (state.queued > 0) --state.queued;
                 else return begin(state, me, at, early);
                 at = work;
-                return release(state, me) ? Step::moved : Step::blocked;
+                return release(state, me, lock) ? Step::moved : Step::blocked;
             case prepare_rest:
-                if (!release(state, me)) return Step::blocked;
+                if (!release(state, me, lock)) return Step::blocked;
                 at = early ? rest : begin_rest;
                 return Step::moved;
             case begin_rest:
@@ -136,7 +125,7 @@ struct Workers {
                 at = rested;
                 return futex_wait(state, me, bell, state.seen_bell[me]);
             case rested:
-                if (!acquire(state, me)) return Step::blocked;
+                if (!acquire(state, me, lock)) return Step::blocked;
                 at = awake;
                 return Step::moved;
             case awake:
@@ -146,7 +135,7 @@ struct Workers {
                 state.had_enough[me] = 0;
                 return Step::moved;
             case gone:
-                if (!release(state, me)) return Step::blocked;
+                if (!release(state, me, lock)) return Step::blocked;
                 state.has_ended[me] = 1;
                 return Step::moved;
             default:
