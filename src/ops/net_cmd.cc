@@ -76,8 +76,10 @@ bool is_null_device(int fd) {
 }  // namespace
 
 int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
-    if (sqe.__pad1 != 0 || request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
-    if (sqe.uring_cmd_flags & ~IORING_URING_CMD_MASK) return -EINVAL;
+    if (sqe.__pad1 != 0 || (sqe.uring_cmd_flags & ~IORING_URING_CMD_MASK)) return -EINVAL;
+    const bool multishot = sqe.uring_cmd_flags & IORING_URING_CMD_MULTISHOT;
+    if (multishot && (sqe.uring_cmd_flags & IORING_URING_CMD_FIXED)) return -EINVAL;
+    if (multishot != request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     request.as<Command>() = {sqe.cmd_op, sqe.level, sqe.optname, static_cast<int32_t>(sqe.optlen),
                              sqe.optval, sqe.addr};
     return 0;

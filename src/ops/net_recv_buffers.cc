@@ -1,7 +1,8 @@
 // RECV and RECVMSG with IOSQE_BUFFER_SELECT: into provided buffers (state/provided_buffers.h), once or again and again
 // (IORING_RECV_MULTISHOT), one buffer at a time or several (IORING_RECVSEND_BUNDLE).
 //
-// A buffer is selected for each attempt and given back when nothing came, so that waiting requests hold none.
+// A buffer is selected for each attempt and given back when nothing came, so that waiting requests hold none; but what
+// a worker attempts takes its buffer out of a buffer ring for good.
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -40,7 +41,10 @@ bool is_multishot(const Request& request) { return request.has(request_multishot
 // Returns 0 or -ENOBUFS. A request that waits for the rest of its buffer has it already.
 int select(Request& request, Selection& selection) {
     auto& receiving = request.as<Receiving>();
-    if (request.has(request_holds_buffer)) return 0;
+    if (request.has(request_holds_buffer)) {
+        if (receiving.message) selection.vectors[0] = *message_of(request).vectors();
+        return 0;
+    }
     if (receiving.bundle) {
         const int count = select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle);
         if (count < 0) return count;
@@ -142,8 +146,17 @@ int without_buffer(Request& request) {
 
 // --- Once -----------------------------------------------------------------------------------------------------------
 
+// Nothing came.
+void give_back(Request& request, long received) {
+    const auto& receiving = request.as<Receiving>();
+    if (receiving.done != 0) return;
+    const bool no_socket = received == -ENOTSOCK || received == -EBADF;
+    if (request.has(request_at_work) && !receiving.bundle && !no_socket) commit_buffer(request, receiving.length);
+    recycle_buffer(request);
+}
+
 Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
-    if (arrival.received <= 0 && request.as<Receiving>().done == 0) recycle_buffer(request);
+    if (arrival.received <= 0) give_back(request, arrival.received);
     const Outcome outcome = complete_receive(request, arrival.received, all);
     if (request.res > 0) request.cqe_flags |= consume_buffer(request, request.res, arrival.filled);
     return outcome;
@@ -175,7 +188,7 @@ Outcome receive_once(Request& request) {
         if (selected < 0) return complete_receive(request, without_buffer(request));
         const Arrival arrival = receive(request, selection);
         if (arrival.received == -EINTR || arrival.received == -EAGAIN) {
-            if (receiving.done == 0) recycle_buffer(request);
+            give_back(request, arrival.received);
             if (arrival.received == -EINTR) continue;
             return put_off_receive(request);
         }

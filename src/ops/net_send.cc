@@ -18,6 +18,7 @@
 #include "ops/socket.h"
 #include "ops/user_data.h"
 #include "path/path.h"
+#include "service/epoll.h"
 #include "service/workers.h"
 #include "state/registered_buffers.h"
 #include "state/user_memory.h"
@@ -48,12 +49,18 @@ int keep(Request& request, bool just_read = false) {
     return result;
 }
 
+// Before a buffer is taken for it.
+int check_address(const Sending& sending) {
+    sockaddr_storage address;
+    return copy_address(&address, sending.name, sending.name_length);
+}
+
 int prepare_parts(Request& request, const io_uring_sqe& sqe) {
     auto& sending = request.as<Sending>();
     if (sqe.__pad3[0] != 0) return -EINVAL;
     sending.name = sqe.addr2;
     sending.name_length = sqe.addr2 != 0 ? sqe.addr_len : 0;
-    if (request.has(IOSQE_BUFFER_SELECT)) return 0;
+    if (request.has(IOSQE_BUFFER_SELECT)) return sending.name != 0 ? check_address(sending) : 0;
     if (sqe.ioprio & IORING_RECVSEND_FIXED_BUF) return sqe.ioprio & IORING_SEND_VECTORIZED ? -EINVAL : 0;
     if (sqe.ioprio & IORING_SEND_VECTORIZED) {
         sending.form = Form::vectors;
@@ -177,6 +184,33 @@ int begin_zero_copy(Request& request) {
     return sending.fixed && !message ? import(request) : 0;
 }
 
+// With a bundle a worker only knows how to wait for room. That comes before the file is found to be no socket.
+// Returns whether there is nothing to be attempted yet: its outcome stands in `outcome`.
+bool settle_bundle_at_work(Request& request, Outcome& outcome) {
+    auto& sending = request.as<Sending>();
+    if (sending.waited) return false;
+    const int type = socket_option(request.fd, SO_TYPE);
+    if (type == -ENOTSOCK && !can_be_polled(request.fd)) {
+        outcome = complete_send(request, -EBADFD);
+    } else if (type == -EBADF) {
+        outcome = complete_send(request, type);
+    } else if (!is_ready_for(request.fd, POLLOUT)) {
+        sending.waited = true;
+        request.clear(IOSQE_ASYNC | request_at_work | request_blocks);
+        outcome = request.wait(POLLOUT);
+    } else if (type == -ENOTSOCK) {
+        outcome = complete_send(request, -ECANCELED);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+Outcome poll_first(Request& request) {
+    const int type = socket_option(request.fd, SO_TYPE);
+    return type < 0 ? complete_send(request, type) : request.wait(POLLOUT);
+}
+
 // A bundle without provided buffers goes on as one with them would: with an empty send, which ends it.
 Outcome bundle_of_one(Request& request, Outcome outcome) {
     if (outcome != Outcome::done || request.res <= 0 || !post_more(request, request.res, 0)) return outcome;
@@ -227,10 +261,11 @@ Outcome send_issue(Request& request) {
         const int refused = begin_zero_copy(request);
         if (refused < 0) return complete_send(request, blame(request, refused));
     }
-    if (__builtin_expect(request.has(request_poll_first), 0)) {
-        const int type = socket_option(request.fd, SO_TYPE);
-        return type < 0 ? complete_send(request, type) : request.wait(POLLOUT);
+    if (__builtin_expect(sending.bundle && request.has(request_at_work), 0)) {
+        Outcome outcome;
+        if (settle_bundle_at_work(request, outcome)) return outcome;
     }
+    if (__builtin_expect(request.has(request_poll_first), 0)) return poll_first(request);
     if (__builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0)) return send_selected(request);
     request.clear(IOSQE_ASYNC);
     const Outcome outcome = attempt_send(request);
@@ -244,7 +279,7 @@ Outcome send_issue(Request& request) {
 Outcome send_work(Request& request) {
     const bool begun = request.has(request_holds_buffer) || request.cqe_flags != 0;
     if (request.has(request_takes_buffer) && !begun) return Outcome::queued;
-    if (request.has(request_poll_first)) return request.wait(POLLOUT);
+    if (request.has(request_poll_first)) return poll_first(request);
     for (;;) {
         const Outcome outcome = attempt_send(request);
         if (outcome != Outcome::punt) return outcome;

@@ -23,6 +23,7 @@ struct Sending {
     bool zero_copy;
     bool fixed;  // the buffer is part of a registered one
     bool bundle;
+    bool waited;  // a bundle has waited for room: the next completion is its last
 };
 static_assert(sizeof(Sending) <= Request::args_with_notification);
 

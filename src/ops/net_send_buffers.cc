@@ -1,8 +1,8 @@
 // SEND with IOSQE_BUFFER_SELECT: sends provided buffers (state/provided_buffers.h), one, or with IORING_RECVSEND_BUNDLE
 // as many as there are, some in each completion.
 //
-// The order of a stream is that of its buffers, so a buffer that was sent in part stays the request's until all of it
-// has gone.
+// The order of a stream is that of its buffers, so a buffer stays the request's from the first attempt to send it, also
+// while there is no room for it.
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -40,15 +40,8 @@ Outcome send_one(Request& request) {
         sending.length = static_cast<uint32_t>(buffer.iov_len);
     }
     const Outcome outcome = attempt_send(request);
-    if (outcome == Outcome::done) {
-        if (found_no_socket(request.res)) recycle_buffer(request);
-        return outcome;
-    }
-    if (sending.done != 0 || sending.kept || outcome == Outcome::punt) {
-        commit_buffer(request, sending.length);
-    } else {
-        recycle_buffer(request);
-    }
+    if (outcome == Outcome::done && found_no_socket(request.res)) recycle_buffer(request);
+    commit_buffer(request, sending.length);
     return outcome;
 }
 
@@ -58,6 +51,7 @@ Outcome send_one(Request& request) {
 struct Report {
     long sent = -1;  // nothing to be said yet
     uint32_t flags = 0;
+    bool as_wanted = false;  // it had the length that was asked for, so there may be more buffers
 };
 
 bool post_report(Request& request, Report& report) {
@@ -110,15 +104,14 @@ void give_back(Request& request) {
     leave_bundle(request);
 }
 
-// Nothing more goes for now. What has begun to go stays the request's.
+void commit_bundle(Request& request) { commit_buffer(request, message_of(request).length, bundle_size(request)); }
+
+// Nothing more goes for now.
 Outcome put_off(Request& request) {
     auto& sending = request.as<Sending>();
-    if (sending.done == 0) {
-        give_back(request);
-    } else {
-        commit_buffer(request, message_of(request).length, bundle_size(request));
-        request.set(request_ends_itself);
-    }
+    commit_bundle(request);
+    sending.waited = true;
+    if (sending.done != 0) request.set(request_ends_itself);
     return request.has(request_nowait) ? complete_send(request, -EAGAIN, false) : request.wait(POLLOUT);
 }
 
@@ -127,8 +120,10 @@ Outcome send_bundles(Request& request) {
     for (Report report;;) {
         if (!sending.kept) {
             const int taken = take_bundle(request);
-            // Nothing is left, so what was sent last was the last.
-            if (taken < 0) return report.sent >= 0 ? end_with(request, report) : complete_send(request, taken);
+            // Nothing is left, so what was sent last was the last: if that was seen when it was taken.
+            if (taken < 0 && report.sent >= 0 && !report.as_wanted) return end_with(request, report);
+            if (taken < 0)
+                return post_report(request, report) ? complete_send(request, taken) : end_with(request, report);
             if (!post_report(request, report)) {
                 give_back(request);
                 return end_with(request, report);
@@ -136,10 +131,16 @@ Outcome send_bundles(Request& request) {
         }
         const long sent = send_rest_of_bundle(request);
         if (sent == -EAGAIN) return put_off(request);
-        if (found_no_socket(sent)) give_back(request);
+        if (found_no_socket(sent)) {
+            give_back(request);
+        } else if (sent <= 0) {
+            commit_bundle(request);
+        }
         if (sent <= 0) return complete_send(request, sent, false);
-        report = {sent, consume_buffer(request, sent, bundle_size(request))};
+        const bool as_wanted = static_cast<uint64_t>(sent) == sending.wanted;
+        report = {sent, consume_buffer(request, sent, bundle_size(request)), as_wanted};
         leave_bundle(request);
+        if (sending.waited) return end_with(request, report);
         // How much is wanted is said of the first alone.
         sending.wanted = 0;
     }

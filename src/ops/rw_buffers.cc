@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "ops/ops.h"
@@ -71,27 +72,24 @@ bool has_peeked(const Request& request) {
     return request.has(request_holds_buffer) && request.buffer_use == BufferUse::peeked;
 }
 
+bool uses_buffer_up(int fd) {
+    const mode_t kind = kind_of(fd);
+    return kind == S_IFREG || kind == S_IFDIR || kind == S_IFBLK || (kind == S_IFCHR && !can_be_polled(fd));
+}
+
 // What a buffer ring has still, once the attempt is over. Whoever waits for readiness leaves it to others meanwhile,
-// and so does who failed for want of it; whoever goes to a worker takes it along. A file on disk uses its buffer up,
-// however much of it was filled.
+// and so does who failed for want of it; whoever goes to a worker takes it along. A file that cannot be polled, on disk
+// or not, uses its buffer up, however much of it was filled.
 void settle_selection(Request& request, Outcome outcome, uint32_t length) {
     const bool in_full = outcome == Outcome::done && request.res >= 0 && static_cast<uint32_t>(request.res) == length;
     if (!has_peeked(request) || in_full) return;
-    if (outcome == Outcome::wait || (outcome == Outcome::done && !is_on_disk(request.fd) && request.res < 0)) {
+    if (outcome == Outcome::wait) {
         recycle_buffer(request);
-    } else if (outcome == Outcome::punt || is_on_disk(request.fd)) {
+    } else if (outcome == Outcome::punt || uses_buffer_up(request.fd)) {
         commit_buffer(request, length);
+    } else if (request.res < 0) {
+        recycle_buffer(request);
     }
-}
-
-// Whether poll and epoll know this file. -EBADF is for the read to find out.
-bool can_be_polled(int fd) {
-    if (is_on_disk(fd)) return false;
-    const int set = new_epoll_set();
-    if (set < 0) return true;
-    const int result = epoll_control(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
-    close_fd(set);
-    return result != -EPERM;
 }
 
 bool is_readable(int fd) {
@@ -129,7 +127,7 @@ int prepare_selection(Request& request) {
 }
 
 Outcome attempt_on_selected(Request& request) {
-    const bool asynchronous = request.has(IOSQE_ASYNC);
+    const bool asynchronous = request.has(IOSQE_ASYNC | request_blocks);
     const int selected = select(request);
     if (selected < 0) return request.done(blame(request, selected));
     const uint32_t length = request.as<Transfer>().length;
@@ -151,12 +149,16 @@ int read_multishot_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 // Reads as long as there is something to be read. That nothing is left to read into ends it only when something comes.
+// One that must not wait (RWF_NOWAIT) reads once, for to go on would be to wait; a worker has it wait all the same.
 Outcome read_multishot_issue(Request& request) {
     auto& transfer = request.as<Transfer>();
     const bool first = request.has(request_poll_first);
     request.clear(IOSQE_ASYNC | request_poll_first);
     if (first && !can_be_polled(request.fd)) return request.done(is_file(request.fd) ? -EBADFD : -EBADF);
-    if (first && request.has(request_at_work)) return request.wait(POLLIN);
+    if (first && request.has(request_at_work)) {
+        request.clear(request_nowait);
+        return request.wait(POLLIN);
+    }
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);
@@ -170,9 +172,11 @@ Outcome read_multishot_issue(Request& request) {
         if (got <= 0) return request.done(got);
         const uint32_t flags = consume_buffer(request, got);
         selected_before = true;
-        if (post_more(request, static_cast<int32_t>(got), flags)) continue;
-        request.cqe_flags = flags;
-        return request.done(got);
+        if (!post_more(request, static_cast<int32_t>(got), flags)) {
+            request.cqe_flags = flags;
+            return request.done(got);
+        }
+        if (request.has(request_nowait)) return request.done(-EAGAIN);
     }
 }
 

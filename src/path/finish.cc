@@ -25,7 +25,10 @@ void release_held(Request& request) {
 }
 
 void move_into_slot(Request& request) {
-    if (request.res >= 0) request.done(install_direct(*request.ring, request.res, request.direct_slot));
+    if (request.res < 0) return;
+    const int moved = install_direct(*request.ring, request.res, request.direct_slot);
+    const bool forgiven = operation_of(request).flags & op_forgives_slot;
+    forgiven ? request.ended(moved) : request.done(moved);
 }
 
 // The buffer of a zero-copy send is free again: it was copied.

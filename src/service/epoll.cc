@@ -59,6 +59,15 @@ int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t
     return static_cast<int>(abi::syscall(__NR_epoll_ctl, epoll_fd, operation, fd, &event));
 }
 
+bool can_be_polled(int fd) {
+    if (is_on_disk(fd)) return false;
+    const int set = new_epoll_set();
+    if (set < 0) return true;
+    const int result = epoll_control(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
+    close_fd(set);
+    return result != -EPERM;
+}
+
 int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sigset_t* mask) {
     static std::atomic<bool> has_pwait2{true};  // since Linux 5.11
     if (has_pwait2.load(std::memory_order_relaxed)) {

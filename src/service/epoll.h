@@ -17,6 +17,9 @@ void lower_eventfd(int eventfd);
 // An epoll set at a high number, or -errno.
 int new_epoll_set();
 
+// Whether poll and epoll know this file. -EBADF is for others to find out.
+bool can_be_polled(int fd);
+
 int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie);
 
 // Waits for up to events_per_wait events, `timeout_ns` at most (no_deadline: for ever), under a signal mask if one is

@@ -186,5 +186,32 @@ TEST(SocketCommand, takes_the_flag_of_a_registered_buffer) {
     EXPECT_THAT(ring.run(Sqe(command).flag(IOSQE_BUFFER_SELECT)), Gives(-EINVAL));
 }
 
+// Only together with a selection, and not with a registered buffer.
+Sqe multishot_command(int fd, uint32_t operation) {
+    return command(fd, operation).set(&Sqe::uring_cmd_flags, IORING_URING_CMD_MULTISHOT).flag(IOSQE_BUFFER_SELECT);
+}
+
+TEST(SocketCommand, may_go_on_if_it_selects_buffers) {
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    const Fd file = file_with("content");
+    EXPECT_THAT(ring.run(multishot_command(ends.near, 99)), Gives(-EOPNOTSUPP));
+    EXPECT_THAT(ring.run(multishot_command(ends.near, 99).flag(IOSQE_ASYNC)), Gives(-EOPNOTSUPP));
+    EXPECT_THAT(ring.run(multishot_command(file, 0)), Gives(-EOPNOTSUPP));
+    EXPECT_THAT(ring.run(multishot_command(1'000'000, 0)), Gives(-EBADF));
+    const uint32_t both = IORING_URING_CMD_MULTISHOT | IORING_URING_CMD_FIXED;
+    EXPECT_THAT(ring.run(multishot_command(ends.near, 99).set(&Sqe::uring_cmd_flags, both)), Gives(-EINVAL));
+    EXPECT_THAT(ring.run(command(ends.near, 99).set(&Sqe::uring_cmd_flags, IORING_URING_CMD_MULTISHOT)),
+                Gives(-EINVAL));
+}
+
+// On the kernel such a request never ends, nor does its ring: there it is not tried.
+TEST(SocketCommand, that_goes_on_and_succeeds_ends_on_the_engine) {
+    if (provider_under_test() == provider::Kind::kernel) return;
+    RawRing ring;
+    const Ends ends = tcp_pair();
+    EXPECT_THAT(ring.run(multishot_command(ends.near, SOCKET_URING_OP_SIOCINQ)), Gives(0));
+}
+
 }  // namespace
 }  // namespace ringside::test

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ops/net_sqe.h"
+#include "register/fixed_files.h"
 #include "support/eventually.h"
 
 namespace ringside::test {
@@ -75,6 +76,28 @@ TEST(Socket, refuses_what_socket_refuses) {
 }
 
 // A server and a client without a descriptor, nor any system call but the ring's.
+TEST(Socket, that_finds_no_slot_severs_no_chain) {
+    const auto check = [](RawRing& ring, uint32_t slot, int error) {
+        EXPECT_THAT(
+            ring.submit(sqe::socket(AF_UNIX, SOCK_STREAM).set(&Sqe::file_index, slot).data(1).flag(IOSQE_IO_LINK),
+                        sqe::nop().data(2)),
+            Gives(2));
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, error), Completes(2, 0)));
+    };
+    RawRing ring;
+    check(ring, 1, -ENXIO);
+    check(ring, IORING_FILE_INDEX_ALLOC, -ENFILE);
+    register_sparse(ring, 1);
+    check(ring, 2, -EINVAL);
+    check(ring, 1, 0);
+    check(ring, IORING_FILE_INDEX_ALLOC, -ENFILE);
+    // One that cannot be made does.
+    EXPECT_THAT(ring.submit(sqe::socket(77, SOCK_STREAM).set(&Sqe::file_index, 1).data(1).flag(IOSQE_IO_LINK),
+                            sqe::nop().data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EAFNOSUPPORT), Completes(2, -ECANCELED)));
+}
+
 TEST(Socket, in_slots_can_be_used_for_everything) {
     RawRing ring;
     io_uring_rsrc_register table = {};

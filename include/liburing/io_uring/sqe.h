@@ -86,8 +86,9 @@ enum io_uring_msg_ring_flags {
 #define IORING_NOP_CQE32 (1U << 5)         /* complete with a CQE of 32 bytes */
 
 /* io_uring_sqe.uring_cmd_flags */
-#define IORING_URING_CMD_FIXED (1U << 0) /* buf_index names a registered buffer */
-#define IORING_URING_CMD_MASK IORING_URING_CMD_FIXED
+#define IORING_URING_CMD_FIXED (1U << 0)     /* buf_index names a registered buffer */
+#define IORING_URING_CMD_MULTISHOT (1U << 1) /* goes on after a completion, with IOSQE_BUFFER_SELECT */
+#define IORING_URING_CMD_MASK (IORING_URING_CMD_FIXED | IORING_URING_CMD_MULTISHOT)
 
 /* io_uring_sqe.cmd_op of IORING_OP_URING_CMD on a socket */
 enum io_uring_socket_op {
