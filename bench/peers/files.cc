@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <libaio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "case.h"
@@ -59,6 +60,25 @@ class PlainCalls final : public Case {
     std::vector<char> buffers_ = std::vector<char>(batch_size * Work::block);
 };
 
+// Neighbours by one call: the floor for whoever merges them.
+class VectoredRead final : public Case {
+  public:
+    VectoredRead() {
+        for (unsigned i = 0; i < batch_size; ++i) parts_[i] = {buffers_.data() + i * block, block};
+    }
+    unsigned batch() override {
+        check(preadv(file_.fd(), parts_, batch_size, static_cast<off_t>(places_.next_offset())), batch_size * block);
+        return batch_size;
+    }
+
+  private:
+    static constexpr unsigned block = 4096;
+    TestFile file_;
+    SequentialBlocks places_{batch_size * block};
+    std::vector<char> buffers_ = std::vector<char>(batch_size * block);
+    iovec parts_[batch_size];
+};
+
 // The same calls in a pool of threads, as event loops do it.
 template <typename Work>
 class ThreadPool final : public Case {
@@ -111,6 +131,7 @@ class PosixAio final : public Case {
 const Row<PlainCalls<Read4k>> read_4k("read-4k@pread", "pread");
 const Row<PlainCalls<Read512>> read_512("read-512@pread", "pread");
 const Row<PlainCalls<Read4kInOrder>> read_4k_seq("read-4k-seq@pread", "pread");
+const Row<VectoredRead> read_4k_vectored("read-4k-seq@preadv", "preadv of 32 neighbours");
 const Row<PlainCalls<Write4k>> write_4k("write-4k@pwrite", "pwrite");
 const Row<ThreadPool<Read4k>> pool_read("read-4k@thread pool", "pread in 4 threads");
 const Row<ThreadPool<Write4k>> pool_write("write-4k@thread pool", "pwrite in 4 threads");
