@@ -71,8 +71,12 @@ bool is_workers(const Request& request) {
     return request.has(IOSQE_ASYNC | request_at_work) || operation_of(request).issue == always_punt;
 }
 
-// Until it begins it can be cancelled, as where it waits for a worker.
+// Until it begins it can be cancelled, as where it waits for a worker. A file that is not registered it keeps.
 void put_off(Request& request) {
+    if (!request.has(IOSQE_FIXED_FILE)) {
+        resolve_file(request);
+        if (pin_file(request) == -EBADF) return finish(request, -EBADF);
+    }
     request.set(request_after_batch);
     request.ring->after_batch = true;
     request.ring->requests.table.insert(request);
@@ -148,8 +152,9 @@ void settle_blocking(Request& request) {
 
 bool begins_after_batch(const Request& request) {
     const Ring& ring = *request.ring;
-    return request.has(IOSQE_FIXED_FILE) && ring.submitting_inline && !ring.batch_is_over && is_workers(request) &&
-           (operation_of(request).flags & op_file) && !request.has(request_holds_slot);
+    const bool looks_up_file = request.has(IOSQE_FIXED_FILE) && (operation_of(request).flags & op_file);
+    return ring.submitting_inline && !ring.batch_is_over && is_workers(request) &&
+           (looks_up_file || request.has(IOSQE_BUFFER_SELECT)) && !request.has(request_holds_slot);
 }
 
 void punt_after_batch(Ring& ring) {

@@ -1,6 +1,6 @@
-// When a registered file is looked up. Whoever submits has the lock on the ring's tables until the batch is over, so
-// that a worker finds what the batch has left in a slot; whatever the submitter attempts itself finds what is there
-// then.
+// When registered files are looked up and provided buffers chosen. Whoever submits has the lock on the ring's tables until
+// the batch is over, so that a worker finds what the batch has left there; whatever the submitter attempts itself finds
+// what is there then.
 #include <errno.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,6 +42,23 @@ TEST_P(AfterTheBatch, worker_looks_up_a_registered_file) {
     expect_results(sqe::fixed(sqe::fsync(1)), 0, sqe::files_update(&put, 1, 1));
     expect_results(sqe::fixed(sqe::fsync(1)), -EBADF, sqe::files_update(&take, 1, 1));
     expect_results(asynchronous(sqe::read(2, &byte, 1)), -EBADF, sqe::files_update(&take, 1, 2));
+}
+
+TEST_P(AfterTheBatch, worker_chooses_a_provided_buffer) {
+    char buffer[16] = {};
+    const auto reading = [&](unsigned flags) {
+        return sqe::read(before, nullptr, sizeof(buffer)).flag(IOSQE_BUFFER_SELECT | flags).set(&Sqe::buf_group, 3);
+    };
+    const Sqe provide = sqe::transfer(IORING_OP_PROVIDE_BUFFERS, 1, buffer, sizeof(buffer), 5).set(&Sqe::buf_group, 3);
+    ASSERT_THAT(ring.submit(reading(IOSQE_ASYNC).data(1), Sqe(provide).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 6, IORING_CQE_F_BUFFER | 5 << IORING_CQE_BUFFER_SHIFT),
+                                                   Completes(2, 0)));
+    EXPECT_STREQ(buffer, "before");
+    const Sqe remove = Sqe(IORING_OP_REMOVE_BUFFERS, 1).set(&Sqe::buf_group, 3);
+    ASSERT_THAT(ring.run(provide), Gives(0));
+    expect_results(reading(IOSQE_ASYNC), -ENOBUFS, remove);
+    ASSERT_THAT(ring.submit(reading(0).data(1), Sqe(provide).data(2)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ENOBUFS), Completes(2, 0)));
 }
 
 TEST_P(AfterTheBatch, submitter_has_looked_up_a_registered_file) {
