@@ -393,6 +393,7 @@ Outcome rw_work(Request& request) {
         }
         if (is_large_for_pipe(request)) return attempt_plainly(request);
     }
+    if (has_parts(request)) take_array_for_parts(request);
     for (;;) {
         const long got = transfer_rest(request, 0, true);
         if (got == -EOPNOTSUPP && transfer.flags != 0) {

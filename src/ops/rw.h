@@ -22,6 +22,7 @@ struct Transfer {
     bool writes;
     bool kept;           // the iovecs are our copy, in the request's memory
     bool has_attribute;  // comes with protection information
+    uint64_t array;      // of parts of a registered buffer: where the program has it
 };
 
 // --- rw.cc ----------------------------------------------------------------------------------------------------------
@@ -61,6 +62,11 @@ bool blocks_in_write(Request& request);
 
 // A file that does not know RWF_NOWAIT and is not on disk.
 Outcome attempt_plainly(Request& request);
+
+// To a file that reads and writes by the older of the kernel's two ways alone, io_uring hands of parts of a registered
+// buffer not the parts, but the array that names them: as many bytes of it as there are parts. For a transfer of parts.
+void take_array_for_parts(Request& request);
+inline bool has_parts(Request& request) { return request.has(request_takes_buffer) && request.as<Transfer>().vectored; }
 
 // Whether it is a write to a pipe of more than is sure to find room in one that is ready.
 bool is_large_for_pipe(Request& request);
@@ -109,7 +115,8 @@ Outcome attempt_direct(Request& request);
 // the kind of ring. Returns 0 or -errno.
 int check_file_and_flags(const Request& request);
 
-// Whether a file on disk knows a flag that it may refuse; or another one, which has no offsets but the current position.
+// Whether a file on disk knows a flag that it may refuse; or another one, which has no offsets but the current
+// position.
 bool knows_flag(int fd, int flag, int64_t offset = 0);
 
 // Whether the file reads (or writes) by the newer of the kernel's two ways. A file with the older one alone ignores

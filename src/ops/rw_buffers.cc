@@ -44,6 +44,7 @@ int prepare_fixed(Request& request, const io_uring_sqe& sqe, bool vectored, bool
     request.set(request_takes_buffer);
     if (!vectored) return 0;
     if (sqe.len > most_iovecs) return sqe.len > most_iovecs_in_memory ? -ENOMEM : -EINVAL;
+    request.as<Transfer>().array = sqe.addr;
     // They are looked at here, so they may not change until the system call reads them.
     return keep_iovecs(request);
 }

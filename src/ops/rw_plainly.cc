@@ -57,7 +57,24 @@ long write_what_fits(Request& request) {
     return transfer.done != before ? 0 : -EAGAIN;
 }
 
+// A counter takes a value when it can hold it. That it is ready says that it can take 1.
+bool may_wait_though_ready(Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    if (!transfer.writes) return false;
+    uint64_t value;
+    const bool is_value = !transfer.vectored && transfer.length == sizeof(value);
+    if (is_value && read_user(value, transfer.address) == 0 && value <= 1) return false;
+    return kind_of(request.fd) == 0 && !is_nonblocking(request.fd);
+}
+
 }  // namespace
+
+void take_array_for_parts(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    if (transfers_by_iterator(request)) return;
+    transfer.address = transfer.array;
+    transfer.vectored = transfer.kept = false;
+}
 
 bool is_large_for_pipe(Request& request) {
     const auto& transfer = request.as<Transfer>();
@@ -78,7 +95,12 @@ void note_who_transfers(Request& request) {
 
 Outcome attempt_plainly(Request& request) {
     auto& transfer = request.as<Transfer>();
+    if (has_parts(request)) take_array_for_parts(request);
     const bool is_large = is_large_for_pipe(request);
+    if (may_wait_though_ready(request) && is_ready(request)) {
+        const int kept = keep_iovecs(request);
+        return kept < 0 ? complete(request, kept) : Outcome::punt;
+    }
     long got = -EAGAIN;
     if (is_ready(request)) got = is_large ? write_what_fits(request) : transfer_rest(request, 0, false);
     const bool has_rest = is_large && got == 0 && transfer.done < wanted_bytes(transfer);
