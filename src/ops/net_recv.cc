@@ -81,7 +81,7 @@ uint32_t awaited_events(const Receiving& receiving) {
 // How much of the request is still to come. Nothing is awaited of a message that may have control messages, except in a
 // call that blocks, which awaits it itself.
 uint64_t missing(const Request& request) {
-    const auto& receiving = const_cast<Request&>(request).as<Receiving>();
+    const auto& receiving = request.as<Receiving>();
     if (!receiving.message) return receiving.length - receiving.done;
     const Message& message = message_of(request);
     const bool comes_once = message.header.msg_controllen != 0 && !request.has(request_blocks);
@@ -128,7 +128,7 @@ bool probably_has_more(const Request& request) {
 }  // namespace
 
 long receive_rest(const Request& request, int& received_flags) {
-    const auto& receiving = const_cast<Request&>(request).as<Receiving>();
+    const auto& receiving = request.as<Receiving>();
     const int flags = receiving.flags | MSG_DONTWAIT;
     if (receiving.kept) return receive_message(request, receiving.done, flags, received_flags);
     if (receiving.message) return abi::syscall(__NR_recvmsg, request.fd, receiving.address, flags);
@@ -148,7 +148,7 @@ long receive_rest(const Request& request, int& received_flags) {
 
 // A part of what was asked for is all there was; after a whole there may be more; and TCP counts its end as something.
 uint32_t more_to_read(const Request& request, long received) {
-    const auto& receiving = const_cast<Request&>(request).as<Receiving>();
+    const auto& receiving = request.as<Receiving>();
     if (received < 0) return 0;
     const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
     if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;

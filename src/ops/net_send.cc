@@ -151,7 +151,7 @@ Outcome put_off(Request& request) {
 
 // Whether a part is not enough: it was asked for all, or it blocks until all is sent.
 bool goes_on(const Request& request) {
-    const auto& sending = const_cast<Request&>(request).as<Sending>();
+    const auto& sending = request.as<Sending>();
     return (sending.flags & MSG_WAITALL) || (request.has(request_blocks) && !request.has(request_nowait));
 }
 

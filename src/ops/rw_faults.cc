@@ -56,7 +56,7 @@ bool waits_although_mute(Request& request, long fault) {
 }
 
 long first_fault(const Request& request, long fault) {
-    const int flags = const_cast<Request&>(request).as<Transfer>().flags;
+    const int flags = request.as<Transfer>().flags;
     if (flags == 0 && fault != -EINVAL) return fault;
     const int refused = check_file_and_flags(request);
     if (refused < 0) return refused;

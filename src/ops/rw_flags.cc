@@ -50,7 +50,7 @@ int check_flags(int fd, int flags, bool writes, long file_flags) {
 
 bool transfers_by_iterator(const Request& request) {
     iovec nowhere = {nullptr, 1};
-    const bool writes = const_cast<Request&>(request).as<Transfer>().writes;
+    const bool writes = request.as<Transfer>().writes;
     const long call = writes ? __NR_pwritev2 : __NR_preadv2;
     // The two flags contradict each other, which is found out before anything is transferred; but without iterators
     // the system calls know no flags at all.
@@ -58,7 +58,7 @@ bool transfers_by_iterator(const Request& request) {
 }
 
 int check_file_and_flags(const Request& request) {
-    const auto& transfer = const_cast<Request&>(request).as<Transfer>();
+    const auto& transfer = request.as<Transfer>();
     const long file_flags = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
     if (!has_mode(file_flags, transfer.writes)) return -EBADF;
     if (transfer.flags != 0) {

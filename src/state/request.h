@@ -133,6 +133,10 @@ struct Request {
         static_assert(sizeof(T) <= sizeof(args) && std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>);
         return *reinterpret_cast<T*>(args);
     }
+    template <typename T>
+    const T& as() const {
+        return const_cast<Request*>(this)->as<T>();
+    }
 
     // The end of `args`, for operations that say more than a result: the second half of a 32-byte CQE (with
     // request_big_cqe), and what the notification of a zero-copy send says (with request_notifies).
