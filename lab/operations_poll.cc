@@ -15,6 +15,11 @@ uint32_t some_events(Random& random) {
                                     POLLIN | EPOLLET, POLLIN | EPOLLEXCLUSIVE, POLLIN | EPOLLONESHOT});
 }
 
+// What a multishot request is to do, since of several events the engine tells all that hold (docs/differences.md).
+void ask_for_one_event(Draft& draft) {
+    if ((draft[Field::op_flags].number & POLLOUT) != 0) draft.set(Field::op_flags, POLLOUT);
+}
+
 bool poll_add(Draft& draft) {
     if (!draft.builder.may_wait) return false;
     draft.builder.chain_may_wait();
@@ -26,6 +31,7 @@ bool poll_add(Draft& draft) {
     // A multishot request that finds the CQ full ends, so there must be room for whatever comes first.
     if (!draft.builder.has_cq_room(32) || !draft.random.percent(50)) return true;
     draft.never_async = true;
+    ask_for_one_event(draft);
     draft.set(Field::len,
               draft.random.percent(80) ? IORING_POLL_ADD_MULTI : IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL);
     // It waits again after each event, so the end is never free again.
@@ -40,6 +46,7 @@ bool poll_remove(Draft& draft) {
                                                          IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA,
                                                          IORING_POLL_UPDATE_EVENTS | IORING_POLL_ADD_MULTI}));
     draft.set(Field::op_flags, some_events(draft.random));
+    ask_for_one_event(draft);  // It may be one.
     if ((draft[Field::len].number & IORING_POLL_UPDATE_USER_DATA) != 0) {
         draft.set(Field::off, 500 + draft.random.below(3));
     }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "support/eventually.h"
@@ -12,6 +13,7 @@
 namespace ringside::test {
 namespace {
 
+using testing::ElementsAre;
 using testing::SizeIs;
 
 bool on_kernel() { return provider_under_test() == provider::Kind::kernel; }
@@ -43,6 +45,16 @@ TEST(RingDifferences, the_flag_for_work_that_waits_for_an_enter_is_set_in_the_mo
     EXPECT_TRUE(eventually(flag_is_set));
     EXPECT_THAT(ring.wait(1), SizeIs(1));
     EXPECT_FALSE(flag_is_set());
+}
+
+TEST(RingDifferences, of_several_events_the_kernel_alone_tells_the_one_that_has_happened) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_EQ(ring.submit(sqe::poll_add(ends.near, POLLIN | POLLOUT, IORING_POLL_ADD_MULTI).data(1)), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLOUT, IORING_CQE_F_MORE)));
+    EXPECT_EQ(write(ends.far, "x", 1), 1);
+    const int told = on_kernel() ? POLLIN : POLLIN | POLLOUT;
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, told, IORING_CQE_F_MORE)));
 }
 
 TEST(RingDifferences, the_descriptor_can_be_read_on_the_engine_alone) {
