@@ -12,9 +12,12 @@
 
 namespace ringside::abi {
 
+// Made where it is asked for, in every build: by that place the fault runs know a call (tests/faults).
+#define RINGSIDE_IN_PLACE [[gnu::always_inline]] inline
+
 #if defined(__x86_64__)
 
-inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {
+RINGSIDE_IN_PLACE long syscall6(long number, long a, long b, long c, long d, long e, long f) {
     long result;
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;
@@ -28,7 +31,7 @@ inline long syscall6(long number, long a, long b, long c, long d, long e, long f
 
 #elif defined(__aarch64__)
 
-inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {
+RINGSIDE_IN_PLACE long syscall6(long number, long a, long b, long c, long d, long e, long f) {
     register long x8 asm("x8") = number;
     register long x0 asm("x0") = a;
     register long x1 asm("x1") = b;
@@ -45,7 +48,7 @@ inline long syscall6(long number, long a, long b, long c, long d, long e, long f
 #endif
 
 template <typename T>
-inline long syscall_argument(T value) {
+RINGSIDE_IN_PLACE long syscall_argument(T value) {
     if constexpr (__is_enum(T)) {
         return static_cast<long>(value);
     } else {
@@ -56,10 +59,12 @@ inline long syscall_argument(T value) {
 // syscall(NUMBER, ARGUMENTS...), up to six.
 template <typename A = long, typename B = long, typename C = long, typename D = long, typename E = long,
           typename F = long>
-inline long syscall(long number, A a = 0, B b = 0, C c = 0, D d = 0, E e = 0, F f = 0) {
+RINGSIDE_IN_PLACE long syscall(long number, A a = 0, B b = 0, C c = 0, D d = 0, E e = 0, F f = 0) {
     return syscall6(number, syscall_argument(a), syscall_argument(b), syscall_argument(c), syscall_argument(d),
                     syscall_argument(e), syscall_argument(f));
 }
+
+#undef RINGSIDE_IN_PLACE
 
 // What a processor does to tell a hyper-thread that this is a spin loop.
 inline void relax() {

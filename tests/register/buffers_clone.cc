@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "register/buffers.h"
+#include "register/busy_ring.h"
 
 namespace ringside::test {
 namespace {
@@ -140,6 +141,15 @@ TEST_F(ClonedBuffers, are_kept_by_a_single_issuer_from_other_threads) {
     EXPECT_THAT(register_buffers(single, {one_}), Gives(0));
     std::thread([&] { EXPECT_THAT(clone(ring_, single), Gives(-EEXIST)); }).join();
     EXPECT_THAT(clone(ring_, single), Gives(0));
+}
+
+TEST_F(ClonedBuffers, are_had_from_a_ring_that_is_at_work) {
+    BusyRing busy;
+    EXPECT_THAT(register_buffers(busy.ring(), {one_, two_}), Gives(0));
+    for (unsigned turn = 0; turn < 50; ++turn) {
+        EXPECT_THAT(clone(ring_, busy.ring(), replace), Gives(0));
+        EXPECT_EQ(slots_of(ring_, 3), "12-");
+    }
 }
 
 TEST_F(ClonedBuffers, can_go_both_ways_at_the_same_time) {

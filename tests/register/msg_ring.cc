@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "register/busy_ring.h"
 #include "register/fixed_files.h"
 #include "support/eventually.h"
 #include "support/files.h"
@@ -232,6 +233,22 @@ TEST(MsgRingFd, hands_a_file_over) {
     EXPECT_EQ(first_byte(to, 2), 'a');
     EXPECT_THAT(unregister_files(from), Gives(0));
     EXPECT_EQ(first_byte(to, 2), 'a');
+}
+
+TEST(MsgRingFd, reaches_a_ring_that_is_at_work) {
+    constexpr unsigned slots = 4, turns = 50;
+    RawRing from;
+    BusyRing to;
+    const Fd file = file_with("a");
+    EXPECT_THAT(register_files(from, {file}), Gives(0));
+    EXPECT_THAT(register_sparse(to.ring(), slots), Gives(0));
+    for (unsigned turn = 0; turn < turns; ++turn) {
+        const Sqe silent =
+            send_fd(to.ring().fd(), 0, 1 + turn % slots).set(&Sqe::msg_ring_flags, IORING_MSG_RING_CQE_SKIP);
+        EXPECT_THAT(from.run(silent), Gives(0));
+    }
+    to.leave();
+    for (unsigned slot = 0; slot < slots; ++slot) EXPECT_EQ(first_byte(to.ring(), slot), 'a');
 }
 
 TEST(MsgRingFd, finds_an_empty_slot_and_tells_both_which) {
