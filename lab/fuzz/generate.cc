@@ -7,6 +7,7 @@
 #include "fuzz/arena.h"
 #include "fuzz/generate_entry.h"
 #include "fuzz/generate_registration.h"
+#include "fuzz/generate_value.h"
 #include "fuzz/world.h"
 
 namespace ringside::fuzz {

@@ -11,7 +11,4 @@ io_uring_sqe random_entry(lab::Random& random);
 // Changes one field or a few.
 void vary_entry(io_uring_sqe& sqe, lab::Random& random);
 
-// A number that means something somewhere: small, a limit, or an address in the arena.
-uint64_t random_word(lab::Random& random);
-
 }  // namespace ringside::fuzz

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fuzz/generate.h"
+#include "fuzz/generate_scene.h"
 #include "fuzz/step.h"
 #include "random.h"
 
@@ -33,12 +34,21 @@ void insert(Steps& steps, const Step& step, lab::Random& random) {
     steps.insert(steps.begin() + static_cast<std::ptrdiff_t>(random.below(steps.size() + 1)), step);
 }
 
+void insert_scene(Steps& steps, lab::Random& random) {
+    const Steps scene = random_scene(random);
+    if (steps.size() + scene.size() > most_steps) return;
+    const auto at = steps.begin() + static_cast<std::ptrdiff_t>(random.below(steps.size() + 1));
+    steps.insert(at, scene.begin(), scene.end());
+}
+
 void mutate(Steps& steps, lab::Random& random) {
     if (steps.empty()) {
         steps.push_back(random_set_up(random));
+        if (random.percent(50)) return insert_scene(steps, random);
         for (uint64_t more = random.between(1, 6); more > 0; --more) steps.push_back(random_step(random));
         return;
     }
+    if (random.percent(6)) return insert_scene(steps, random);
     Step& chosen = steps[random.below(steps.size())];
     const uint64_t roll = random.below(100);
     if (roll < 25 && steps.size() < most_steps) return insert(steps, random_step(random), random);

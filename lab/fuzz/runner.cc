@@ -65,7 +65,7 @@ Left run_once(std::span<const Step> steps) {
     work = steps;
     begin.release();
     // Whoever waits too long is interrupted; one that does not mind is a finding of libFuzzer's, by -timeout.
-    while (!ended.try_acquire_for(100ms)) pthread_kill(thread, SIGUSR1);
+    while (!ended.try_acquire_for(20ms)) pthread_kill(thread, SIGUSR1);
     return {engines_descriptors, count_threads()};
 }
 
