@@ -5,6 +5,7 @@
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
+#include "ops/ring_files.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -35,8 +36,12 @@ int epoll_ctl_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome epoll_ctl_issue(Request& request) {
     auto& control = request.as<EpollControl>();
-    return request.done(abi::syscall(__NR_epoll_ctl, control.set, control.operation, control.fd, &control.event));
+    const int fd = polled_in_place_of(request, control.fd);
+    if (__builtin_expect(fd == -EAGAIN, 0)) return Outcome::punt;
+    return request.done(abi::syscall(__NR_epoll_ctl, control.set, control.operation, fd, &control.event));
 }
+
+Outcome epoll_ctl_work(Request& request) { return wait_for_lock_of(request, request.as<EpollControl>().fd); }
 
 int epoll_wait_prep(Request& request, const io_uring_sqe& sqe) {
     request.as<EpollWait>() = {sqe.addr, static_cast<int32_t>(sqe.len)};

@@ -124,6 +124,7 @@ Outcome msg_ring_work(Request&);
 // --- poll.cc --------------------------------------------------------------------------------------------------------
 int poll_add_prep(Request&, const io_uring_sqe&);
 Outcome poll_add_issue(Request&);
+Outcome poll_add_work(Request&);
 int poll_remove_prep(Request&, const io_uring_sqe&);
 Outcome poll_remove_issue(Request&);
 
@@ -182,6 +183,7 @@ Outcome uring_cmd_issue(Request&);
 // --- net_epoll.cc ---------------------------------------------------------------------------------------------------
 int epoll_ctl_prep(Request&, const io_uring_sqe&);
 Outcome epoll_ctl_issue(Request&);
+Outcome epoll_ctl_work(Request&);
 int epoll_wait_prep(Request&, const io_uring_sqe&);
 Outcome epoll_wait_issue(Request&);
 

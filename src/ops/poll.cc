@@ -5,9 +5,11 @@
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
+#include "ops/ring_files.h"
 #include "path/path.h"
 #include "service/cancel.h"
 #include "service/poller.h"
+#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
@@ -19,6 +21,9 @@ constexpr uint32_t poll_bits = 0xffff;
 struct Poll {
     uint32_t events;
     bool multishot;
+    bool looked;  // whether it is of a ring of ours is known: `of_ring`
+    bool of_ring;
+    bool ready_first;  // one that was ready from the beginning: that is told, too
 };
 
 struct PollRemove {
@@ -53,6 +58,33 @@ Request* find_poll(Ring& ring, uint64_t user_data) {
     });
 }
 
+// A completion may be what raises a ring's readiness, so many-shot polls of rings end with it.
+Outcome poll_ring(Request& request, uint32_t events) {
+    auto& poll = request.as<Poll>();
+    const long ready = ready_events(request.fd, events);
+    if (ready <= 0) return ready < 0 ? request.done(ready) : request.wait(events);
+    if (!poll.ready_first) return request.done(ready);
+    poll.ready_first = false;
+    return post_more(request, static_cast<int32_t>(ready), 0) ? request.wait(events) : request.done(ready);
+}
+
+// Before the first attempt: a ring is polled by another descriptor than its own. Returns 0 or -errno.
+int find_polled(Request& request) {
+    auto& poll = request.as<Poll>();
+    if (!is_about_ring(request)) {
+        poll.looked = true;
+        return 0;
+    }
+    const int fd = polled_in_place_of(request, request.sqe_fd);
+    if (fd < 0) return fd;
+    poll.looked = poll.of_ring = true;
+    if (request.has(request_pinned)) close_fd(request.fd);
+    request.clear(request_pinned);
+    request.fd = fd;
+    poll.ready_first = poll.multishot && ready_events(fd, (poll.events & poll_bits) | always_reported) > 0;
+    return 0;
+}
+
 }  // namespace
 
 int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
@@ -60,6 +92,7 @@ int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.len != 0 && request.has(IOSQE_CQE_SKIP_SUCCESS)) return -EINVAL;
     auto& poll = request.as<Poll>();
     poll.events = events_of(sqe);
+    poll.looked = poll.of_ring = poll.ready_first = false;
     poll.multishot = (sqe.len & IORING_POLL_ADD_MULTI) && !(poll.events & EPOLLONESHOT);
     if (!poll.multishot) return 0;
     // What is ready now is told by the event that registering the file brings, and once only.
@@ -70,7 +103,10 @@ int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome poll_add_issue(Request& request) {
     const auto& poll = request.as<Poll>();
     const uint32_t events = (poll.events & poll_bits) | always_reported;
+    const int found = poll.looked ? 0 : find_polled(request);
+    if (__builtin_expect(found < 0, 0)) return found == -EAGAIN ? Outcome::punt : request.done(found);
     if (request.has(request_poll_first)) return request.wait(events);
+    if (__builtin_expect(poll.of_ring, 0)) return poll_ring(request, events);
     const long ready = ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);
@@ -78,6 +114,8 @@ Outcome poll_add_issue(Request& request) {
     if (!post_more(request, static_cast<int32_t>(ready), 0)) return request.done(ready);
     return request.wait(events);
 }
+
+Outcome poll_add_work(Request& request) { return wait_for_lock_of(request, request.sqe_fd); }
 
 int poll_remove_prep(Request& request, const io_uring_sqe& sqe) {
     const uint32_t flags = sqe.len;

@@ -1,9 +1,11 @@
 // IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: what a file or memory occupies, on disk and in
 // memory.
+#include <errno.h>
 #include <fcntl.h>
 
 #include "ops/one_call.h"
 #include "ops/ops.h"
+#include "ops/ring_files.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
@@ -13,10 +15,11 @@ struct Range {
     uint64_t start;
     uint64_t length;
     uint32_t how;  // flags, mode or advice
+    bool of_ring;  // of one of ours, which is no such file
 };
 
 int keep_range(Request& request, uint64_t start, uint64_t length, uint32_t how) {
-    request.as<Range>() = {start, length, how};
+    request.as<Range>() = {start, length, how, is_about_ring(request)};
     request.set(request_bounded);
     return 0;
 }
@@ -32,6 +35,7 @@ int sync_file_range_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome sync_file_range_work(Request& request) {
     const auto& range = request.as<Range>();
+    if (range.of_ring) return request.ended(-ESPIPE);
     return one_call(request, __NR_sync_file_range, request.fd, range.start, range.length, range.how);
 }
 
@@ -41,6 +45,7 @@ int fallocate_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome fallocate_work(Request& request) {
     const auto& range = request.as<Range>();
+    if (range.of_ring) return request.ended(-ENODEV);
     return one_call(request, __NR_fallocate, request.fd, range.how, range.start, range.length);
 }
 
@@ -48,6 +53,7 @@ int ftruncate_prep(Request& request, const io_uring_sqe& sqe) { return keep_rang
 
 Outcome ftruncate_work(Request& request) {
     if (!is_file(request.fd)) return request.done(-EBADF);
+    if (request.as<Range>().of_ring) return request.ended(-EINVAL);
     return one_call(request, __NR_ftruncate, request.fd, request.as<Range>().length);
 }
 

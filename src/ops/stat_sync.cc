@@ -8,6 +8,7 @@
 
 #include "ops/one_call.h"
 #include "ops/ops.h"
+#include "ops/ring_files.h"
 #include "ops/user_data.h"
 #include "state/fds.h"
 #include "state/user_memory.h"
@@ -17,6 +18,7 @@ namespace {
 
 struct Fsync {
     uint32_t flags;
+    bool of_ring;  // of one of ours, which has no device
 };
 
 struct Statx {
@@ -68,12 +70,13 @@ int fsync_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.fsync_flags & ~IORING_FSYNC_DATASYNC) return -EINVAL;
     // The range is only checked: all of the file is synced.
     if (static_cast<int64_t>(sqe.off) < 0) return -EINVAL;
-    request.as<Fsync>().flags = sqe.fsync_flags;
+    request.as<Fsync>() = {sqe.fsync_flags, is_about_ring(request)};
     request.set(request_bounded);
     return 0;
 }
 
 Outcome fsync_work(Request& request) {
+    if (request.as<Fsync>().of_ring) return request.ended(-EINVAL);
     const bool data_only = request.as<Fsync>().flags & IORING_FSYNC_DATASYNC;
     return one_call(request, data_only ? __NR_fdatasync : __NR_fsync, request.fd);
 }

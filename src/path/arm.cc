@@ -39,7 +39,8 @@ void arm(Request& request) {
     const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);
     if (armed == -EPERM && request.has(request_poll_first)) return give_up_waiting(request);
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
-    if (armed < 0 && operation_of(request).work != nullptr) return punt(request);
+    const bool works = operation_of(request).work != nullptr && !(operation_of(request).flags & op_may_want_lock);
+    if (armed < 0 && works) return punt(request);
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
     // Of what a worker has to do with, only transfers come back to one.
     if (!(operation_of(request).flags & (op_poll_in | op_poll_out))) request.clear(request_at_work);

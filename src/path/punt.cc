@@ -183,8 +183,9 @@ void punt(Request& request) {
     if (request.has(request_bounded) || !polls(request)) request.set(request_at_work);
     // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
+    const bool asked = request.has(IOSQE_ASYNC);
     request.clear(IOSQE_ASYNC);
-    if (operation.work == nullptr) {
+    if (operation.work == nullptr || (asked && (operation.flags & op_may_want_lock))) {
         // Until then it can be cancelled, as where it waits for a worker.
         request.ring->requests.table.insert(request);
         return queue_issue(request);

@@ -1,0 +1,43 @@
+#include "ops/ring_files.h"
+
+#include <errno.h>
+
+#include "service/readiness.h"
+#include "service/workers.h"
+#include "state/registry.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+// With the lock of a ring that was found without: it may have been closed since.
+int polled_if_open(Ring& ring, int fd) {
+    return ring_of(fd) == &ring && ring.open && !ring.closing && !ring.inherited ? polled_descriptor(ring) : fd;
+}
+
+}  // namespace
+
+int polled_in_place_of(const Request& request, int fd) {
+    Ring* ring = ring_of(fd);
+    if (__builtin_expect(ring == nullptr, 1)) return fd;
+    if (ring == request.ring) return polled_if_open(*ring, fd);
+    if (!ring->lock.acquire_soon()) return -EAGAIN;
+    const int polled = polled_if_open(*ring, fd);
+    ring->lock.release();
+    return polled;
+}
+
+Outcome wait_for_lock_of(Request& request, int fd) {
+    Ring* ring = ring_of(fd);
+    if (ring == nullptr) return Outcome::queued;
+    // No thread is to be had, and our own ring's lock is held still.
+    if (!in_worker()) return request.done(-EAGAIN);
+    const Guard guard(ring->lock);
+    return Outcome::queued;
+}
+
+bool is_about_ring(const Request& request) {
+    return !request.has(IOSQE_FIXED_FILE) && ring_of(request.sqe_fd) != nullptr;
+}
+
+}  // namespace ringside::engine
