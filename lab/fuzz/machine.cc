@@ -68,17 +68,27 @@ Machine::Machine(std::span<const Step> steps) : steps_(steps) {
 void Machine::run() {
     for (const Step& step : steps_) {
         take(step);
+        forget_unregistered();
         rein_in();
     }
     while (!rigs_.empty()) close_ring(rigs_.size() - 1);
     for (unsigned index = 0; index < engine::most_registered_rings; ++index) engine::remove_registered_ring(index);
 }
 
+// A ring whose only name was a registered index ends when that is given up.
+void Machine::forget_unregistered() {
+    std::erase_if(rigs_, [](const Rig& rig) {
+        engine::Ring* ring = nullptr;
+        return rig.by_index &&
+               (engine::find_registered_ring(static_cast<unsigned>(rig.name), ring) < 0 || ring != rig.ring);
+    });
+}
+
 // To a thread that submits, a tail far ahead is work without an end: requests that wait, and completions that nobody
 // takes, add up for as long as the ring is there, in the kernel too. One step is long enough for that.
 void Machine::rein_in() {
     for (const Rig& rig : rigs_) {
-        if (!(rig.ring->setup_flags & IORING_SETUP_SQPOLL) || rig.ring->memory.header == nullptr) continue;
+        if (!(rig.ring->setup_flags & IORING_SETUP_SQPOLL)) continue;
         engine::SharedHeader& header = *rig.ring->memory.header;
         const uint32_t head = header.sq_head.load();
         if (header.sq_tail.load() - head > rig.ring->sq_entries) header.sq_tail.store(head);

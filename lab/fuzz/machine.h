@@ -25,6 +25,7 @@ class Machine {
     };
 
     void take(const Step& step);
+    void forget_unregistered();
     void rein_in();
     void set_up(const Step& step);
     void write_entry(const Step& step, unsigned slot);
