@@ -1,11 +1,10 @@
 // Stage 5a: the operation would block until its file is ready, so it waits for that with no thread and no system call,
 // and is issued again when it is.
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "path/path.h"
 #include "service/poller.h"
+#include "state/fds.h"
 
 namespace ringside::engine {
 
@@ -13,7 +12,7 @@ namespace {
 
 // It would wait, but must not. One that was to do so before its first attempt has not looked at its file yet.
 void answer(Request& request) {
-    const bool no_file = request.has(request_poll_first) && abi::syscall(__NR_fcntl, request.fd, F_GETFL) < 0;
+    const bool no_file = request.has(request_poll_first) && !is_file(request.fd);
     no_file ? finish(request, -EBADF) : finish_attempted(request, -EAGAIN);
 }
 
@@ -38,9 +37,13 @@ void arm(Request& request) {
     if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     const int armed = arm_poll(request, request.has(request_multishot) ? request.fd : tried);
     if (armed == -EPERM && request.has(request_poll_first)) return give_up_waiting(request);
+    if (armed == -EBADF && !is_file(request.fd)) return finish(request, -EBADF);
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
     const bool works = operation_of(request).work != nullptr && !(operation_of(request).flags & op_may_want_lock);
-    if (armed < 0 && works) return punt(request);
+    if (armed < 0 && works) {
+        request.clear(request_poll_first);
+        return punt(request);
+    }
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
     // Of what a worker has to do with, only transfers come back to one.
     if (!(operation_of(request).flags & (op_poll_in | op_poll_out))) request.clear(request_at_work);

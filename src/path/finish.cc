@@ -1,9 +1,7 @@
 // Stage 6: the result is known. The CQE is posted, what the request held is let go, its chain moves on.
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
-#include "abi/syscall.h"
 #include "path/path.h"
 #include "state/fds.h"
 
@@ -41,9 +39,7 @@ constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | r
 
 // Whether it was found to have no file, rather than told so by its operation.
 bool lacks_file(const Request& request) {
-    if (request.res != -EBADF || !(operation_of(request).flags & op_file)) return false;
-    const long status = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
-    return status < 0 || (status & O_PATH);
+    return request.res == -EBADF && (operation_of(request).flags & op_file) && !is_file(request.fd);
 }
 
 __attribute__((noinline)) void finish_in_full(Request& request) {

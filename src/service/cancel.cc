@@ -107,8 +107,8 @@ int cancel_request(Request& request) {
     } else {
         queue_result(request, blocks ? -EINTR : -ECANCELED);
     }
+    if (!blocks || (operation_of(request).flags & op_fails_outside)) request.clear(request_at_work);
     if (blocks) return -EALREADY;
-    request.clear(request_at_work);
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }
 

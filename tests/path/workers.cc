@@ -306,6 +306,13 @@ TEST_P(AtWork, multishot_on_a_file_that_is_never_waited_for_is_not_begun) {
         expect_result(accept_on(fd, 0, IORING_ACCEPT_MULTISHOT | IORING_ACCEPT_POLL_FIRST), -EBADFD);
         expect_result(accept_on(fd, 0, IORING_ACCEPT_MULTISHOT), -ENOTSOCK);
     }
+    const Fd path_only(open("/", O_PATH | O_CLOEXEC));
+    for (const unsigned flag : {0u, IOSQE_ASYNC + 0u, link}) {
+        for (const unsigned ioprio : {IORING_ACCEPT_POLL_FIRST, IORING_ACCEPT_MULTISHOT}) {
+            expect_result(accept_on(path_only, flag, ioprio), -EBADF);
+        }
+        expect_result(receive(path_only, bytes, 1, flag, IORING_RECVSEND_POLL_FIRST), -EBADF);
+    }
 }
 
 TEST_P(AtWork, blocked_request_takes_a_provided_buffer) {
@@ -486,6 +493,18 @@ TEST_P(BehindAWorker, request_that_failed_without_a_result_of_its_own_leaves_the
     expect_next(sqe::fallocate(reader, 0, 0, 1).data(2).flag(flags), -EBADF, next, -EAGAIN);
     const Fd path_only(open("/", O_PATH | O_CLOEXEC));
     expect_next_waits(sqe::fsync(path_only).data(2).flag(flags), -EBADF, next);
+}
+
+TEST_P(BehindAWorker, what_follows_a_receive_that_is_cancelled_blocks_too) {
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Sqe first = receive(ends.near, bytes, 1).data(2).flag(IOSQE_IO_HARDLINK);
+    ASSERT_THAT(ring.submit(first, read_of(pipe.read_end, link).set(&Sqe::rw_flags, RWF_NOWAIT)), Gives(2));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_THAT(ring.submit(sqe::cancel(2).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, -EALREADY), Completes(2, -EINTR)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
 }
 
 TEST_P(BehindAWorker, link_timeout_of_a_blocked_request_does_not_begin) {
