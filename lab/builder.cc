@@ -108,6 +108,7 @@ std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kin
     channel.epoch_chain = chain_;
     if (waits) {
         ++channel.waiting[at];
+        channel.waited_for = true;
         chain_may_wait();
     } else {
         silent_.erase(channel.id);
@@ -120,6 +121,12 @@ std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kin
 bool Builder::has_cq_room(uint32_t completions) const {
     const Setup& setup = program.setup;
     return ((setup.flags & IORING_SETUP_CQSIZE) != 0 ? setup.cq_entries : 2 * setup.entries) >= completions;
+}
+
+bool Builder::bears_empty_wake(uint32_t descriptor_id) {
+    const Channel* channel = channel_of(descriptor_id);
+    if (channel == nullptr || !channel->waited_for) return true;
+    return channel->kind != ResourceKind::eventfd && channel->kind != ResourceKind::pipe;
 }
 
 Channel* Builder::channel_of(uint32_t descriptor_id) {

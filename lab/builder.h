@@ -43,6 +43,7 @@ struct Channel {
     ResourceKind kind = ResourceKind::pipe;
     int epoch_chain = no_chain;  // the chain that uses it in this epoch
     int waiting[2] = {0, 0};     // how many requests may wait at each end
+    bool waited_for = false;     // some request has ever waited there, and may still do so
 };
 
 // A descriptor that an earlier request gave, and the name it was opened by.
@@ -75,6 +76,10 @@ class Builder {
     // Gives the descriptor id of the end.
     std::optional<uint32_t> channel(std::initializer_list<ResourceKind> kinds, unsigned end, bool waits);
     Channel* channel_of(uint32_t descriptor_id);
+    // Whether a write that changes nothing may be made there: of 0 to an eventfd, or one to a pipe that fails. In the
+    // kernel whoever makes such a write wakes those who wait, and a poll that is woken completes, though nothing has
+    // come. User space learns nothing of that (docs/differences.md: readiness that passes at once).
+    bool bears_empty_wake(uint32_t descriptor_id);
     // Whether a request may wait at this end for ever: nothing was ever sent to it.
     bool is_silent(uint32_t descriptor_id) const { return silent_.contains(descriptor_id); }
 

@@ -35,6 +35,8 @@ constexpr unsigned most_of_a_kind = 3;  // findings with the same signature that
 struct Board {
     Coverage coverage;
     std::atomic<uint64_t> programs;
+    std::atomic<uint64_t> requests;  // that the programs make
+    std::atomic<uint64_t> kinds;     // of differences: those that begin in the same way are one
     std::atomic<uint64_t> steady;    // differ whenever they are run again
     std::atomic<uint64_t> unsteady;  // differed once
     std::atomic<uint64_t> known;     // like some that the job had already
@@ -115,6 +117,11 @@ std::string joined(const std::vector<std::string>& lines, const char* indent = "
     return text;
 }
 
+uint64_t requests_of(const Program& program) {
+    return static_cast<uint64_t>(std::count_if(program.steps.begin(), program.steps.end(),
+                                               [](const Step& step) { return std::holds_alternative<Push>(step); }));
+}
+
 class Job {
   public:
     Job(const RunOptions& options, const Offer& offer, Board& board, unsigned index)
@@ -127,6 +134,7 @@ class Job {
             if (is_stalled(traces.first) != is_stalled(traces.second)) traces = run_once_more(program, traces);
             board_.coverage.count(program, traces.first);
             board_.programs.fetch_add(1);
+            board_.requests.fetch_add(requests_of(program));
             if (const auto difference = compare(program, traces.first, traces.second)) examine(program, *difference);
         }
     }
@@ -146,6 +154,7 @@ class Job {
 
     void examine(const Program& program, const Difference& difference) {
         const std::string found = signature(program, difference);
+        if (seen_[found] == 0) board_.kinds.fetch_add(1);
         if (++seen_[found] > most_of_a_kind) {
             board_.known.fetch_add(1);
             return;
@@ -251,9 +260,13 @@ int run_programs(const RunOptions& options) {
     fmt::print("{}", coverage_table(board.coverage, offer, &complete));
     fmt::print(
         "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these; "
-        "stalled once: {}\n",
+        "stalled once: {}
+"
+        "compared: {} requests; distinct differences: {}
+",
         board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
-        board.unsteady.load(), board.noisy.load(), board.known.load(), board.stalled.load());
+        board.unsteady.load(), board.noisy.load(), board.known.load(), board.stalled.load(), board.requests.load(),
+        board.kinds.load());
     std::error_code ignored;
     std::filesystem::remove_all(options.scratch, ignored);
     const bool agree = board.steady + board.unsteady + board.noisy == 0;

@@ -18,9 +18,9 @@ struct RunOptions {
     bool fresh = false;  // a process for each program
     provider::Kind first = provider::Kind::kernel;
     provider::Kind second = provider::Kind::engine;
-    std::string scratch;   // below it each job has its directories
-    std::string findings;  // where failing programs are saved
-    int limit_ms = 3000;   // a program that takes longer hangs
+    std::string scratch;    // below it each job has its directories
+    std::string findings;   // where failing programs are saved
+    int limit_ms = 10'000;  // a program that takes longer hangs
     bool require_coverage = false;
 };
 

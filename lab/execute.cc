@@ -1,5 +1,6 @@
 #include "execute.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 #include <string.h>
 #include <time.h>
@@ -103,7 +104,8 @@ void Execution::run() {
     }
     const io_uring_params& params = ring_.params();
     sink_(fmt::format("ring sq={} cq={} flags={:#x}", params.sq_entries, params.cq_entries, params.flags));
-    world_.set_ring(ring_.fd());
+    // The number of a ring that has no descriptor is none.
+    world_.set_ring(ring_.has(IORING_SETUP_REGISTERED_FD_ONLY) ? -1 : ring_.fd());
     world_.write_cells(program_);
     for (const Step& each : program_.steps) {
         std::visit([&](const auto& alternative) { step(alternative); }, each);
@@ -194,6 +196,8 @@ void Execution::step(const Settle& settle) {
 // A thread of the ring takes the SQEs: it is behind while some are queued, and may want to be woken.
 bool Execution::sq_thread_behind() {
     if (!ring_.has(IORING_SETUP_SQPOLL) || ring_.queued() == 0) return false;
+    // The thread of a ring that is not enabled takes nothing.
+    if (ring_.has(IORING_SETUP_R_DISABLED) && ring_.enter(0, 0, 0, nullptr, 0) == -EBADFD) return false;
     if ((ring_.load(Word::sq_flags) & IORING_SQ_NEED_WAKEUP) != 0) {
         ring_.enter(0, 0, IORING_ENTER_SQ_WAKEUP, nullptr, 0);
     }

@@ -1,20 +1,18 @@
 #include "generate.h"
 
-#include <fcntl.h>
 #include <sys/poll.h>
 
 #include <algorithm>
 
 #include "execute.h"
 #include "liburing/io_uring.h"
+#include "mutate.h"
 #include "operations.h"
 #include "registrations.h"
+#include "setup.h"
 
 namespace ringside::lab {
 namespace {
-
-// A request that a mutation of its opcode may become: numbers that no kernel knows.
-constexpr uint64_t unknown_opcodes[] = {100, 128, 200, 255};
 
 class Generator {
   public:
@@ -23,7 +21,6 @@ class Generator {
     Program generate();
 
   private:
-    void choose_setup();
     void epoch();
     void requests_epoch();
     void solo_epoch();
@@ -34,13 +31,11 @@ class Generator {
     bool drained();
     void push_cancel(uint64_t target, uint32_t flags);
     void chain();
+    void close_chain();
     void link_timeout(bool head_is_silent, bool link);
     bool request(const Operation& operation, uint8_t link_flags);
     const Operation& choose(bool solo);
     void add_flags(Draft& draft, uint8_t link_flags);
-    void allow_for_timer(const Draft& draft);
-    void mutate(Draft& draft, const Operation& operation);
-    uint64_t strange(Field field);
     bool enter_all();
     void enter(Enter enter);
     void settle(bool reap = true);
@@ -51,55 +46,6 @@ class Generator {
     bool drains_ = false;
     bool mutated_ = false;  // the last request was
 };
-
-void Generator::choose_setup() {
-    Setup& setup = builder_.program.setup;
-    setup.entries = random_.one_of<uint32_t>({8, 8, 8, 16, 32, 1, 2, 4, 5});
-    uint32_t flags = random_.one_of<uint32_t>(
-        {0, 0, 0, IORING_SETUP_COOP_TASKRUN, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-         IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG});
-    if (random_.percent(30)) flags |= IORING_SETUP_SUBMIT_ALL;
-    if (random_.percent(15)) flags |= IORING_SETUP_CQSIZE;
-    if (random_.percent(5)) flags |= IORING_SETUP_CLAMP;
-    if (random_.percent(8)) {
-        flags |= random_.one_of<uint32_t>({IORING_SETUP_SQE128, IORING_SETUP_CQE32, IORING_SETUP_CQE_MIXED,
-                                           IORING_SETUP_SQE128 | IORING_SETUP_CQE32});
-    }
-    if (random_.percent(5)) flags |= IORING_SETUP_NO_SQARRAY;
-    if (random_.percent(4)) flags |= IORING_SETUP_R_DISABLED;
-    if (random_.percent(3)) flags |= IORING_SETUP_NO_MMAP;
-    if (random_.percent(3)) flags = (flags & IORING_SETUP_SUBMIT_ALL) | IORING_SETUP_SQPOLL;
-    if (random_.percent(1)) flags = IORING_SETUP_IOPOLL;
-    setup.flags = flags & builder_.offer.setup_flags;
-    if ((setup.flags & IORING_SETUP_CQSIZE) != 0)
-        setup.cq_entries = setup.entries * random_.one_of<uint32_t>({1, 2, 8});
-    if ((setup.flags & IORING_SETUP_CLAMP) != 0 && random_.percent(20)) setup.entries = 100'000;
-    setup.sq_thread_idle = 1;
-    if ((setup.flags & IORING_SETUP_SQPOLL) != 0) setup.entries = 32;
-    if (!random_.percent(3)) return;
-    // A setup that may well be refused.
-    switch (random_.below(5)) {
-        case 0:
-            setup.flags ^= 1u << random_.below(32);
-            break;
-        case 1:
-            setup.entries = random_.one_of<uint32_t>({0, 32769, ~0u});
-            break;
-        case 2:
-            setup.cq_entries = random_.one_of<uint32_t>({0, 3, ~0u}), setup.flags |= IORING_SETUP_CQSIZE;
-            break;
-        case 3:
-            setup.reserved = 1;
-            break;
-        default:
-            setup.flags ^= random_.one_of<uint32_t>({IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_DEFER_TASKRUN});
-            break;
-    }
-    // Bits that one provider has and the other lacks are reported once, by the driver.
-    setup.flags &= builder_.offer.setup_flags | 0xff000000;
-}
 
 Value Generator::wait_arg(int64_t timeout_ns, bool bad) {
     const Value time = timeout_ns < 0 ? number(0) : builder_.timespec(0, timeout_ns);
@@ -160,65 +106,12 @@ const Operation& Generator::choose(bool solo) {
     return *find_operation(IORING_OP_NOP);
 }
 
-// A value for a field that has no business there.
-uint64_t Generator::strange(Field field) {
-    switch (field) {
-        case Field::opcode:
-            return unknown_opcodes[random_.below(std::size(unknown_opcodes))];
-        case Field::flags:
-            return random_.one_of<uint64_t>({0x80, IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE});
-        case Field::fd:
-            return random_.one_of<uint64_t>({190, ~uint64_t{0}, 0x7fffffff, static_cast<uint64_t>(AT_FDCWD)});
-        case Field::addr:
-            return random_.one_of<uint64_t>({0, 1, 8, 4096, 0x7ffffffff000, 0x8000000000000000, ~uint64_t{0}});
-        case Field::op_flags:
-            return random_.percent(70) ? uint64_t{1} << random_.below(32)
-                                       : random_.one_of<uint64_t>({0xffff, ~uint64_t{0}, 3});
-        case Field::len:
-            return random_.one_of<uint64_t>({0, 1, 2, 1024, 1025, 100'000, 0x7fffffff, 0xffffffff});
-        case Field::off:
-            return random_.one_of<uint64_t>({1, 4095, 1 << 25, 0x7fffffffffffffff, uint64_t{1} << 63, ~uint64_t{1}});
-        default:
-            return random_.one_of<uint64_t>({1, 2, 8, 0x4000, 0xffff});
-    }
-}
-
-void Generator::mutate(Draft& draft, const Operation& operation) {
-    const auto field = static_cast<Field>(random_.below(field_count));
-    if (field == Field::user_data || (operation.untouchable_fields & bit(field)) != 0) return;
-    // How far a timer that repeats itself for ever gets depends on who takes its completions out meanwhile.
-    const bool repeats = (draft[Field::op_flags].number & IORING_TIMEOUT_MULTISHOT) != 0;
-    if (draft.sqe.opcode() == IORING_OP_TIMEOUT && repeats && field == Field::off) return;
-    uint64_t value = strange(field);
-    if (field == Field::op_flags) value &= ~uint64_t{operation.untouchable_flags};
-    if (field == Field::flags) value |= draft.sqe.flags();
-    const bool opens = draft.sqe[Field::fd].kind == Value::Kind::result;
-    if (field == Field::fd && !opens && random_.percent(50)) {
-        draft.use_resource({ResourceKind::directory, ResourceKind::epoll, ResourceKind::path_only, ResourceKind::null,
-                            ResourceKind::zero, ResourceKind::file},
-                           Access::exclusive);
-        // Nothing ever makes an epoll instance writable, say.
-        builder_.chain_may_wait();
-        allow_for_timer(draft);
-        return;
-    }
-    draft.set(field, value);
-}
-
-// Nobody knows whether a timer that completes in silence, or stands behind what waits, is over.
-void Generator::allow_for_timer(const Draft& draft) {
-    const bool unsure = (draft.sqe.flags() & IOSQE_CQE_SKIP_SUCCESS) != 0 || builder_.chain_waits();
-    if (unsure && draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
-}
-
 void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     uint8_t flags = link_flags;
     const bool acts_on_others = find_operation(draft.sqe.opcode())->solo;
     if (random_.percent(10) && !draft.never_async && !acts_on_others) flags |= IOSQE_ASYNC;
     // Who gives a descriptor in silence leaves it open for ever.
     if (random_.percent(6) && !gives_descriptor(draft.sqe)) flags |= IOSQE_CQE_SKIP_SUCCESS;
-    draft.set(Field::flags, flags);
-    allow_for_timer(draft);
     if (drains_ && random_.percent(20)) flags |= IOSQE_IO_DRAIN;
     if (draft.selects_buffer) flags |= IOSQE_BUFFER_SELECT;
     if (draft.always_fixed) flags |= IOSQE_FIXED_FILE;
@@ -242,6 +135,9 @@ bool Generator::request(const Operation& operation, uint8_t link_flags) {
     if (builder_.stuck()) builder_.chain_may_wait();
     mutated_ = draft.will_be_mutated;
     if (mutated_) mutate(draft, operation);
+    // Nobody knows whether a timer that completes in silence, or stands behind what waits, is over.
+    const bool unsure = (draft.sqe.flags() & IOSQE_CQE_SKIP_SUCCESS) != 0 || builder_.chain_waits();
+    if (unsure && draft.sqe.opcode() == IORING_OP_TIMEOUT) builder_.linger_us = 5000;
     builder_.push(draft.sqe);
     return true;
 }
@@ -267,7 +163,7 @@ void Generator::chain() {
         const bool timed = random_.percent(8);
         const bool linked = i < length || timed || random_.percent(2);
         const uint8_t link_flags = !linked ? 0 : random_.percent(70) ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
-        if (!request(choose(false), link_flags)) return;
+        if (!request(choose(false), link_flags)) return close_chain();
         // A chain that is never closed runs in a worker, where what would wait may give up.
         Sqe& last = std::get<Push>(builder_.program.steps.back()).sqe;
         if (i == length && !timed && (builder_.chain_waits() || !last[Field::ioprio].is_zero())) {
@@ -283,6 +179,12 @@ void Generator::chain() {
             link_timeout(silent, i < length);
         }
     }
+}
+
+// There is no room for what was to follow, and what comes next is another chain.
+void Generator::close_chain() {
+    Push* last = std::get_if<Push>(&builder_.program.steps.back());
+    if (builder_.chain_begun()) last->sqe[Field::flags].number &= ~uint64_t{IOSQE_IO_LINK | IOSQE_IO_HARDLINK};
 }
 
 void Generator::requests_epoch() {
@@ -412,7 +314,7 @@ void Generator::hostile_program() {
 }
 
 Program Generator::generate() {
-    choose_setup();
+    choose_setup(builder_);
     drains_ = random_.percent(15);
     builder_.may_wait = !drains_;
     if ((builder_.program.setup.flags & IORING_SETUP_R_DISABLED) != 0) {

@@ -18,6 +18,7 @@ struct Draft {
     bool selects_buffer = false;
     bool always_fixed = false;
     bool never_async = false;    // a multishot request in a worker may end early
+    bool must_succeed = false;   // a write that would wake others for nothing
     uint32_t fd_resource = ~0u;  // id of the resource that `fd` names, for the fixed file table
 
     Value& operator[](Field field) { return sqe[field]; }

@@ -31,7 +31,11 @@ bool use_transfer_file(Draft& draft, bool write) {
     if (kind < 65) return draft.use_resource({null}, Access::shared);
     draft.set(Field::off, draft.random.one_of<uint64_t>({0, 0, file_position, 5}));
     if (kind < 75 && !write) return draft.use_channel({eventfd}, 0, true);
-    if (write) return draft.use_channel({pipe, stream, datagram, seqpacket}, 1, false);
+    if (write) {
+        if (!draft.use_channel({pipe, stream, datagram, seqpacket}, 1, false)) return false;
+        draft.must_succeed = !draft.builder.bears_empty_wake(static_cast<uint32_t>(draft[Field::fd].number));
+        return true;
+    }
     return draft.use_channel({pipe, stream, datagram, seqpacket}, 0, true);
 }
 
@@ -43,9 +47,11 @@ void set_rw_flags(Draft& draft, bool write) {
 }
 
 bool add_to_eventfd(Draft& draft) {
-    draft[Field::addr] = draft.builder.cells("counter", {{8, number(draft.random.between(0, 3))}});
+    if (!draft.use_channel({eventfd}, 0, false)) return false;
+    const bool may_be_zero = draft.builder.bears_empty_wake(static_cast<uint32_t>(draft[Field::fd].number));
+    draft[Field::addr] = draft.builder.cells("counter", {{8, number(draft.random.between(may_be_zero ? 0 : 1, 3))}});
     draft.set(Field::len, draft.random.percent(90) ? 8 : 4);
-    return draft.use_channel({eventfd}, 0, false);
+    return true;
 }
 
 bool plain(Draft& draft, bool write) {
@@ -61,7 +67,7 @@ bool plain(Draft& draft, bool write) {
             draft.builder.bytes(length, write ? static_cast<uint8_t>(draft.random.between(1, 200)) : 0);
     }
     set_rw_flags(draft, write);
-    return true;
+    return !draft.must_succeed || !draft[Field::addr].is_zero();
 }
 
 bool vectored(Draft& draft, bool write) {
@@ -71,8 +77,10 @@ bool vectored(Draft& draft, bool write) {
     for (uint64_t i = 0; i < count; ++i) {
         const uint64_t length = some_length(draft.random);
         const uint8_t fill = write ? static_cast<uint8_t>(draft.random.between(1, 200)) : 0;
-        const bool bad = draft.random.percent(4);
-        cells.push_back({8, bad ? number(8) : draft.builder.bytes(length, fill)});
+        const bool bad = draft.random.percent(4) && !draft.must_succeed;
+        const Value memory = bad ? number(8) : draft.builder.bytes(length, fill);
+        if (memory.is_zero() && draft.must_succeed) return false;
+        cells.push_back({8, memory});
         cells.push_back({8, number(draft.random.percent(2) ? ~uint64_t{0} : length)});
     }
     draft.set(Field::len, count);

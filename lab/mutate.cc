@@ -1,0 +1,61 @@
+#include "mutate.h"
+
+#include <fcntl.h>
+
+#include "liburing/io_uring.h"
+
+namespace ringside::lab {
+namespace {
+
+// A request that a mutation of its opcode may become: numbers that no kernel knows.
+constexpr uint64_t unknown_opcodes[] = {100, 128, 200, 255};
+
+// A value for a field that has no business there.
+uint64_t strange(Random& random, Field field) {
+    switch (field) {
+        case Field::opcode:
+            return unknown_opcodes[random.below(std::size(unknown_opcodes))];
+        case Field::flags:
+            return random.one_of<uint64_t>({0x80, IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE});
+        case Field::fd:
+            return random.one_of<uint64_t>({190, ~uint64_t{0}, 0x7fffffff, static_cast<uint64_t>(AT_FDCWD)});
+        case Field::addr:
+            return random.one_of<uint64_t>({0, 1, 8, 4096, 0x7ffffffff000, 0x8000000000000000, ~uint64_t{0}});
+        case Field::op_flags:
+            return random.percent(70) ? uint64_t{1} << random.below(32)
+                                      : random.one_of<uint64_t>({0xffff, ~uint64_t{0}, 3});
+        case Field::len:
+            return random.one_of<uint64_t>({0, 1, 2, 1024, 1025, 100'000, 0x7fffffff, 0xffffffff});
+        case Field::off:
+            return random.one_of<uint64_t>({1, 4095, 1 << 25, 0x7fffffffffffffff, uint64_t{1} << 63, ~uint64_t{1}});
+        default:
+            return random.one_of<uint64_t>({1, 2, 8, 0x4000, 0xffff});
+    }
+}
+
+}  // namespace
+
+void mutate(Draft& draft, const Operation& operation) {
+    Random& random = draft.random;
+    const auto field = static_cast<Field>(random.below(field_count));
+    if (field == Field::user_data || (operation.untouchable_fields & bit(field)) != 0) return;
+    // How far a timer that repeats itself for ever gets depends on who takes its completions out meanwhile.
+    const bool repeats = (draft[Field::op_flags].number & IORING_TIMEOUT_MULTISHOT) != 0;
+    if (draft.sqe.opcode() == IORING_OP_TIMEOUT && repeats && field == Field::off) return;
+    if (draft.must_succeed && field != Field::personality && field != Field::flags) return;
+    uint64_t value = strange(random, field);
+    if (field == Field::op_flags) value &= ~uint64_t{operation.untouchable_flags};
+    if (field == Field::flags) value |= draft.sqe.flags();
+    const bool opens = draft.sqe[Field::fd].kind == Value::Kind::result;
+    if (field == Field::fd && !opens && random.percent(50)) {
+        draft.use_resource({ResourceKind::directory, ResourceKind::epoll, ResourceKind::path_only, ResourceKind::null,
+                            ResourceKind::zero, ResourceKind::file},
+                           Access::exclusive);
+        // Nothing ever makes an epoll instance writable, say.
+        draft.builder.chain_may_wait();
+        return;
+    }
+    draft.set(field, value);
+}
+
+}  // namespace ringside::lab
