@@ -249,9 +249,18 @@ void Builder::end_epoch() {
 
 void Builder::push(const Sqe& sqe) {
     if ((sqe.flags() & IOSQE_CQE_SKIP_SUCCESS) != 0) silent_chains_.insert(chain_);
-    program.steps.push_back(Push{sqe, !chain_waits() && !stuck_ && !silent_chains_.contains(chain_)});
+    const bool sure = !chain_waits() && !stuck_ && !silent_chains_.contains(chain_);
+    program.steps.push_back(Push{sqe, sure});
+    if (!sure) unsure_.push_back(sqe.user_data());
     ++queued;
     chain_begun_ = true;
+}
+
+std::vector<uint64_t> Builder::waiting_requests() const {
+    std::vector<uint64_t> waiting;
+    std::copy_if(unsure_.begin(), unsure_.end(), std::back_inserter(waiting),
+                 [&](uint64_t each) { return settled(each); });
+    return waiting;
 }
 
 std::vector<uint64_t> Builder::settled_requests() const {

@@ -33,6 +33,7 @@ inline constexpr Key name_key = 1000;
 inline constexpr Key memory_key = 2000;
 inline constexpr Key buffer_group_key = 3000;
 inline constexpr Key fixed_table_key = 4000;
+inline constexpr Key children_key = 5000;
 
 // Two ends through which data flows, or one (eventfd, listener): who waits at it decides what else may happen there.
 struct Channel {
@@ -51,6 +52,18 @@ struct Opened {
     uint64_t user_data;
     Key key;
     bool closed = false;
+};
+
+// An attribute that a request may have set: on a resource, or a name.
+struct Attribute {
+    Key key;
+    std::string name;
+};
+
+// A futex that a request waits for, if it came to that.
+struct Sleeper {
+    uint64_t user_data;
+    Value word;
 };
 
 class Builder {
@@ -122,12 +135,17 @@ class Builder {
     uint64_t last_user_data() const { return last_user_data_; }
     void push(const Sqe& sqe);
     std::vector<uint64_t> settled_requests() const;
+    // Those of them that may still wait.
+    std::vector<uint64_t> waiting_requests() const;
     bool settled(uint64_t user_data) const { return user_data <= settled_up_to_; }
     uint32_t queued = 0;  // SQEs pushed and not yet entered
     uint32_t linger_us = 0;
 
     std::vector<Opened> opened;
-    std::vector<Key> created;          // names that requests may have made
+    std::vector<Key> created;  // names that requests may have made
+    std::vector<Attribute> attributes;
+    std::vector<Sleeper> sleepers;
+    std::set<Key> watched;             // resources that may have been added to epoll instances
     std::vector<int64_t> fixed_files;  // resource ids in the registered table, -1 for empty slots
     std::set<uint64_t> buffer_groups;  // groups that buffers were provided for
     std::vector<Value> fixed_buffers;  // registered buffers
@@ -153,6 +171,7 @@ class Builder {
     bool chain_begun_ = false;
     uint64_t last_user_data_ = 0;
     uint64_t settled_up_to_ = 0;
+    std::vector<uint64_t> unsure_;  // requests of which nobody knows whether they have completed
     uint32_t next_resource_ = 0;
     uint32_t next_memory_ = 0;
 };

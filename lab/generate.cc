@@ -26,6 +26,7 @@ class Generator {
     void solo_epoch();
     void event_epoch();
     void wait_epoch();
+    void provide_for_requests();
     void hostile_program();
     bool cancelled_at_once();
     bool drained();
@@ -183,8 +184,9 @@ void Generator::chain() {
 
 // There is no room for what was to follow, and what comes next is another chain.
 void Generator::close_chain() {
-    Push* last = std::get_if<Push>(&builder_.program.steps.back());
-    if (builder_.chain_begun()) last->sqe[Field::flags].number &= ~uint64_t{IOSQE_IO_LINK | IOSQE_IO_HARDLINK};
+    if (!builder_.chain_begun()) return;
+    Sqe& last = std::get<Push>(builder_.program.steps.back()).sqe;
+    last[Field::flags].number &= ~uint64_t{IOSQE_IO_LINK | IOSQE_IO_HARDLINK};
 }
 
 void Generator::requests_epoch() {
@@ -313,6 +315,22 @@ void Generator::hostile_program() {
     }
 }
 
+// Registered files and buffers, and buffers to choose from, are of use to many requests if they are there from the
+// start.
+void Generator::provide_for_requests() {
+    const auto have = [&](uint32_t opcode, unsigned percent) {
+        if (!random_.percent(percent) || !builder_.offer.registers.test(opcode)) return;
+        if (add_registration(builder_, opcode)) settle();
+    };
+    have(IORING_REGISTER_FILES, 15);
+    have(IORING_REGISTER_BUFFERS, 15);
+    if (!random_.percent(15) || !builder_.offer.opcodes.test(IORING_OP_PROVIDE_BUFFERS)) return;
+    builder_.begin_chain();
+    if (!request(*find_operation(IORING_OP_PROVIDE_BUFFERS), 0)) return;
+    enter_all();
+    settle();
+}
+
 Program Generator::generate() {
     choose_setup(builder_);
     drains_ = random_.percent(15);
@@ -325,6 +343,7 @@ Program Generator::generate() {
         hostile_program();
         return std::move(builder_.program);
     }
+    provide_for_requests();
     for (uint64_t epochs = random_.between(1, 5); epochs > 0; --epochs) epoch();
     if (builder_.anyone_waits() && random_.percent(50) && builder_.offer.opcodes.test(IORING_OP_ASYNC_CANCEL)) {
         push_cancel(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);

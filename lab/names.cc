@@ -199,6 +199,7 @@ std::span<const Name> resource_names() {
         {uint64_t(ResourceKind::inet_socket), "inet_socket"},
         {uint64_t(ResourceKind::udp_socket), "udp_socket"},
         {uint64_t(ResourceKind::ring), "ring"},
+        {uint64_t(ResourceKind::child), "child"},
     };
     return names;
 }

@@ -36,13 +36,9 @@ uint32_t company_of(uint32_t flag) {
     }
 }
 
-// The lab makes neither rings without descriptors nor rings that share workers with a ring that is gone.
-constexpr uint32_t left_out_flags = IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_ATTACH_WQ;
-
 void ask_setup_flags(provider::Kind kind, Offer& offer) {
     for (const Name& name : setup_flag_names()) {
         const auto flag = static_cast<uint32_t>(name.value);
-        if ((flag & left_out_flags) != 0) continue;
         Setup setup;
         setup.flags = flag | company_of(flag);
         setup.cq_entries = (flag & IORING_SETUP_CQSIZE) != 0 ? 16 : 0;
@@ -109,8 +105,7 @@ Offer common_offer(provider::Kind first, provider::Kind second, const std::strin
     offer.setup_flags = a.setup_flags & b.setup_flags;
     std::string missing;
     for (const Name& name : opcode_names()) {
-        const bool known = find_operation(static_cast<uint8_t>(name.value)) != nullptr;
-        if (known && a.opcodes[name.value] && !b.opcodes[name.value]) missing += fmt::format(" {}", name.text);
+        if (a.opcodes[name.value] && !b.opcodes[name.value]) missing += fmt::format(" {}", name.text);
     }
     notes += missing_note("operations", missing);
     const uint32_t flags = a.setup_flags & ~b.setup_flags;

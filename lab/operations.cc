@@ -57,6 +57,8 @@ std::optional<Key> Draft::use_path(Access access, bool must_exist) {
 }
 
 uint64_t some_target(Draft& draft) {
+    const std::vector<uint64_t> waiting = draft.builder.waiting_requests();
+    if (!waiting.empty() && draft.random.percent(50)) return draft.random.one_of(waiting);
     const std::vector<uint64_t> settled = draft.builder.settled_requests();
     if (settled.empty() || draft.random.percent(10)) return 9999;
     return draft.random.one_of(settled);

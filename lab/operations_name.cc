@@ -103,16 +103,41 @@ bool symlinkat(Draft& draft) {
     return true;
 }
 
-bool xattr(Draft& draft, bool set, bool by_path) {
-    draft[Field::addr] = draft.builder.path(draft.random.one_of<std::string>({"user.a", "user.b", "bad", ""}));
+void fill_value(Draft& draft, bool set) {
     const uint64_t length = draft.random.one_of<uint64_t>({0, 1, 10, 100});
     draft[Field::off] = draft.builder.bytes(length, set ? 7 : 0);
     draft.set(Field::len, length);
+}
+
+// One that an earlier request may have set.
+bool known_xattr(Draft& draft, bool by_path) {
+    for (const Attribute& attribute : draft.builder.attributes) {
+        const bool has_descriptor = attribute.key < name_key;
+        if ((!by_path && !has_descriptor) || draft.random.percent(30)) continue;
+        if (!draft.builder.take(attribute.key, Access::exclusive)) continue;
+        draft[Field::addr] = draft.builder.path(attribute.name);
+        if (by_path) draft[Field::addr3] = draft.builder.path(draft.builder.name_text(attribute.key));
+        else draft[Field::fd] = fd_of(attribute.key);
+        return true;
+    }
+    return false;
+}
+
+bool xattr(Draft& draft, bool set, bool by_path) {
+    fill_value(draft, set);
+    if (!set && draft.random.percent(70) && known_xattr(draft, by_path)) return true;
+    const std::string attribute = draft.random.one_of<std::string>({"user.a", "user.b", "bad", ""});
+    draft[Field::addr] = draft.builder.path(attribute);
     if (set) draft.set(Field::op_flags, draft.random.one_of<uint32_t>({0, 0, 1, 2}));  // XATTR_CREATE, XATTR_REPLACE
-    if (!by_path) return draft.use_resource({file, file, directory, memfd, null}, Access::exclusive);
+    if (!by_path) {
+        if (!draft.use_resource({file, file, directory, memfd, null}, Access::exclusive)) return false;
+        if (set) draft.builder.attributes.push_back({draft.fd_resource, attribute});
+        return true;
+    }
     const auto name = draft.builder.name(Access::exclusive, true);
     if (!name) return false;
     draft[Field::addr3] = draft.builder.path(name->first);
+    if (set) draft.builder.attributes.push_back({name->second, attribute});
     return true;
 }
 

@@ -155,6 +155,12 @@ bool accept(Draft& draft) {
     return draft.use_channel({listener, listener, inet_listener}, 0, true);
 }
 
+// It takes a queue of a network card, of which there is none.
+bool receive_zc(Draft& draft) {
+    draft.set(Field::ioprio, IORING_RECV_MULTISHOT);
+    return draft.use_resource({inet_socket, file}, Access::exclusive);
+}
+
 constexpr Operation table[] = {
     {.opcode = IORING_OP_SEND, .weight = 6, .fill = send},
     {.opcode = IORING_OP_RECV, .weight = 8, .fill = receive},
@@ -162,6 +168,7 @@ constexpr Operation table[] = {
     {.opcode = IORING_OP_RECVMSG, .weight = 4, .fill = recvmsg},
     {.opcode = IORING_OP_SEND_ZC, .weight = 2, .fill = send_zc},
     {.opcode = IORING_OP_SENDMSG_ZC, .weight = 1, .fill = sendmsg_zc},
+    {.opcode = IORING_OP_RECV_ZC, .weight = 1, .fill = receive_zc},
     {.opcode = IORING_OP_SHUTDOWN, .weight = 2, .fill = shutdown},
     {.opcode = IORING_OP_SOCKET, .weight = 2, .fill = socket},
     {.opcode = IORING_OP_BIND, .weight = 2, .fill = bind},

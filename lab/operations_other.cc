@@ -40,11 +40,12 @@ bool tee(Draft& draft) {
 
 bool epoll_ctl(Draft& draft) {
     if (!draft.use_resource({epoll, epoll, epoll, file}, Access::exclusive)) return false;
-    const auto target = draft.builder.resource({epoll, file, null, directory}, Access::exclusive);
+    const auto target = draft.builder.resource({unix_socket, udp_socket, epoll, file}, Access::exclusive);
     if (!target) return false;
-    draft[Field::addr] = fd_of(*target);
-    draft.set(Field::len, draft.random.between(1, 4));  // EPOLL_CTL_ADD, DEL, MOD
-    draft[Field::off] = draft.builder.cells("epoll_event", {{4, number(EPOLLIN)}, {8, number(5)}, {4, number(0)}});
+    draft[Field::off] = fd_of(*target);
+    draft.builder.watched.insert(*target);
+    draft.set(Field::len, draft.random.one_of<uint64_t>({1, 1, 1, 2, 3, 4}));  // EPOLL_CTL_ADD, DEL, MOD
+    draft[Field::addr] = draft.builder.cells("epoll_event", {{4, number(EPOLLIN)}, {8, number(5)}, {4, number(0)}});
     return true;
 }
 
@@ -53,6 +54,10 @@ bool epoll_wait(Draft& draft) {
     draft.builder.chain_may_wait();
     draft[Field::addr] = draft.builder.bytes(48, 0);
     draft.set(Field::len, draft.random.one_of<uint64_t>({0, 1, 4}));
+    // What it sees must not change while it looks.
+    for (const Key key : draft.builder.watched) {
+        if (!draft.builder.take(key, Access::shared)) return false;
+    }
     return draft.use_resource({epoll, epoll, file}, Access::exclusive);
 }
 
@@ -66,30 +71,66 @@ bool msg_ring(Draft& draft) {
 constexpr uint64_t any_bits = 0xffffffff;
 constexpr uint64_t private_word = 2 | 128;  // FUTEX2_SIZE_U32 | FUTEX2_PRIVATE
 
+// generate.cc gives the request its user_data right after this.
+Value new_futex(Draft& draft) {
+    const Value word = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
+    if (!word.is_zero()) draft.builder.sleepers.push_back({draft.builder.last_user_data() + 1, word});
+    return word;
+}
+
 bool futex_wait(Draft& draft) {
     if (!draft.builder.may_wait) return false;
     draft.builder.chain_may_wait();
-    draft[Field::addr] = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
-    draft.set(Field::off, draft.random.below(2));  // the value expected
+    draft[Field::addr] = new_futex(draft);
+    draft.set(Field::off, draft.random.percent(75) ? 1 : 0);  // the value expected
     draft.set(Field::addr3, draft.random.percent(90) ? any_bits : 0);
     draft.set(Field::fd, draft.random.percent(90) ? private_word : 3);
     return true;
 }
 
+bool futex_waitv(Draft& draft) {
+    if (!draft.builder.may_wait) return false;
+    draft.builder.chain_may_wait();
+    std::vector<Cell> cells;
+    const uint64_t count = draft.random.between(1, 3);
+    for (uint64_t i = 0; i < count; ++i) {
+        cells.push_back({8, number(draft.random.percent(85) ? 1 : 0)});
+        cells.push_back({8, new_futex(draft)});
+        cells.push_back({4, number(draft.random.percent(95) ? private_word : 3)});
+        cells.push_back({4, number(0)});
+    }
+    draft[Field::addr] = draft.builder.cells("futex_waitv", cells);
+    draft.set(Field::len, draft.random.percent(95) ? count : 0);
+    return true;
+}
+
+// Of a futex that a request has been waiting for, or of one that nobody waits for.
 bool futex_wake(Draft& draft) {
-    draft[Field::addr] = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
+    std::vector<Sleeper>& sleepers = draft.builder.sleepers;
+    if (!sleepers.empty() && draft.builder.settled(sleepers.front().user_data) && draft.random.percent(80)) {
+        draft[Field::addr] = sleepers.front().word;
+        sleepers.erase(sleepers.begin());
+    } else {
+        draft[Field::addr] = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
+    }
     draft.set(Field::off, draft.random.below(3));
     draft.set(Field::addr3, draft.random.percent(90) ? any_bits : 0);
     draft.set(Field::fd, draft.random.percent(90) ? private_word : 3);
     return true;
 }
 
-// The process has no children.
+// A child that has ended, which is waited for once, or none.
 bool waitid(Draft& draft) {
-    draft.set(Field::len, draft.random.one_of<uint64_t>({P_ALL, P_PID, 77}));
+    Memory information;
+    information.label = "unstable";
+    information.size = 128;
+    draft[Field::off] = draft.builder.memory(information).value_or(number(0));
+    draft.set(Field::len, draft.random.one_of<uint64_t>({P_ALL, P_PID, P_PID, 77}));
+    draft.set(Field::file_index, draft.random.one_of<uint64_t>({WEXITED, WEXITED | WNOHANG, WEXITED | WNOWAIT, 0}));
+    // Any child will do for P_ALL.
+    if (!draft.builder.take(children_key, Access::exclusive)) return false;
+    if (draft.random.percent(60)) return draft.use_resource({child}, Access::exclusive);
     draft.set(Field::fd, draft.random.one_of<uint64_t>({0, 1, 999'999}));
-    draft.set(Field::file_index, draft.random.one_of<uint64_t>({WEXITED, WEXITED | WNOHANG, 0}));
-    draft[Field::off] = draft.builder.bytes(128, 0);
     return true;
 }
 
@@ -123,17 +164,19 @@ bool fixed_fd_install(Draft& draft) {
 
 bool socket_command(Draft& draft) {
     draft.set(Field::off, draft.random.one_of<uint64_t>({SOCKET_URING_OP_SIOCINQ, SOCKET_URING_OP_SIOCOUTQ, 99}));
+    if (draft.random.percent(50)) return draft.use_resource({udp_socket, inet_socket}, Access::exclusive);
     return draft.use_channel({stream, datagram}, 1, false);
 }
 
 constexpr Operation table[] = {
     {.opcode = IORING_OP_SPLICE, .weight = 4, .fill = splice, .untouchable_fields = bit(Field::len)},
     {.opcode = IORING_OP_TEE, .weight = 2, .fill = tee, .untouchable_fields = bit(Field::len)},
-    {.opcode = IORING_OP_EPOLL_CTL, .weight = 3, .fill = epoll_ctl, .untouchable_fields = bit(Field::addr)},
+    {.opcode = IORING_OP_EPOLL_CTL, .weight = 3, .fill = epoll_ctl, .untouchable_fields = bit(Field::off)},
     {.opcode = IORING_OP_EPOLL_WAIT, .weight = 2, .fill = epoll_wait},
     {.opcode = IORING_OP_MSG_RING, .weight = 3, .fill = msg_ring},
     {.opcode = IORING_OP_FUTEX_WAIT, .weight = 3, .fill = futex_wait},
-    {.opcode = IORING_OP_FUTEX_WAKE, .weight = 2, .fill = futex_wake},
+    {.opcode = IORING_OP_FUTEX_WAITV, .weight = 2, .fill = futex_waitv},
+    {.opcode = IORING_OP_FUTEX_WAKE, .weight = 4, .fill = futex_wake},
     {.opcode = IORING_OP_WAITID, .weight = 2, .fill = waitid, .untouchable_fields = bit(Field::fd)},
     {.opcode = IORING_OP_PIPE, .weight = 2, .fill = make_pipe, .untouchable_fields = bit(Field::file_index)},
     {.opcode = IORING_OP_FILES_UPDATE, .weight = 3, .fill = files_update},

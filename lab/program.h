@@ -97,6 +97,7 @@ enum class ResourceKind : uint8_t {
     inet_socket,    // unconnected TCP socket
     udp_socket,     // unconnected UDP socket, bound to loopback
     ring,           // another ring, of 8 entries
+    child,          // a process that has ended; its number instead of a descriptor
     count,
 };
 

@@ -25,6 +25,7 @@ RingMemory::RingMemory(provider::Kind kind, const Setup& setup) : kind_(kind) {
     params_.cq_entries = setup.cq_entries;
     params_.sq_thread_idle = setup.sq_thread_idle;
     params_.wq_fd = setup.wq_fd;
+    if (has(IORING_SETUP_ATTACH_WQ) && setup.wq_fd == 0) open_companion(setup.flags & IORING_SETUP_SQPOLL);
     params_.resv[1] = setup.reserved;
     if (has(IORING_SETUP_NO_MMAP)) {
         rings_length_ = sqes_length_ = own_memory_bytes;
@@ -44,9 +45,24 @@ RingMemory::~RingMemory() {
     if (sqes_ != nullptr) munmap(sqes_, sqes_length_);
 }
 
+void RingMemory::open_companion(uint32_t flags) {
+    io_uring_params params = {};
+    params.flags = flags;
+    params.sq_thread_idle = params_.sq_thread_idle;
+    companion_ = provider::setup(kind_, 1, &params, engine::Face::mappable);
+    params_.wq_fd = static_cast<uint32_t>(companion_);
+}
+
 void RingMemory::close() {
-    if (fd_ >= 0) provider::close(kind_, fd_);
-    fd_ = -1;
+    if (fd_ >= 0 && has(IORING_SETUP_REGISTERED_FD_ONLY)) {
+        io_uring_rsrc_update place = {};
+        place.offset = static_cast<uint32_t>(fd_);
+        register_call(IORING_UNREGISTER_RING_FDS, &place, 1);
+    } else if (fd_ >= 0) {
+        provider::close(kind_, fd_);
+    }
+    if (companion_ >= 0) provider::close(kind_, companion_);
+    fd_ = companion_ = -1;
 }
 
 void RingMemory::map() {
@@ -138,10 +154,12 @@ void RingMemory::take(bool reap, const std::function<void(const Completion&)>& s
 }
 
 int RingMemory::enter(uint32_t to_submit, uint32_t min_complete, uint32_t flags, const void* arg, size_t arg_size) {
+    if (has(IORING_SETUP_REGISTERED_FD_ONLY)) flags |= IORING_ENTER_REGISTERED_RING;
     return provider::enter(kind_, fd_, to_submit, min_complete, flags, arg, arg_size);
 }
 
 int RingMemory::register_call(uint32_t opcode, void* arg, uint32_t nr_args) {
+    if (has(IORING_SETUP_REGISTERED_FD_ONLY)) opcode |= IORING_REGISTER_USE_REGISTERED_RING;
     return provider::register_call(kind_, static_cast<unsigned>(fd_), opcode, arg, nr_args);
 }
 

@@ -27,7 +27,7 @@ class RingMemory {
     RingMemory(const RingMemory&) = delete;
     RingMemory& operator=(const RingMemory&) = delete;
 
-    // The ring's descriptor, or -errno of the setup.
+    // The ring's descriptor (its index among the registered ones if it has none), or -errno of the setup.
     int fd() const { return fd_; }
     bool usable() const { return fd_ >= 0 && rings_ != nullptr && sqes_ != nullptr; }
     const io_uring_params& params() const { return params_; }
@@ -60,10 +60,12 @@ class RingMemory {
     std::atomic_ref<uint32_t> cq_tail() const;
     uint32_t take_one(uint32_t at, const std::function<void(const Completion&)>& sink) const;
     void map();
+    void open_companion(uint32_t flags);
 
     provider::Kind kind_;
     io_uring_params params_ = {};
     int fd_ = -1;
+    int companion_ = -1;  // the ring whose workers it shares
     std::byte* rings_ = nullptr;
     std::byte* sqes_ = nullptr;
     size_t rings_length_ = 0;

@@ -23,8 +23,13 @@ void choose_setup(Builder& builder) {
     if (random.percent(5)) flags |= IORING_SETUP_NO_SQARRAY;
     if (random.percent(4)) flags |= IORING_SETUP_R_DISABLED;
     if (random.percent(3)) flags |= IORING_SETUP_NO_MMAP;
-    if (random.percent(3)) flags = (flags & IORING_SETUP_SUBMIT_ALL) | IORING_SETUP_SQPOLL;
-    if (random.percent(1)) flags = IORING_SETUP_IOPOLL;
+    if ((flags & IORING_SETUP_NO_MMAP) != 0 && random.percent(30)) flags |= IORING_SETUP_REGISTERED_FD_ONLY;
+    if (random.percent(3)) flags |= IORING_SETUP_ATTACH_WQ;
+    if (random.percent(3)) {
+        flags = (flags & (IORING_SETUP_SUBMIT_ALL | IORING_SETUP_ATTACH_WQ)) | IORING_SETUP_SQPOLL;
+        if (random.percent(20)) flags |= IORING_SETUP_SQ_AFF;
+    }
+    if (random.percent(1)) flags = IORING_SETUP_IOPOLL | (random.percent(30) ? IORING_SETUP_HYBRID_IOPOLL : 0u);
     setup.flags = flags & builder.offer.setup_flags;
     if ((setup.flags & IORING_SETUP_CQSIZE) != 0) setup.cq_entries = setup.entries * random.one_of<uint32_t>({1, 2, 8});
     if ((setup.flags & IORING_SETUP_CLAMP) != 0 && random.percent(20)) setup.entries = 100'000;

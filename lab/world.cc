@@ -1,17 +1,13 @@
 #include "world.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +17,7 @@
 
 #include "hash.h"
 #include "names.h"
+#include "resources.h"
 
 namespace ringside::lab {
 namespace {
@@ -35,115 +32,7 @@ constexpr uint64_t largest_transfer = 4096;
 
 std::string errno_text() { return result_text(-errno); }
 
-std::vector<std::byte> pattern(uint8_t fill, uint64_t size) {
-    std::vector<std::byte> bytes(size);
-    for (uint64_t i = 0; i < size; ++i) bytes[i] = pattern_byte(fill, i);
-    return bytes;
-}
-
-void write_pattern(int fd, uint8_t fill, uint64_t size) {
-    if (size == 0) return;
-    const std::vector<std::byte> bytes = pattern(fill, size);
-    if (::write(fd, bytes.data(), size) < 0) throw std::runtime_error("a resource cannot be filled: " + errno_text());
-}
-
-int open_file(const std::string& name, const Resource& resource, int flags) {
-    const int writer = ::open(name.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-    write_pattern(writer, static_cast<uint8_t>(resource.id + 1), resource.size);
-    ::close(writer);
-    return ::open(name.c_str(), flags | O_CLOEXEC);
-}
-
-int open_memfd(const Resource& resource) {
-    const int fd = memfd_create("lab", MFD_CLOEXEC);
-    write_pattern(fd, static_cast<uint8_t>(resource.id + 1), resource.size);
-    lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
-int open_loopback(int type, bool bound) {
-    const int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bound) bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-    return fd;
-}
-
-int open_unix_listener(const Resource& resource) {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    snprintf(address.sun_path, sizeof(address.sun_path), "s%u", resource.id);
-    bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-    listen(fd, 8);
-    return fd;
-}
-
-int open_inet_listener() {
-    const int fd = open_loopback(SOCK_STREAM, true);
-    listen(fd, 8);
-    return fd;
-}
-
-int open_single(provider::Kind kind, const Resource& resource) {
-    const int flags = static_cast<int>(resource.flags);
-    switch (resource.kind) {
-        case ResourceKind::file:
-            return open_file(fmt::format("f{}", resource.id), resource, flags);
-        case ResourceKind::path_only:
-            return open_file(fmt::format("f{}", resource.id), resource, O_PATH);
-        case ResourceKind::directory: {
-            const std::string name = fmt::format("d{}", resource.id);
-            mkdir(name.c_str(), 0755);
-            return ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        }
-        case ResourceKind::scratch:
-            return ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        case ResourceKind::eventfd:
-            return eventfd(static_cast<unsigned>(resource.size), flags | EFD_CLOEXEC);
-        case ResourceKind::null:
-            return ::open("/dev/null", flags | O_CLOEXEC);
-        case ResourceKind::zero:
-            return ::open("/dev/zero", flags | O_CLOEXEC);
-        case ResourceKind::epoll:
-            return epoll_create1(EPOLL_CLOEXEC);
-        case ResourceKind::memfd:
-            return open_memfd(resource);
-        case ResourceKind::listener:
-            return open_unix_listener(resource);
-        case ResourceKind::inet_listener:
-            return open_inet_listener();
-        case ResourceKind::unix_socket:
-            return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        case ResourceKind::inet_socket:
-            return open_loopback(SOCK_STREAM, false);
-        case ResourceKind::udp_socket:
-            return open_loopback(SOCK_DGRAM, true);
-        case ResourceKind::ring: {
-            io_uring_params params = {};
-            return provider::setup(kind, 8, &params, engine::Face::mappable);
-        }
-        default:
-            return -1;
-    }
-}
-
-bool open_pair(const Resource& resource, int fds[2]) {
-    const int flags = static_cast<int>(resource.flags);
-    switch (resource.kind) {
-        case ResourceKind::pipe:
-            return pipe2(fds, flags | O_CLOEXEC) == 0;
-        case ResourceKind::stream:
-            return socketpair(AF_UNIX, SOCK_STREAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        case ResourceKind::datagram:
-            return socketpair(AF_UNIX, SOCK_DGRAM | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        case ResourceKind::seqpacket:
-            return socketpair(AF_UNIX, SOCK_SEQPACKET | flags | SOCK_CLOEXEC, 0, fds) == 0;
-        default:
-            return false;
-    }
-}
+bool has_descriptor(ResourceKind kind) { return kind != ResourceKind::ring && kind != ResourceKind::child; }
 
 // Descriptors that are neither seekable nor have flags worth a look say so by themselves.
 std::string descriptor_text(int fd) {
@@ -254,6 +143,10 @@ void World::open(const Resource& resource) {
         other_rings_.push_back(open_single(kind_, resource));
         return;
     }
+    if (resource.kind == ResourceKind::child) {
+        children_[resource.id] = start_child();
+        return;
+    }
     if (descriptors_of(resource.kind) == 1) {
         keep(resource.id, open_single(kind_, resource));
         return;
@@ -306,6 +199,7 @@ uint64_t World::resolve(const Value& value) const {
     const auto found = resources_.find(static_cast<uint32_t>(value.number));
     if (found == resources_.end()) return never_open;
     if (found->second == ResourceKind::ring) return static_cast<uint64_t>(other_rings_.front());
+    if (found->second == ResourceKind::child) return static_cast<uint64_t>(children_.at(found->first));
     return first_resource_fd + value.number;
 }
 
@@ -366,7 +260,7 @@ void World::describe_files(std::vector<std::string>& lines) const {
 
 void World::describe_descriptors(std::vector<std::string>& lines) const {
     for (const auto& [id, kind] : resources_) {
-        if (kind == ResourceKind::ring) continue;
+        if (!has_descriptor(kind)) continue;
         const int fd = first_resource_fd + static_cast<int>(id);
         lines.push_back(fmt::format("fd {} {} {}", id, name_of(resource_names(), uint64_t(kind)), descriptor_text(fd)));
     }
@@ -385,11 +279,13 @@ std::vector<std::string> World::describe(const Program& program) const {
 
 void World::clear() {
     for (const auto& [id, kind] : resources_) {
-        if (kind != ResourceKind::ring) ::close(first_resource_fd + static_cast<int>(id));
+        if (has_descriptor(kind)) ::close(first_resource_fd + static_cast<int>(id));
     }
     for (const auto& [user_data, fd] : results_) ::close(fd);
     for (const int fd : clients_) ::close(fd);
     for (const int fd : other_rings_) provider::close(kind_, fd);
+    for (const auto& [id, child] : children_) waitpid(child, nullptr, 0);
+    children_.clear();
     resources_.clear();
     results_.clear();
     clients_.clear();

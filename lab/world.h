@@ -61,6 +61,7 @@ class World {
     std::map<uint64_t, int> results_;
     std::vector<int> clients_;  // sockets that events connected
     std::vector<int> other_rings_;
+    std::map<uint32_t, pid_t> children_;
     std::map<uint32_t, uint64_t> before_;  // hash of each object at the start
 };
 
