@@ -260,10 +260,8 @@ int run_programs(const RunOptions& options) {
     fmt::print("{}", coverage_table(board.coverage, offer, &complete));
     fmt::print(
         "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these; "
-        "stalled once: {}
-"
-        "compared: {} requests; distinct differences: {}
-",
+        "stalled once: {}\n"
+        "compared: {} requests; distinct differences: {}\n",
         board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
         board.unsteady.load(), board.noisy.load(), board.known.load(), board.stalled.load(), board.requests.load(),
         board.kinds.load());

@@ -2,6 +2,8 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include <utility>
+
 #include "liburing/io_uring.h"
 #include "operations.h"
 
@@ -69,22 +71,29 @@ bool msg_ring(Draft& draft) {
 }
 
 constexpr uint64_t any_bits = 0xffffffff;
-constexpr uint64_t private_word = 2 | 128;  // FUTEX2_SIZE_U32 | FUTEX2_PRIVATE
+constexpr uint64_t shared_word = 2;         // FUTEX2_SIZE_U32
+constexpr uint64_t private_word = 2 | 128;  // and FUTEX2_PRIVATE
 
-// generate.cc gives the request its user_data right after this.
-Value new_futex(Draft& draft) {
+// Flags of a futex that a request waits for, and its word. Only a shared one is woken later: a process has a table of
+// its own for private ones as soon as it has a second thread, and Linux (6.18) then loses those who wait already, which
+// are only requests of rings.
+std::pair<uint64_t, Value> new_futex(Draft& draft) {
+    const uint64_t flags = draft.random.one_of<uint64_t>({shared_word, shared_word, private_word, 3});
     const Value word = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
-    if (!word.is_zero()) draft.builder.sleepers.push_back({draft.builder.last_user_data() + 1, word});
-    return word;
+    const bool is_woken = flags == shared_word && !word.is_zero() && !draft.will_be_mutated;
+    // generate.cc gives the request its user_data right after this.
+    if (is_woken) draft.builder.sleepers.push_back({draft.builder.last_user_data() + 1, word});
+    return {flags, word};
 }
 
 bool futex_wait(Draft& draft) {
     if (!draft.builder.may_wait) return false;
     draft.builder.chain_may_wait();
-    draft[Field::addr] = new_futex(draft);
+    const auto [flags, word] = new_futex(draft);
+    draft[Field::addr] = word;
     draft.set(Field::off, draft.random.percent(75) ? 1 : 0);  // the value expected
     draft.set(Field::addr3, draft.random.percent(90) ? any_bits : 0);
-    draft.set(Field::fd, draft.random.percent(90) ? private_word : 3);
+    draft.set(Field::fd, flags);
     return true;
 }
 
@@ -94,9 +103,10 @@ bool futex_waitv(Draft& draft) {
     std::vector<Cell> cells;
     const uint64_t count = draft.random.between(1, 3);
     for (uint64_t i = 0; i < count; ++i) {
+        const auto [flags, word] = new_futex(draft);
         cells.push_back({8, number(draft.random.percent(85) ? 1 : 0)});
-        cells.push_back({8, new_futex(draft)});
-        cells.push_back({4, number(draft.random.percent(95) ? private_word : 3)});
+        cells.push_back({8, word});
+        cells.push_back({4, number(flags == 3 && draft.random.percent(80) ? private_word : flags)});
         cells.push_back({4, number(0)});
     }
     draft[Field::addr] = draft.builder.cells("futex_waitv", cells);
@@ -109,13 +119,14 @@ bool futex_wake(Draft& draft) {
     std::vector<Sleeper>& sleepers = draft.builder.sleepers;
     if (!sleepers.empty() && draft.builder.settled(sleepers.front().user_data) && draft.random.percent(80)) {
         draft[Field::addr] = sleepers.front().word;
+        draft.set(Field::fd, shared_word);
         sleepers.erase(sleepers.begin());
     } else {
         draft[Field::addr] = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
+        draft.set(Field::fd, draft.random.one_of<uint64_t>({shared_word, private_word, 3}));
     }
     draft.set(Field::off, draft.random.below(3));
     draft.set(Field::addr3, draft.random.percent(90) ? any_bits : 0);
-    draft.set(Field::fd, draft.random.percent(90) ? private_word : 3);
     return true;
 }
 
