@@ -15,7 +15,8 @@
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
 #                  the tests of two things at the same moment, 100,000 times
 #   make deb       a Debian package, in build/package
-#   make lab       the differential tests, for LAB_MINUTES minutes; make lab-long: for an hour
+#   make lab       the differential tests, for LAB_MINUTES minutes, and until every operation, SQE flag and setup flag
+#                  was exercised; make lab-long: for an hour
 #   make fuzz      the engine under libFuzzer, for FUZZ_MINUTES minutes
 
 JOBS ?= $(shell nproc)
@@ -144,7 +145,7 @@ lab-long: LAB_TIME = --minutes 60
 lab lab-long:
 	@scripts/setup build test
 	@$(call build,lab)
-	@build/lab/bin/ringside-lab run $(LAB_TIME) --programs 1000000000 --jobs $(JOBS) --findings build/lab-findings
+	@build/lab/bin/ringside-lab run $(LAB_TIME) --programs 1000000000 --jobs $(JOBS) --require-coverage --findings build/lab-findings
 
 fuzz:
 	@scripts/setup build fuzz

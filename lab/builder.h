@@ -146,8 +146,10 @@ class Builder {
     std::vector<Attribute> attributes;
     std::vector<Sleeper> sleepers;
     std::set<Key> watched;             // resources that may have been added to epoll instances
+    std::set<Key> watching;            // and those instances
     std::vector<int64_t> fixed_files;  // resource ids in the registered table, -1 for empty slots
     std::set<uint64_t> buffer_groups;  // groups that buffers were provided for
+    std::set<uint64_t> ring_groups;    // groups that are rings of buffers
     std::vector<Value> fixed_buffers;  // registered buffers
     std::vector<uint64_t> fixed_buffer_sizes;
 

@@ -83,7 +83,9 @@ void Coverage::count(const Program& program, const Trace& trace) {
     }
 }
 
-std::string coverage_table(const Coverage& coverage, const Offer& offer, bool* complete) {
+namespace {
+
+Table table_of(const Coverage& coverage, const Offer& offer) {
     Table table;
     table.section("operation");
     for (const Name& name : opcode_names()) {
@@ -111,8 +113,16 @@ std::string coverage_table(const Coverage& coverage, const Offer& offer, bool* c
     for (const Name& name : register_names()) {
         table.row(name.text, coverage.registers[name.value], offer.registers.test(name.value));
     }
+    return table;
+}
+
+}  // namespace
+
+bool is_complete(const Coverage& coverage, const Offer& offer) { return table_of(coverage, offer).missing.empty(); }
+
+std::string coverage_table(const Coverage& coverage, const Offer& offer) {
+    Table table = table_of(coverage, offer);
     for (const std::string& name : table.missing) table.text += "never exercised: " + name + "\n";
-    *complete = table.missing.empty();
     return table.text;
 }
 

@@ -30,7 +30,10 @@ struct Coverage {
     void count(const Program& program, const Trace& trace);
 };
 
-// The table, and beneath it what the offer has and nothing has exercised; `complete` says whether that is nothing.
-std::string coverage_table(const Coverage& coverage, const Offer& offer, bool* complete);
+// Whether everything that is on offer was exercised.
+bool is_complete(const Coverage& coverage, const Offer& offer);
+
+// The table, and beneath it what the offer has and nothing has exercised.
+std::string coverage_table(const Coverage& coverage, const Offer& offer);
 
 }  // namespace ringside::lab

@@ -127,8 +127,14 @@ class Job {
     Job(const RunOptions& options, const Offer& offer, Board& board, unsigned index)
         : options_(options), offer_(offer), board_(board), index_(index), pair_(options, fmt::format("job{}", index)) {}
 
-    void run(Clock::time_point end) {
-        for (uint64_t i = index_; i < options_.programs && Clock::now() < end; i += options_.jobs) {
+    // Until `end`, or until everything was exercised, if that is wanted; but no longer than `last_end`.
+    void run(Clock::time_point end, Clock::time_point last_end) {
+        const auto is_over = [&] {
+            const auto now = Clock::now();
+            if (now < end) return false;
+            return !options_.require_coverage || now >= last_end || is_complete(board_.coverage, offer_);
+        };
+        for (uint64_t i = index_; i < options_.programs && !is_over(); i += options_.jobs) {
             const Program program = generate(options_.seed + i, offer_);
             Pair::Traces traces = pair_.run(program);
             if (is_stalled(traces.first) != is_stalled(traces.second)) traces = run_once_more(program, traces);
@@ -216,7 +222,9 @@ Board* share_board() {
 bool run_jobs(const RunOptions& options, const Offer& offer, Board& board) {
     const auto length = options.minutes > 0 ? std::chrono::duration<double, std::ratio<60>>(options.minutes)
                                             : std::chrono::duration<double, std::ratio<60>>(60 * 24);
-    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(length);
+    const auto start = Clock::now();
+    const auto end = start + std::chrono::duration_cast<Clock::duration>(length);
+    const auto last_end = std::max(start + 4 * (end - start), start + std::chrono::minutes(4));
     std::vector<pid_t> children;
     for (unsigned index = 0; index < options.jobs; ++index) {
         const pid_t child = fork();
@@ -226,7 +234,7 @@ bool run_jobs(const RunOptions& options, const Offer& offer, Board& board) {
         }
         prctl(PR_SET_PDEATHSIG, SIGTERM);  // no job outlives the run
         try {
-            Job(options, offer, board, index).run(end);
+            Job(options, offer, board, index).run(end, last_end);
         } catch (const std::exception& error) {
             fmt::print(stderr, "job {}: {}\n", index, error.what());
             _exit(2);
@@ -256,8 +264,7 @@ int run_programs(const RunOptions& options) {
     const auto start = Clock::now();
     const bool well = run_jobs(options, offer, board);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    bool complete = true;
-    fmt::print("{}", coverage_table(board.coverage, offer, &complete));
+    fmt::print("{}", coverage_table(board.coverage, offer));
     fmt::print(
         "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these; "
         "stalled once: {}\n"
@@ -268,6 +275,7 @@ int run_programs(const RunOptions& options) {
     std::error_code ignored;
     std::filesystem::remove_all(options.scratch, ignored);
     const bool agree = board.steady + board.unsteady + board.noisy == 0;
+    const bool complete = is_complete(board.coverage, offer);
     return well && agree && (complete || !options.require_coverage) ? 0 : 1;
 }
 

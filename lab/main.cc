@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
     run->add_option("--jobs", options.jobs, "Pairs of processes at work at once");
     run->add_flag("--fresh", options.fresh, "A new process for each program");
     run->add_option("--findings", options.findings, "Directory for the programs that differ");
-    run->add_flag("--require-coverage", options.require_coverage, "Fail if something on offer was never exercised");
+    run->add_flag("--require-coverage", options.require_coverage,
+                  "Go on beyond the time until all on offer was exercised, and fail if that takes too long");
     run->callback([&] { status = run_programs(options); });
 
     CLI::App* replay = app.add_subcommand("replay", "Run a saved program on both providers");

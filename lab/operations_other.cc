@@ -46,6 +46,7 @@ bool epoll_ctl(Draft& draft) {
     if (!target) return false;
     draft[Field::off] = fd_of(*target);
     draft.builder.watched.insert(*target);
+    draft.builder.watching.insert(draft.fd_resource);
     draft.set(Field::len, draft.random.one_of<uint64_t>({1, 1, 1, 2, 3, 4}));  // EPOLL_CTL_ADD, DEL, MOD
     draft[Field::addr] = draft.builder.cells("epoll_event", {{4, number(EPOLLIN)}, {8, number(5)}, {4, number(0)}});
     return true;
@@ -59,6 +60,11 @@ bool epoll_wait(Draft& draft) {
     // What it sees must not change while it looks.
     for (const Key key : draft.builder.watched) {
         if (!draft.builder.take(key, Access::shared)) return false;
+    }
+    for (const Key key : draft.builder.watching) {
+        if (!draft.random.percent(60) || !draft.builder.take(key, Access::exclusive)) continue;
+        draft[Field::fd] = fd_of(key);
+        return true;
     }
     return draft.use_resource({epoll, epoll, file}, Access::exclusive);
 }

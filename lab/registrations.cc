@@ -111,6 +111,7 @@ bool provide_ring(Builder& builder) {
     page.label = "page";
     page.size = 4096;
     const uint64_t group = builder.random.below(4);
+    builder.ring_groups.insert(group);
     const Value memory = builder.memory(page).value_or(number(0));
     const uint64_t entries = builder.random.one_of<uint64_t>({1, 4, 8, 3});
     const Value arg = builder.cells("buf_reg", {{8, memory},
@@ -125,9 +126,11 @@ bool provide_ring(Builder& builder) {
 }
 
 bool remove_ring(Builder& builder) {
+    const bool known = !builder.ring_groups.empty() && builder.random.percent(70);
+    const uint64_t group = known ? *builder.ring_groups.begin() : builder.random.below(4);
     const Value arg = builder.cells("buf_reg", {{8, number(0)},
                                                 {4, number(0)},
-                                                {2, number(builder.random.below(4))},
+                                                {2, number(group)},
                                                 {2, number(0)},
                                                 {8, number(0)},
                                                 {8, number(0)},
@@ -197,7 +200,11 @@ bool add_registration(Builder& builder) {
     uint64_t at = builder.random.below(total);
     for (const Registration& row : table) {
         if (!builder.offer.registers.test(row.opcode)) continue;
-        if (at < row.weight) return row.add(builder);
+        if (at < row.weight) {
+            const bool provided_for = row.needs != nothing && builder.offer.registers.test(row.needs);
+            if (provided_for && builder.random.percent(50)) add_registration(builder, row.needs);
+            return row.add(builder);
+        }
         at -= row.weight;
     }
     return false;
