@@ -119,6 +119,8 @@ void Generator::add_flags(Draft& draft, uint8_t link_flags) {
     const auto& slots = builder_.fixed_files;
     for (size_t slot = 0; slot < slots.size(); ++slot) {
         if (draft.fd_resource == ~0u || slots[slot] != draft.fd_resource || !random_.percent(60)) continue;
+        // A worker looks the slot up when it comes to it.
+        if (!builder_.take(fixed_table_key, Access::shared)) continue;
         flags |= IOSQE_FIXED_FILE;
         draft.set(Field::fd, slot);
         break;
@@ -197,7 +199,9 @@ void Generator::requests_epoch() {
         // What is left over must not run beside the next batch, which may be the rest of a chain.
         if (!enter_all()) break;
     }
-    settle(!random_.percent(8));
+    // Who polls for completions in the kernel gets on with nothing while there are some to be taken out.
+    const bool polls = (builder_.program.setup.flags & IORING_SETUP_IOPOLL) != 0;
+    settle(polls || !random_.percent(8));
 }
 
 // A request that acts on others comes when those have settled, or are sure to wait: alone, or among NOPs.

@@ -46,6 +46,8 @@ void mutate(Draft& draft, const Operation& operation) {
     uint64_t value = strange(random, field);
     if (field == Field::op_flags) value &= ~uint64_t{operation.untouchable_flags};
     if (field == Field::flags) value |= draft.sqe.flags();
+    const bool looks_up_slot = field == Field::flags && (value & IOSQE_FIXED_FILE) != 0;
+    if (looks_up_slot && !draft.builder.take(fixed_table_key, Access::shared)) return;
     const bool opens = draft.sqe[Field::fd].kind == Value::Kind::result;
     if (field == Field::fd && !opens && random.percent(50)) {
         draft.use_resource({ResourceKind::directory, ResourceKind::epoll, ResourceKind::path_only, ResourceKind::null,

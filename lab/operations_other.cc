@@ -12,14 +12,19 @@ namespace {
 
 using enum ResourceKind;
 
+// One that waits does so in a worker, and the kernel is slow to start others beside it; beside a thread that submits it
+// may not start them at all.
+bool may_wait_in_worker(Draft& draft) {
+    return (draft.builder.program.setup.flags & IORING_SETUP_SQPOLL) == 0 && draft.random.percent(20);
+}
+
 // From a file into a pipe, or from what lies in a pipe into a file: never more than there is room for.
 bool splice(Draft& draft) {
     draft.set(Field::len, draft.random.one_of<uint64_t>({0, 1, 100, 1000}));
     draft.set(Field::op_flags, draft.random.percent(20) ? draft.random.below(16) : 0);
     const bool from_file = draft.random.percent(50);
     const auto pipe_end = draft.builder.channel({pipe}, from_file ? 1 : 0, !from_file);
-    // One that waits does so in a worker, and the kernel is slow to start others beside it.
-    if (pipe_end && !from_file && draft.builder.is_silent(*pipe_end) && draft.random.percent(80)) return false;
+    if (pipe_end && !from_file && draft.builder.is_silent(*pipe_end) && !may_wait_in_worker(draft)) return false;
     const auto other = draft.builder.resource({file, memfd, null}, Access::exclusive);
     if (!pipe_end || !other) return false;
     const uint64_t offset = draft.random.one_of<uint64_t>({file_position, 0, 5});
@@ -33,7 +38,7 @@ bool splice(Draft& draft) {
 bool tee(Draft& draft) {
     const auto from = draft.builder.channel({pipe}, 0, true);
     const auto to = draft.builder.channel({pipe}, 1, false);
-    if (!from || !to || (draft.builder.is_silent(*from) && draft.random.percent(80))) return false;
+    if (!from || !to || (draft.builder.is_silent(*from) && !may_wait_in_worker(draft))) return false;
     draft[Field::file_index] = fd_of(*from);
     draft[Field::fd] = fd_of(*to);
     draft.set(Field::len, draft.random.one_of<uint64_t>({0, 1, 100}));
@@ -157,6 +162,7 @@ bool make_pipe(Draft& draft) {
     fds.size = 8;
     draft[Field::addr] = draft.builder.memory(fds).value_or(number(0));
     // Both ends go into the table of registered files, since nobody would close descriptors.
+    if (!draft.builder.take(fixed_table_key, Access::exclusive)) return false;
     draft.set(Field::file_index, IORING_FILE_INDEX_ALLOC);
     return true;
 }
@@ -173,6 +179,7 @@ bool files_update(Draft& draft) {
 }
 
 bool fixed_fd_install(Draft& draft) {
+    if (!draft.builder.take(fixed_table_key, Access::shared)) return false;
     draft.set(Field::fd, draft.random.below(4));
     draft.set(Field::op_flags, draft.random.below(2));
     draft.always_fixed = true;

@@ -78,14 +78,18 @@ uint32_t awaited_events(const Receiving& receiving) {
     return receiving.flags & MSG_ERRQUEUE ? POLLPRI : POLLIN | POLLPRI;
 }
 
-// How much of the request is still to come. Nothing is awaited of a message that may have control messages, except in a
-// call that blocks, which awaits it itself.
+// Whether it is for a message that may have control messages. Those come once, with the first part, so nothing more is
+// awaited of it, except within a call that blocks; and to fall short is no failure.
+bool has_control(const Request& request) {
+    return const_cast<Request&>(request).as<Receiving>().message && message_of(request).header.msg_controllen != 0;
+}
+
+// How much of the request is still to come.
 uint64_t missing(const Request& request) {
     const auto& receiving = request.as<Receiving>();
     if (!receiving.message) return receiving.length - receiving.done;
-    const Message& message = message_of(request);
-    const bool comes_once = message.header.msg_controllen != 0 && !request.has(request_blocks);
-    return comes_once ? 0 : message.length - receiving.done;
+    const bool comes_once = has_control(request) && !request.has(request_blocks);
+    return comes_once ? 0 : message_of(request).length - receiving.done;
 }
 
 // A receive into one buffer is not even looked at before, one of a message needs a socket.
@@ -173,12 +177,12 @@ Outcome put_off_receive(Request& request) {
 
 Rest rest_of_receive(Request& request, long received, int received_flags) {
     auto& receiving = request.as<Receiving>();
-    if (static_cast<uint64_t>(received) >= missing(request)) {
-        return received_flags & (MSG_TRUNC | MSG_CTRUNC) ? Rest::missed : Rest::none;
-    }
+    const Rest at_the_end = received_flags & (MSG_TRUNC | MSG_CTRUNC) ? Rest::missed : Rest::none;
+    if (static_cast<uint64_t>(received) >= missing(request)) return at_the_end;
     // In a call that blocks only a stream goes on by itself.
     const bool one_record = request.has(request_blocks) && socket_option(request.fd, SO_TYPE) != SOCK_STREAM;
-    if (received == 0 || one_record || !continues_partial(request.fd)) return Rest::missed;
+    const bool is_over = received == 0 || one_record || !continues_partial(request.fd);
+    if (is_over) return has_control(request) ? at_the_end : Rest::missed;
     receiving.done += static_cast<uint64_t>(received);
     request.set(request_ends_itself);
     return Rest::awaited;

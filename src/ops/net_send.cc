@@ -259,7 +259,11 @@ Outcome send_issue(Request& request) {
     if (__builtin_expect(request.has(request_cancelled), 0)) return complete_send(request, -ECANCELED);
     if (__builtin_expect(sending.zero_copy, 0)) {
         const int refused = begin_zero_copy(request);
-        if (refused < 0) return complete_send(request, blame(request, refused));
+        if (refused < 0) {
+            // The kernel ends it outside of its workers.
+            request.clear(request_at_work);
+            return complete_send(request, blame(request, refused));
+        }
     }
     if (__builtin_expect(sending.bundle && request.has(request_at_work), 0)) {
         Outcome outcome;

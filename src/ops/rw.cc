@@ -189,7 +189,8 @@ Outcome transfer_nothing(Request& request, bool may_block) {
     if (waits_although_mute(request, result)) return request.wait(wanted_readiness(transfer));
     const bool was_asked = result == 0 || result == -EBADF || transfers_by_iterator(request);
     if (result == 0 || !was_asked) note_who_transfers(request);
-    return complete(request, was_asked ? result : 0);
+    if (!was_asked) return complete(request, 0);
+    return complete(request, result < 0 ? first_fault(request, result) : result);
 }
 
 // Files of unusual kinds may wait even then.

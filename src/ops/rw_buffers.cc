@@ -99,6 +99,16 @@ bool is_readable(int fd) {
     return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
 }
 
+// A pipe that has a name, or was spliced, knows no RWF_NOWAIT: if it is ready, the plain call will not wait.
+long read_at_once(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    const long got = transfer_rest(request, RWF_NOWAIT, false);
+    if (got != -EOPNOTSUPP || kind_of(request.fd) != S_IFIFO) return got;
+    if (request.has(request_nowait) && !was_spliced(request.fd)) return got;
+    transfer.flags &= ~RWF_NOWAIT;
+    return is_readable(request.fd) ? transfer_rest(request, 0, false) : -EAGAIN;
+}
+
 }  // namespace
 
 int read_fixed_prep(Request& request, const io_uring_sqe& sqe) { return prepare_fixed(request, sqe, false, false); }
@@ -166,7 +176,7 @@ Outcome read_multishot_issue(Request& request) {
         if (selected < 0 && selected_before && !is_readable(request.fd)) return request.wait(POLLIN);
         if (selected < 0) return request.done(blame(request, selected));
         const int refused = transfer.flags != 0 ? check_file_and_flags(request) : 0;
-        const long got = refused < 0 ? refused : transfer_rest(request, RWF_NOWAIT, false);
+        const long got = refused < 0 ? refused : read_at_once(request);
         if (got <= 0) recycle_buffer(request);
         if (got == -EINTR) continue;
         if (got == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);

@@ -26,12 +26,15 @@ bool starts_later(const Request& request) {
 
 int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool there) {
     const size_t size = count * sizeof(iovec);
+    bool readable = true;
     if (there) {
         read_touched(to, from, size);
-    } else if (read_user(to, from, size) < 0) {
-        return -EFAULT;
+    } else {
+        readable = read_user(to, from, size) == 0;
     }
     for (unsigned i = 0; i < count; ++i) {
+        // Where not all can be read, a length that is none among those before counts nevertheless.
+        if (!readable && read_user(to[i], from + i * sizeof(iovec)) < 0) return -EFAULT;
         if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
     }
     return 0;

@@ -41,6 +41,14 @@ Outcome attempt(Request& request) {
     return __builtin_expect(request.has(request_impersonates), 0) ? impersonate(request, step) : step(request);
 }
 
+// Who waits for the same file already goes first, as in the kernel: what it waits for may have come with the request
+// before in this one's chain.
+__attribute__((noinline)) void let_others_go_first(const Request& request) {
+    const uint32_t waits = operation_of(request).flags & (op_poll_in | op_poll_out);
+    if (waits == 0 || request.has(IOSQE_FIXED_FILE)) return;
+    if (is_waited_for(request.ring->poller, request.sqe_fd)) poll_now(*request.ring);
+}
+
 // What is in line now; what that puts in line comes after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
@@ -50,6 +58,7 @@ void run_task_work(Ring& ring) {
         } else if (request->has(IOSQE_ASYNC)) {
             punt(*request);
         } else {
+            if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);
             issue(*request);
         }
     }

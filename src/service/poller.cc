@@ -199,6 +199,11 @@ int arm_poll(Request& request, int number) {
     return 0;
 }
 
+bool is_waited_for(const Poller& poller, int number) {
+    const FdSlot* slot = number < 0 ? nullptr : find_slot(poller, static_cast<uint64_t>(number));
+    return slot != nullptr && !slot->waiting.empty();
+}
+
 void disarm_poll(Request& request) {
     Poller& poller = request.ring->poller;
     --poller.armed;

@@ -237,6 +237,30 @@ TEST(Message, with_wait_all_and_control_awaits_the_rest_where_it_blocks) {
     EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL)), Gives(2));
 }
 
+// One record is all that there is to be had, and its being short no failure: a chain goes on.
+TEST(Message, with_wait_all_and_control_may_fall_short_where_it_blocks) {
+    RawRing ring;
+    Ends ends = unix_pair(SOCK_DGRAM);
+    char buffer[5];
+    char control[64];
+    Message in(buffer, 5);
+    in.header.msg_control = control;
+    const auto submit = [&] {
+        in.header.msg_controllen = sizeof(control);
+        const Sqe silent_end = sqe::nop().data(2).flag(IOSQE_IO_LINK);
+        EXPECT_THAT(
+            ring.submit(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL).data(1).flag(IOSQE_IO_LINK), silent_end),
+            Gives(2));
+    };
+    EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
+    submit();
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 2), Completes(2, 0)));
+    ends = unix_pair(SOCK_STREAM);
+    ends.near.reset();
+    submit();
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 0), Completes(2, 0)));
+}
+
 // What is wrong with a header, and whether it is an error of the submission, which ends that.
 struct Fault {
     const char* name;

@@ -1,6 +1,7 @@
 // SEND_ZC and SENDMSG_ZC: a result, and a notification that the buffer is free again.
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
 #include <string.h>
 
 #include <string>
@@ -220,6 +221,17 @@ TEST(ZeroCopySend, has_vectors_or_a_registered_buffer_but_not_both) {
     EXPECT_THAT(
         run_both(ring, sqe::send_zc(local.near, "hello", 5).set(&Sqe::ioprio, IORING_RECVSEND_FIXED_BUF).data(1)),
         gives_with_notification(-EOPNOTSUPP));
+}
+
+TEST(ZeroCopySend, that_is_refused_leaves_what_follows_alone) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_DGRAM);
+    char byte = 0;
+    EXPECT_THAT(ring.submit(sqe::send_zc(ends.near, &byte, 1).data(1).flag(IOSQE_IO_HARDLINK | IOSQE_ASYNC),
+                            sqe::read(ends.far, &byte, 1).data(2).set(&Sqe::rw_flags, RWF_NOWAIT)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(1, -EOPNOTSUPP, more), Completes(1, 0, notification),
+                                                   Completes(2, -EAGAIN)));
 }
 
 }  // namespace

@@ -87,6 +87,9 @@ TEST(TransferFaults, mode_of_a_file_comes_before_an_offset_that_is_none) {
         EXPECT_THAT(ring.run(sqe::write(writable, &byte, 1, negative).flag(flag)), Gives(-EINVAL));
         EXPECT_THAT(ring.run(sqe::read(readable, &byte, 1, negative).flag(flag)), Gives(-EINVAL));
         EXPECT_THAT(ring.run(sqe::write(readable, &byte, 1, negative).flag(flag)), Gives(-EBADF));
+        EXPECT_THAT(ring.run(sqe::writev(readable, nullptr, 0, negative).flag(flag)), Gives(-EBADF));
+        EXPECT_THAT(ring.run(sqe::readv(writable, nullptr, 0, negative).flag(flag)), Gives(-EBADF));
+        EXPECT_THAT(ring.run(sqe::readv(readable, nullptr, 0, negative).flag(flag)), Gives(-EINVAL));
     }
 }
 

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
+#include <vector>
 
 #include "support/eventually.h"
 #include "support/files.h"
@@ -136,6 +138,39 @@ TEST(SplicedPipe, still_knows_not_to_wait) {
     // A named one never knew.
     const Fd fifo = new_fifo();
     EXPECT_THAT(ring.run(at_once(sqe::write(fifo, "x", 1))), Gives(-EOPNOTSUPP));
+}
+
+TEST(SplicedPipe, is_read_on_and_on) {
+    RawRing ring;
+    constexpr uint16_t group = 3;
+    std::array<char, 128> buffers;
+    const Fd file = memory_file_with("content");
+    const Pipe pipe;
+    const Fd fifo = new_fifo();
+    EXPECT_THAT(ring.run(sqe::splice(file, here, pipe.write_end, here, 3)), Gives(3));
+    EXPECT_EQ(write(fifo, "abc", 3), 3);
+    for (const int fd : {pipe.read_end.get(), fifo.get()}) {
+        EXPECT_THAT(ring.run(Sqe(IORING_OP_PROVIDE_BUFFERS, 2)
+                                 .set(&Sqe::addr, address_of(buffers.data()))
+                                 .set(&Sqe::len, 64)
+                                 .set(&Sqe::buf_group, group)),
+                    Gives(0));
+        EXPECT_THAT(ring.submit(Sqe(IORING_OP_READ_MULTISHOT, fd)
+                                    .data(1)
+                                    .set(&Sqe::buf_group, group)
+                                    .set(&Sqe::off, here)
+                                    .flag(IOSQE_BUFFER_SELECT)),
+                    Gives(1));
+        const std::vector<Cqe> first = ring.wait(1);
+        ASSERT_EQ(first.size(), 1u);
+        EXPECT_EQ(first[0].res, 3);
+        EXPECT_TRUE(first[0].flags & IORING_CQE_F_MORE);
+        EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+        EXPECT_EQ(write(fd == fifo ? fifo : pipe.write_end, "x", 1), 1);
+        EXPECT_EQ(ring.wait(1).at(0).res, 1);
+        EXPECT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+        EXPECT_EQ(ring.wait(2).size(), 2u);
+    }
 }
 
 }  // namespace

@@ -224,5 +224,20 @@ TEST(Writev, keeps_a_copy_of_a_long_array_while_it_waits) {
     EXPECT_EQ(buffer, content);
 }
 
+TEST(Readv, finds_a_length_that_is_none_before_iovecs_that_cannot_be_read) {
+    RawRing ring;
+    const ForbiddenPage page;
+    auto* const vectors = reinterpret_cast<iovec*>(page.brink(2 * sizeof(iovec)));
+    char byte;
+    vectors[0] = {&byte, 1};
+    vectors[1] = {&byte, static_cast<size_t>(-1)};
+    for (const unsigned flag : {0u, unsigned{IOSQE_ASYNC}}) {
+        EXPECT_THAT(ring.run(sqe::readv(-1, vectors, 100).flag(flag)), Gives(-EINVAL));
+        EXPECT_THAT(ring.run(sqe::writev(-1, vectors, 1024).flag(flag)), Gives(-EINVAL));
+    }
+    vectors[1].iov_len = 1;
+    EXPECT_THAT(ring.run(sqe::readv(-1, vectors, 100)), Gives(-EFAULT));
+}
+
 }  // namespace
 }  // namespace ringside::test

@@ -375,5 +375,15 @@ TEST_P(Chain, is_severed_by_an_asynchronous_member) {
     EXPECT_THAT(ring.wait(3), ElementsAre(Completes(1, 0), Completes(2, 5), Completes(3, -ECANCELED)));
 }
 
+TEST_P(Chain, gives_what_it_has_sent_to_who_has_waited_longer) {
+    EXPECT_THAT(ring.submit(waiting_read(1)), Gives(1));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    EXPECT_THAT(ring.submit(sqe::write(pipe.write_end, "x", 1).data(2).flag(link), waiting_read(3)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 1), Completes(2, 1)));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+    write_byte(pipe);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(3, 1)));
+}
+
 }  // namespace
 }  // namespace ringside::test
