@@ -14,6 +14,7 @@
 #include "service/interrupt.h"
 #include "service/stand_ins.h"
 #include "state/fds.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -61,12 +62,23 @@ void hold_pidfd(Request& request) {
     request.set(request_pinned);
 }
 
-// In the stand-in's thread.
+// Its thread is gone: in the kernel nobody is left who has such a child, nor whose memory could be told of it.
+long find_nobody(const Waitid& wait) { return wait.info != 0 ? -EFAULT : -ECHILD; }
+
+// In the stand-in's thread. A child is taken only when it is sure whose it is.
 long stand_for_children(Request& request) {
     const auto& wait = request.as<Waitid>();
-    siginfo_t info = {};
-    const long result = blocking_syscall(__NR_waitid, wait.which, wait.id, reinterpret_cast<long>(&info), wait.options);
-    return result == -EINTR ? result : tell(wait, info, result);
+    for (;;) {
+        siginfo_t info = {};
+        const auto address = reinterpret_cast<long>(&info);
+        long result = blocking_syscall(__NR_waitid, wait.which, wait.id, address, wait.options | WNOWAIT);
+        if (result == -EINTR) return result;
+        if (is_orphan(request)) return find_nobody(wait);
+        info = {};
+        result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
+        // Somebody else may have been faster.
+        if (result < 0 || info.si_pid != 0) return tell(wait, info, result);
+    }
 }
 
 Outcome begin_to_wait(Request& request) {
@@ -91,6 +103,7 @@ int waitid_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome waitid_issue(Request& request) {
     const auto& wait = request.as<Waitid>();
     siginfo_t info = {};
+    if (is_orphan(request)) return request.done(find_nobody(wait));
     if (request.has(request_cancelled)) {
         // It leaves zeroes behind, as a wait does that finds nothing.
         tell_program(wait, info);

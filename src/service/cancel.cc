@@ -64,7 +64,7 @@ void end_silently(Request& request) {
 bool is_at_work(const Request& request) { return request.place == Place::armed && request.has(request_blocks); }
 
 void orphan_chain(Request* first) {
-    for (Request* at = first; at != nullptr; at = at->link) at->submitter = ended_thread;
+    for (Request* at = first; at != nullptr; at = at->link) orphan(*at);
 }
 
 // What ends by itself is waited for; what need not is told to stop. Returns false if the ring has gone meanwhile.
@@ -116,20 +116,20 @@ void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
     // Before the thread is gone: what follows these in a chain is begun.
     const auto ends_with_it = [thread](Request& request) {
         if (request.submitter != thread || !(operation_of(request).flags & op_ends_with_thread)) return false;
-        request.submitter = ended_thread;
+        orphan(request);
         return true;
     };
     unsigned from = 0;
     while (Request* request = ring.requests.table.find_any(ends_with_it, from)) cancel_request(*request);
     settle_ring(ring);
     if (!wait_for_workers(ring, thread)) return;
-    const auto orphan = [thread](Request& request) {
+    const auto leave_behind = [thread](Request& request) {
         const bool is_its = request.submitter == thread;
         if (is_its) orphan_chain(&request);
         return is_its && is_at_work(request);
     };
-    for (Request* at = ring.drain.held.front(); at != nullptr; at = at->next) orphan(*at);
-    while (Request* request = ring.requests.table.find_any(orphan)) cancel_request(*request);
+    for (Request* at = ring.drain.held.front(); at != nullptr; at = at->next) leave_behind(*at);
+    while (Request* request = ring.requests.table.find_any(leave_behind)) cancel_request(*request);
     settle_from_outside(ring);
 }
 

@@ -20,7 +20,11 @@ uint32_t this_thread_number();
 // The calling thread, which submits the request, leaves it behind.
 inline void note_submitter(Request& request) { request.submitter = this_thread_number(); }
 
-inline bool is_orphan(const Request& request) { return request.submitter == ended_thread; }
+// The ring's lock guards `submitter`; but a stand-in (service/stand_ins.h) looks without it.
+inline bool is_orphan(const Request& request) {
+    return __atomic_load_n(&request.submitter, __ATOMIC_RELAXED) == ended_thread;
+}
+inline void orphan(Request& request) { __atomic_store_n(&request.submitter, ended_thread, __ATOMIC_RELAXED); }
 
 // In a child after fork.
 void forget_other_threads();

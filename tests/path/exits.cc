@@ -18,6 +18,7 @@
 #include "support/files.h"
 #include "support/process.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -219,6 +220,31 @@ TEST_P(ThreadExitOfMany, leaves_a_link_timeout_that_ends_nothing) {
     EXPECT_THAT(ring.linger(), IsEmpty());
     write_byte();
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -ECANCELED)));
+}
+
+// Nobody is left who has such a child, nor whose memory could be told of it.
+TEST(ThreadExitWithChild, leaves_a_wait_for_a_child_that_is_nobodys) {
+    for (const bool any : {false, true}) {
+        for (const bool told : {false, true}) {
+            SCOPED_TRACE(std::string(any ? "any child" : "one child") + (told ? ", told of" : ""));
+            RawRing ring;
+            siginfo_t info = {};
+            const pid_t child = fork();
+            if (child == 0) {
+                pause();
+                _exit(0);
+            }
+            const Sqe wait = sqe::waitid(any ? P_ALL : P_PID, any ? 0 : child, told ? &info : nullptr, WEXITED).data(1);
+            std::thread([&] { EXPECT_THAT(ring.submit(wait), Gives(1)); }).join();
+            EXPECT_THAT(ring.linger(), IsEmpty());
+            kill(child, SIGKILL);
+            // In the kernel it depends on who completes it whether telling is tried at all.
+            const int other = told ? -EFAULT : -ECHILD;
+            EXPECT_THAT(ring.wait(1), ElementsAre(AnyOf(Completes(1, other), Completes(1, -ECHILD))));
+            EXPECT_EQ(info.si_pid, 0);
+            EXPECT_EQ(waitpid(child, nullptr, 0), child);
+        }
+    }
 }
 
 TEST(ThreadExitOfPolled, leaves_what_the_submission_thread_has_taken) {
