@@ -57,6 +57,9 @@ void mutate(Draft& draft, const Operation& operation) {
         draft.builder.chain_may_wait();
         return;
     }
+    // Of a classic group the kernel sends a whole buffer, whatever length is asked for (docs/differences.md).
+    const bool selects = field == Field::flags && (value & IOSQE_BUFFER_SELECT) != 0;
+    if (selects && draft.sqe.opcode() == IORING_OP_SEND) draft.set(Field::len, 100'000);
     draft.set(field, value);
 }
 

@@ -81,7 +81,8 @@ bool async_cancel(Draft& draft) {
 }
 
 constexpr Operation table[] = {
-    {.opcode = IORING_OP_POLL_ADD, .weight = 8, .fill = poll_add},
+    // A socket wakes those who wait for urgent data, too, with whatever comes (docs/differences.md).
+    {.opcode = IORING_OP_POLL_ADD, .weight = 8, .fill = poll_add, .untouchable_flags = POLLPRI | POLLRDBAND},
     {.opcode = IORING_OP_POLL_REMOVE, .weight = 4, .fill = poll_remove, .solo = true},
     {.opcode = IORING_OP_ASYNC_CANCEL, .weight = 8, .fill = async_cancel, .solo = true},
 };

@@ -101,6 +101,12 @@ int write_back(uint64_t program, const msghdr& header) {
     return write_user(length, tail);
 }
 
+int tell_program(Message& message) {
+    if (!message.untold) return 0;
+    message.untold = false;
+    return write_back(message.program, message.answer);
+}
+
 }  // namespace
 
 int keep_message(Request& request, uint64_t address, Direction direction, bool just_read) {
@@ -148,6 +154,8 @@ int keep_vectors(Request& request, const iovec* vectors, unsigned count) {
     return 0;
 }
 
+int tell_program(Request& request) { return tell_program(message_of(request)); }
+
 void drop_message(Request& request) {
     free(request.memory);
     request.clear(request_has_memory);
@@ -176,8 +184,10 @@ long receive_message(const Request& request, uint64_t done, int flags, int& rece
     if (received < 0) return received;
     header.msg_controllen = message.control_done += header.msg_controllen;
     received_flags = header.msg_flags;
-    if (message.program != 0 && write_back(message.program, header) < 0) return -EFAULT;
-    return received;
+    message.answer = header;
+    message.untold = message.program != 0;
+    // A call that blocks tells when it is over.
+    return request.has(request_blocks) || tell_program(message) == 0 ? received : -EFAULT;
 }
 
 }  // namespace ringside::engine

@@ -19,6 +19,8 @@ struct Message {
     uint64_t program;       // address of the program's msghdr, to which a received one is written back; 0 for none
     uint64_t control_done;  // bytes of control messages that came with earlier parts
     uint32_t name_room;     // its msg_namelen as it stood there
+    msghdr answer;          // of the last part received
+    bool untold;            // the program's msghdr does not tell of it yet
     sockaddr_storage name;  // of a message to be sent
 
     iovec* vectors() { return reinterpret_cast<iovec*>(this + 1); }
@@ -56,6 +58,9 @@ int keep_vectors(Request& request, const iovec* vectors, unsigned count);
 
 // Forgets the message before the request ends.
 void drop_message(Request& request);
+
+// Writes the answer to a receive back, unless that is done. Returns 0 or -EFAULT.
+int tell_program(Request& request);
 
 // sendmsg(2) and recvmsg(2) of what is left of a kept message behind its first `done` bytes. `received_flags` is the
 // msg_flags of the answer.

@@ -81,7 +81,7 @@ uint32_t awaited_events(const Receiving& receiving) {
 // Whether it is for a message that may have control messages. Those come once, with the first part, so nothing more is
 // awaited of it, except within a call that blocks; and to fall short is no failure.
 bool has_control(const Request& request) {
-    return const_cast<Request&>(request).as<Receiving>().message && message_of(request).header.msg_controllen != 0;
+    return request.as<Receiving>().message && message_of(request).header.msg_controllen != 0;
 }
 
 // How much of the request is still to come.
@@ -164,8 +164,10 @@ uint32_t more_to_read(const Request& request, long received) {
 Outcome complete_receive(Request& request, long last, bool all) {
     const auto& receiving = request.as<Receiving>();
     request.cqe_flags = more_to_read(request, last);
-    if (!all || last < 0) request.fail();
     const auto done = static_cast<long>(receiving.done);
+    const bool falls_short = last < 0 && done != 0 && has_control(request);
+    if (!all || (last < 0 && !falls_short)) request.fail();
+    if (receiving.message && receiving.kept && tell_program(request) < 0) return request.done(-EFAULT);
     return request.done(last > 0 ? last + done : done != 0 ? done : last);
 }
 

@@ -103,6 +103,13 @@ long partial_result(Request& request, long error) {
     return transfer.done;
 }
 
+// Where the file stood before a write that may fail half-way: one that appends leaves it elsewhere. -1 for others.
+long position_to_keep(const Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    const bool may = transfer.writes && transfer.vectored && transfer.offset == current_position;
+    return may && request.has(request_bounded) ? abi::syscall(__NR_lseek, request.fd, 0, SEEK_CUR) : -1;
+}
+
 // --- Attempts -------------------------------------------------------------------------------------------------------
 
 FileFacts* facts_of(const Request& request) {
@@ -114,19 +121,32 @@ void note_writes_wait(Request& request) {
     if (facts != nullptr) facts->writes_wait = true;
 }
 
+// A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
+// rest is not in memory.
+bool may_have_more(Request& request, long got) {
+    auto& transfer = request.as<Transfer>();
+    if (got <= 0 || static_cast<uint64_t>(transfer.done + got) >= wanted_bytes(transfer)) return false;
+    return (is_on_disk(request.fd) || blocks_in_write(request)) && keep_iovecs(request) == 0;
+}
+
+// The plain call, and once more for what it left.
+Outcome read_in_full(Request& request) {
+    const long got = transfer_rest(request, 0, false);
+    if (!may_have_more(request, got)) return complete(request, got);
+    request.as<Transfer>().done += static_cast<uint32_t>(got);
+    return complete(request, transfer_rest(request, 0, false));
+}
+
 // Nothing more goes without waiting: who waits, and for what?
 Outcome put_off(Request& request, long reason) {
     if (reason == -EOPNOTSUPP && request.as<Transfer>().flags != 0) {
         const int refused = judge_flags(request);
         if (refused < 0) return complete(request, refused);
     }
+    const bool was_nowait_lost = reason == -EOPNOTSUPP && drop_nowait_if_spliced(request);
     // A call that may wait is kept from waiting by O_NONBLOCK, which files know that do not know RWF_NOWAIT.
     const bool asks_plainly = request.has(request_blocks) && reason == -EOPNOTSUPP && !is_on_disk(request.fd);
-    if (asks_plainly) return attempt_plainly(request);
-    if (request.has(request_nowait) && reason == -EOPNOTSUPP && was_spliced(request.fd)) {
-        request.as<Transfer>().flags &= ~RWF_NOWAIT;
-        return attempt_plainly(request);
-    }
+    if (asks_plainly || (was_nowait_lost && request.has(request_nowait))) return attempt_plainly(request);
     // A file system that knows RWF_NOWAIT and cannot write without waiting says -EOPNOTSUPP too.
     if (request.has(request_nowait)) return complete(request, is_on_disk(request.fd) ? -EAGAIN : reason);
     const int kept = keep_iovecs(request);
@@ -135,7 +155,7 @@ Outcome put_off(Request& request, long reason) {
         // As in the kernel, one that is non-blocking is read by the submitter, though it may wait (for what was swapped
         // out: it is in memory otherwise).
         const bool plainly = reason == -EOPNOTSUPP && !request.as<Transfer>().writes && is_nonblocking(request.fd);
-        if (plainly) return complete(request, transfer_rest(request, 0, false));
+        if (plainly) return read_in_full(request);
         request.set(request_bounded);
         if (reason == -EOPNOTSUPP && request.as<Transfer>().writes) note_writes_wait(request);
         return Outcome::punt;
@@ -212,14 +232,6 @@ Outcome attempt_nothing(Request& request) {
 // Whether something other than the system call has to judge the request.
 bool is_unusual(const Request& request, const Transfer& transfer) {
     return (request.ring->setup_flags & IORING_SETUP_IOPOLL) || (transfer.flags & RWF_HIPRI) || transfer.has_attribute;
-}
-
-// A file on disk is read and written in full, as far as it goes: a short count from RWF_NOWAIT may only mean that the
-// rest is not in memory.
-bool may_have_more(Request& request, long got) {
-    auto& transfer = request.as<Transfer>();
-    if (got <= 0 || static_cast<uint64_t>(transfer.done + got) >= wanted_bytes(transfer)) return false;
-    return (is_on_disk(request.fd) || blocks_in_write(request)) && keep_iovecs(request) == 0;
 }
 
 }  // namespace
@@ -380,6 +392,7 @@ Outcome rw_work(Request& request) {
         // In a worker a file on disk may wait all the same.
         if (is_on_disk(request.fd)) transfer.flags &= ~RWF_NOWAIT;
     }
+    drop_nowait_if_spliced(request);
     if (wants_nothing(request)) return transfer_nothing(request, true);
     if (!request.has(request_bounded) && is_on_disk(request.fd)) request.set(request_bounded);
     if (!request.has(request_bounded)) {
@@ -395,6 +408,7 @@ Outcome rw_work(Request& request) {
         if (is_large_for_pipe(request)) return attempt_plainly(request);
     }
     if (has_parts(request)) take_array_for_parts(request);
+    const long position = position_to_keep(request);
     for (;;) {
         const long got = transfer_rest(request, 0, true);
         if (got == -EOPNOTSUPP && transfer.flags != 0) {
@@ -402,7 +416,11 @@ Outcome rw_work(Request& request) {
             if (refused < 0 || transfer.flags != 0) return complete(request, refused < 0 ? refused : got);
             continue;
         }
-        if (got < 0) return complete(request, first_fault(request, got));
+        if (got < 0) {
+            const Outcome outcome = complete(request, first_fault(request, got));
+            if (position >= 0 && transfer.done != 0) abi::syscall(__NR_lseek, request.fd, position, SEEK_SET);
+            return outcome;
+        }
         // As in the kernel, what is left of a write is tried once more, what is left of a read is not.
         if (!transfer.writes || !may_have_more(request, got)) return complete(request, got);
         transfer.done += static_cast<uint32_t>(got);

@@ -74,6 +74,9 @@ bool is_large_for_pipe(Request& request);
 // Whether it is a pipe that knew RWF_NOWAIT until the engine spliced from it, or to it.
 bool was_spliced(int fd);
 
+// Where RWF_NOWAIT would be refused for that alone. Returns whether.
+bool drop_nowait_if_spliced(Request& request);
+
 // It is done: if the kernel would have had a worker do it, what follows in its chain is the worker's, too.
 void note_who_transfers(Request& request);
 

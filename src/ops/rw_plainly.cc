@@ -87,6 +87,13 @@ bool was_spliced(int fd) {
            system.f_type == PIPEFS_MAGIC;
 }
 
+bool drop_nowait_if_spliced(Request& request) {
+    auto& transfer = request.as<Transfer>();
+    if (!was_spliced(request.fd)) return false;
+    transfer.flags &= ~RWF_NOWAIT;
+    return true;
+}
+
 // io_uring transfers to and from a file that has the older way alone, and may block, in a worker.
 void note_who_transfers(Request& request) {
     if (!request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK) || is_nonblocking(request.fd)) return;
@@ -99,7 +106,9 @@ Outcome attempt_plainly(Request& request) {
     const bool is_large = is_large_for_pipe(request);
     if (may_wait_though_ready(request) && is_ready(request)) {
         const int kept = keep_iovecs(request);
-        return kept < 0 ? complete(request, kept) : Outcome::punt;
+        if (kept < 0) return complete(request, kept);
+        note_who_transfers(request);
+        return Outcome::punt;
     }
     long got = -EAGAIN;
     if (is_ready(request)) got = is_large ? write_what_fits(request) : transfer_rest(request, 0, false);

@@ -14,6 +14,7 @@
 #include "service/interrupt.h"
 #include "service/stand_ins.h"
 #include "state/fds.h"
+#include "state/ring.h"
 #include "state/thread_end.h"
 #include "state/user_memory.h"
 
@@ -88,6 +89,8 @@ Outcome begin_to_wait(Request& request) {
     wait.options &= ~own_children_only;
     hold_pidfd(request);
     if (request.has(request_pinned) && !(wait.options & (WSTOPPED | WCONTINUED))) return request.wait(POLLIN);
+    // Before the stand-in looks.
+    if (request.ring->submitting_inline) note_submitter(request);
     wait.stand_in = send_stand_in(request, stand_for_children);
     return wait.stand_in == nullptr ? request.done(-ENOMEM) : Outcome::queued;
 }
@@ -103,7 +106,7 @@ int waitid_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome waitid_issue(Request& request) {
     const auto& wait = request.as<Waitid>();
     siginfo_t info = {};
-    if (is_orphan(request)) return request.done(find_nobody(wait));
+    if (request.has(request_pinned) && is_orphan(request)) return request.done(find_nobody(wait));
     if (request.has(request_cancelled)) {
         // It leaves zeroes behind, as a wait does that finds nothing.
         tell_program(wait, info);

@@ -111,8 +111,8 @@ void punt(Request& request);
 void punt_together(RequestQueue requests);
 
 // A registered file or a buffer that a worker is to look up is looked up after the batch, as in the kernel, where the
-// submitter has the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails one whose slot
-// is still empty; the end of the batch hands them over.
+// submitter has the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails
+// one whose slot is still empty; the end of the batch hands them over.
 bool begins_after_batch(const Request& request);
 void punt_after_batch(Ring& ring);
 

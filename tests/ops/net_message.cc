@@ -237,6 +237,26 @@ TEST(Message, with_wait_all_and_control_awaits_the_rest_where_it_blocks) {
     EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL)), Gives(2));
 }
 
+TEST(Message, that_blocks_is_told_of_when_it_is_over) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char buffer[5];
+    char control[64];
+    Message in(buffer, 5);
+    in.header.msg_control = control;
+    in.header.msg_controllen = sizeof(control);
+    EXPECT_THAT(ring.submit(sqe::recvmsg(ends.far, &in.header, MSG_WAITALL).data(1).flag(IOSQE_IO_LINK),
+                            sqe::nop().data(2).flag(IOSQE_IO_LINK)),
+                Gives(2));
+    EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
+    EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+    EXPECT_EQ(in.header.msg_controllen, sizeof(control));
+    // Who cancels it leaves it with a part, which is no failure.
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+    EXPECT_THAT(ring.wait(3), testing::UnorderedElementsAre(Completes(1, 2), Completes(2, 0), Completes(3, -EALREADY)));
+    EXPECT_EQ(in.header.msg_controllen, 0u);
+}
+
 // One record is all that there is to be had, and its being short no failure: a chain goes on.
 TEST(Message, with_wait_all_and_control_may_fall_short_where_it_blocks) {
     RawRing ring;

@@ -118,6 +118,21 @@ TEST(CounterInChain, leaves_what_follows_alone_where_it_fails_or_cannot_block) {
     }
 }
 
+TEST(CounterInChain, has_what_follows_done_by_a_worker_when_a_worker_adds_to_it) {
+    uint64_t two = 2;
+    char byte;
+    RawRing ring;
+    const Pipe pipe;
+    const Fd counter(eventfd(0, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::write(counter, &two, 8).data(1).flag(IOSQE_IO_LINK),
+                            sqe::read(pipe.read_end, &byte, 1).data(2).set(&Sqe::rw_flags, RWF_NOWAIT)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 8)));
+    EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 1)));
+}
+
 // splice(2) has a pipe forget RWF_NOWAIT; io_uring does not.
 TEST(SplicedPipe, still_knows_not_to_wait) {
     RawRing ring;
@@ -135,6 +150,13 @@ TEST(SplicedPipe, still_knows_not_to_wait) {
     EXPECT_THAT(ring.run(at_once(sqe::write(pipe.write_end, "x", 1))), Gives(-EAGAIN));
     pipe.drain();
     EXPECT_THAT(ring.run(sqe::write(pipe.write_end, much.data(), 200'000)), Gives(room_in_pipe));
+    pipe.drain();
+    // Neither in a worker nor behind one.
+    EXPECT_THAT(ring.run(at_once(sqe::write(pipe.write_end, "xyz", 3)).flag(IOSQE_ASYNC)), Gives(3));
+    EXPECT_THAT(ring.submit(sqe::splice(file, 0, pipe.write_end, here, 1).data(1).flag(IOSQE_IO_LINK),
+                            at_once(sqe::read(pipe.read_end, bytes, 4)).data(2)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 1), Completes(2, 4)));
     // A named one never knew.
     const Fd fifo = new_fifo();
     EXPECT_THAT(ring.run(at_once(sqe::write(fifo, "x", 1))), Gives(-EOPNOTSUPP));

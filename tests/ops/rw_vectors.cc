@@ -224,6 +224,29 @@ TEST(Writev, keeps_a_copy_of_a_long_array_while_it_waits) {
     EXPECT_EQ(buffer, content);
 }
 
+// What is left of it is tried again, and that fails; so the position is not moved, though something was transferred. A
+// worker, which reads from memory, does not try again.
+TEST(Vectored, half_way_failure_leaves_the_position_where_it_was) {
+    RawRing ring;
+    const ForbiddenPage page;
+    char bytes[4] = {'a', 'b', 'c', 'd'};
+    const iovec vectors[] = {over(bytes, 4), over(static_cast<char*>(page.address()), 8)};
+    constexpr uint64_t here = ~uint64_t{0};
+    for (const bool memory : {false, true}) {
+        for (const int flags : {0, O_NONBLOCK, O_APPEND}) {
+            SCOPED_TRACE(std::to_string(flags) + (memory ? " in memory" : " on disk"));
+            const Fd file = memory ? memory_file_with("content") : file_with("content");
+            ASSERT_EQ(fcntl(file, F_SETFL, flags), 0);
+            EXPECT_EQ(lseek(file, 1, SEEK_SET), 1);
+            EXPECT_THAT(ring.run(sqe::readv(file, vectors, 2, here)), Gives(4));
+            EXPECT_EQ(lseek(file, 0, SEEK_CUR), memory && flags != O_NONBLOCK ? 5 : 1);
+            EXPECT_EQ(lseek(file, 1, SEEK_SET), 1);
+            EXPECT_THAT(ring.run(sqe::writev(file, vectors, 2, here)), Gives(4));
+            EXPECT_EQ(lseek(file, 0, SEEK_CUR), 1);
+        }
+    }
+}
+
 TEST(Readv, finds_a_length_that_is_none_before_iovecs_that_cannot_be_read) {
     RawRing ring;
     const ForbiddenPage page;

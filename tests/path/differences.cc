@@ -57,6 +57,14 @@ TEST(RingDifferences, of_several_events_the_kernel_alone_tells_the_one_that_has_
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, told, IORING_CQE_F_MORE)));
 }
 
+TEST(RingDifferences, the_kernel_alone_tells_of_urgent_data_that_has_not_come) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    EXPECT_EQ(ring.submit(sqe::poll_add(ends.near, POLLIN | POLLPRI).data(1)), 1);
+    EXPECT_EQ(write(ends.far, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, on_kernel() ? POLLIN | POLLPRI : POLLIN)));
+}
+
 TEST(RingDifferences, the_descriptor_can_be_read_on_the_engine_alone) {
     const RawRing ring;
     char byte;
