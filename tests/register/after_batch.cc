@@ -1,6 +1,6 @@
-// When registered files are looked up and provided buffers chosen. Whoever submits has the lock on the ring's tables until
-// the batch is over, so that a worker finds what the batch has left there; whatever the submitter attempts itself finds
-// what is there then.
+// When registered files are looked up and provided buffers chosen. Whoever submits has the lock on the ring's tables
+// until the batch is over, so that a worker finds what the batch has left there; whatever the submitter attempts itself
+// finds what is there then.
 #include <errno.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
