@@ -75,6 +75,22 @@ bool is_registered_with_batch(const Request& request, const FdSlot& slot) {
     return holds_it && slot.registered_in == held.serial && (request.wait_events & ~slot.registered) == 0;
 }
 
+// A request that goes on stays where it is.
+bool goes_on(const Request& request) { return request.has(request_multishot); }
+
+// As in the kernel: the last to come is the first to look, but those that open something take turns.
+void put_in_line(FdSlot& slot, Request& request) {
+    const bool takes_turns = operation_of(request).flags & op_opens;
+    takes_turns ? slot.waiting.push_back(request) : slot.waiting.push_front(request);
+}
+
+// One that has looked in vain.
+void put_in_line_anew(FdSlot& slot, Request& request) {
+    if (operation_of(request).flags & op_opens) return;
+    slot.waiting.remove(request);
+    slot.waiting.push_front(request);
+}
+
 // Without a set nobody tells what is ready, so all is tried. As soon as there can be one they wait in it.
 void look_at_unpolled(Ring& ring) {
     auto& unpolled = ring.poller.unpolled;
@@ -194,7 +210,7 @@ int arm_poll(Request& request, int number) {
         slot->registered_in = ring.held_by_batch.serial;
     }
     request.poll_number = number;
-    slot->waiting.push_back(request);
+    put_in_line(*slot, request);
     ++poller.armed;
     return 0;
 }
@@ -234,7 +250,8 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
         Request* next;
         for (Request* at = slot->waiting.first(); at != nullptr; at = next) {
             next = slot->waiting.after(*at);
-            if (events[i].events & (at->wait_events | EPOLLERR | EPOLLHUP)) retry_armed(*at);
+            if (!(events[i].events & (at->wait_events | EPOLLERR | EPOLLHUP))) continue;
+            if (!retry_armed(*at) && !goes_on(*at)) put_in_line_anew(*slot, *at);
         }
     }
 }

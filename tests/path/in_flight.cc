@@ -177,6 +177,23 @@ TEST(InFlight, many_requests_of_one_batch_let_go_of_their_file_with_the_last_of_
     EXPECT_TRUE(eventually([&] { return is_abandoned(pipe.write_end); }));
 }
 
+// The last to come is the first to look, and who has looked in vain comes anew.
+TEST(InFlight, requests_on_one_file_are_served_from_the_last_to_the_first) {
+    for (const unsigned flags : {0u, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN}) {
+        SCOPED_TRACE(flags);
+        RawRing ring(16, flags);
+        const Pipe pipe;
+        char bytes[4] = {};
+        for (size_t i = 0; i < 4; ++i) {
+            EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &bytes[i], 1).data(i)), Gives(1));
+        }
+        for (const uint64_t next : {3, 0, 2, 1}) {
+            EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(next, 1)));
+        }
+    }
+}
+
 TEST(InFlight, read_that_is_handed_to_a_worker_keeps_its_file) {
     // The kernel reads tmpfs in a worker, for want of a way to read it without blocking.
     RawRing ring;
