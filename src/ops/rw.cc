@@ -106,7 +106,7 @@ long partial_result(Request& request, long error) {
 // Where the file stood before a write that may fail half-way: one that appends leaves it elsewhere. -1 for others.
 long position_to_keep(const Request& request) {
     const auto& transfer = request.as<Transfer>();
-    const bool may = transfer.writes && transfer.vectored && transfer.offset == current_position;
+    const bool may = transfer.writes && transfer.offset == current_position;
     return may && request.has(request_bounded) ? abi::syscall(__NR_lseek, request.fd, 0, SEEK_CUR) : -1;
 }
 

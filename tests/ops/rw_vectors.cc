@@ -243,6 +243,8 @@ TEST(Vectored, half_way_failure_leaves_the_position_where_it_was) {
             EXPECT_EQ(lseek(file, 1, SEEK_SET), 1);
             EXPECT_THAT(ring.run(sqe::writev(file, vectors, 2, here)), Gives(4));
             EXPECT_EQ(lseek(file, 0, SEEK_CUR), 1);
+            EXPECT_THAT(ring.run(sqe::write(file, page.brink(4), 8, here)), Gives(4));
+            EXPECT_EQ(lseek(file, 0, SEEK_CUR), 1);
         }
     }
 }
