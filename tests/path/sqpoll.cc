@@ -27,6 +27,8 @@ io_uring_params polled(unsigned idle_ms, unsigned more_flags = 0) {
     return params;
 }
 
+constexpr unsigned link = IOSQE_IO_LINK;
+
 Sqe nop(uint64_t data, unsigned flags = 0) { return sqe::nop().data(data).flag(flags); }
 
 bool sleeps(const RawRing& ring) { return ring.sq_flags().load() & IORING_SQ_NEED_WAKEUP; }
@@ -309,6 +311,26 @@ TEST(SqPoll, may_share_the_thread_of_another_ring) {
     second.push(nop(2));
     wake_if_asleep(second);
     EXPECT_THAT(second.watch(1), ElementsAre(Completes(2, 0)));
+}
+
+// In the kernel it takes eight entries of a ring at a time then, even when a chain ends with them.
+TEST(SqPoll, that_is_shared_cuts_chains_in_the_kernel_alone) {
+    RawRing first(8, polled(1));
+    io_uring_params params = polled(1, IORING_SETUP_ATTACH_WQ);
+    params.wq_fd = static_cast<unsigned>(first.fd());
+    RawRing second(16, params);
+    ASSERT_TRUE(eventually([&] { return sleeps(second); }));
+    char byte;
+    second.push(sqe::read(-1, &byte, 1).data(1).flag(link));
+    for (uint64_t number = 2; number <= 9; ++number) second.push(nop(number, link));
+    second.push(nop(10));
+    wake_if_asleep(second);
+    const int after = provider_under_test() == provider::Kind::kernel ? 0 : -ECANCELED;
+    std::vector<testing::Matcher<Cqe>> expected = {Completes(1, -EBADF)};
+    for (uint64_t number = 2; number <= 10; ++number) {
+        expected.push_back(Completes(number, number <= 8 ? -ECANCELED : after));
+    }
+    EXPECT_THAT(second.watch(10), testing::UnorderedElementsAreArray(expected));
 }
 
 TEST(SqPoll, that_is_shared_is_not_bound_to_a_processor_by_the_second_ring) {
