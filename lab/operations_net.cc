@@ -165,7 +165,8 @@ constexpr Operation table[] = {
     {.opcode = IORING_OP_SEND, .weight = 6, .fill = send},
     {.opcode = IORING_OP_RECV, .weight = 8, .fill = receive},
     {.opcode = IORING_OP_SENDMSG, .weight = 4, .fill = sendmsg},
-    {.opcode = IORING_OP_RECVMSG, .weight = 4, .fill = recvmsg},
+    // MSG_CMSG_COMPAT has the kernel write over the header (docs/differences.md).
+    {.opcode = IORING_OP_RECVMSG, .weight = 4, .fill = recvmsg, .untouchable_flags = 0x80000000},
     {.opcode = IORING_OP_SEND_ZC, .weight = 2, .fill = send_zc},
     {.opcode = IORING_OP_SENDMSG_ZC, .weight = 1, .fill = sendmsg_zc},
     {.opcode = IORING_OP_RECV_ZC, .weight = 1, .fill = receive_zc},

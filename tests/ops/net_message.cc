@@ -257,6 +257,19 @@ TEST(Message, that_blocks_is_told_of_when_it_is_over) {
     EXPECT_EQ(in.header.msg_controllen, 0u);
 }
 
+// It is the flag by which the kernel tells itself that a header is one of 32 bits.
+TEST(Message, that_is_said_to_be_of_32_bits_is_garbled_by_the_kernel_alone) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char buffer[5];
+    Message in(buffer, 5);
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    EXPECT_THAT(ring.run(sqe::recvmsg(ends.far, &in.header, 0x80000000)), Gives(5));
+    const bool on_kernel = provider_under_test() == provider::Kind::kernel;
+    // Where the flags of such a header would be.
+    EXPECT_EQ(in.header.msg_iovlen, on_kernel ? 0u : 1u);
+}
+
 // One record is all that there is to be had, and its being short no failure: a chain goes on.
 TEST(Message, with_wait_all_and_control_may_fall_short_where_it_blocks) {
     RawRing ring;
