@@ -180,6 +180,7 @@ Outcome read_multishot_issue(Request& request) {
         if (got <= 0) recycle_buffer(request);
         if (got == -EINTR) continue;
         if (got == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
+        if (waits_although_mute(request, got)) return request.wait(POLLIN);
         if (got <= 0) return request.done(got);
         const uint32_t flags = consume_buffer(request, got);
         selected_before = true;

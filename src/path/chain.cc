@@ -101,7 +101,8 @@ Request& take_next(Request& request) {
 // What fails for want of a file that will do is not done.
 void continue_chain(const Request& done, Request& next) {
     if (is_orphan(next)) return queue_result(next, -EFAULT);
-    const bool unfit = done.has(request_untried) || done.res == -ENOTSOCK;
+    const bool no_socket = done.res == -ENOTSOCK && !(operation_of(done).flags & op_finds_socket);
+    const bool unfit = done.has(request_untried) || no_socket;
     const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
     const bool same_worker = done.has(request_at_work) && !unfit && !deferred;
     // What draining held up is a worker's whoever comes before it.

@@ -167,6 +167,18 @@ TEST(Read, longer_than_a_result_can_tell_is_cut) {
     EXPECT_THAT(ring.run(sqe::read(file, &byte, UINT_MAX)), Gives(0));
 }
 
+TEST(Read, of_zeroes_in_a_chain_is_in_full_on_the_engine_alone) {
+    RawRing ring;
+    const Fd zero(open("/dev/zero", O_RDWR | O_CLOEXEC));
+    std::string bytes(10'000, 'x');
+    const Sqe nop = sqe::nop().data(1).flag(IOSQE_IO_LINK);
+    EXPECT_THAT(ring.submit(nop, nop, sqe::read(zero, bytes.data(), 10'000).data(2)), Gives(3));
+    const std::vector<Cqe> completions = ring.wait(3);
+    ASSERT_EQ(completions.size(), 3u);
+    const bool on_kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_THAT(completions[2].res, testing::AnyOf(10'000, on_kernel ? 4096 : 10'000));
+}
+
 TEST(Read, in_a_batch_reads_each_from_its_place) {
     RawRing ring(64);
     std::string content;

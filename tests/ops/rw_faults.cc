@@ -39,6 +39,20 @@ TEST(TransferFaults, files_that_can_only_be_polled_are_waited_for_first) {
             EXPECT_THAT(ring.run(sqe::read(fd, bytes, length).flag(IOSQE_IO_LINK)), Gives(-EINVAL));
         }
     }
+    EXPECT_THAT(ring.run(Sqe(IORING_OP_PROVIDE_BUFFERS, 1)
+                             .set(&Sqe::addr, address_of(bytes))
+                             .set(&Sqe::len, sizeof(bytes))
+                             .set(&Sqe::buf_group, 1)),
+                Gives(0));
+    EXPECT_THAT(ring.submit(Sqe(IORING_OP_READ_MULTISHOT, set)
+                                .data(1)
+                                .set(&Sqe::buf_group, 1)
+                                .set(&Sqe::off, ~uint64_t{0})
+                                .flag(IOSQE_BUFFER_SELECT)),
+                Gives(1));
+    EXPECT_THAT(ring.linger(5), testing::IsEmpty());
+    EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+    EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(1, -ECANCELED), Completes(3, 0)));
     const Fd ready(eventfd(1, EFD_CLOEXEC));
     EXPECT_THAT(ring.submit(sqe::read(set, bytes, 8).data(1)), Gives(1));
     epoll_event event = {.events = EPOLLIN, .data = {}};

@@ -111,6 +111,13 @@ TEST(Timeout, that_counts_expires_too) {
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, 0), Completes(1, -ETIME)));
 }
 
+TEST(Timeout, that_is_over_at_once_is_so_whatever_completes_with_it) {
+    RawRing ring;
+    const __kernel_timespec none = {0, 0};
+    EXPECT_THAT(ring.submit(sqe::nop().data(2), sqe::timeout(&none, 1).data(1)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, 0), Completes(1, -ETIME)));
+}
+
 TEST(Timeout, with_several_counting_each_completes_at_its_count) {
     RawRing ring;
     EXPECT_THAT(ring.submit(sqe::timeout(&never, 3).data(103), sqe::timeout(&never, 1).data(101)), Gives(2));

@@ -463,6 +463,27 @@ TEST_P(BehindAWorker, requests_that_had_to_drain_are_as_if_they_had_asked_for_a_
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
 }
 
+// Whether who finds no socket is the operation or who looks its file up.
+TEST_P(BehindAWorker, requests_on_what_is_no_socket_stay_at_work_if_they_tell_so_themselves) {
+    const sockaddr_storage name = {};
+    const Sqe connect = Sqe(IORING_OP_CONNECT, file).set(&Sqe::addr, address_of(&name)).set(&Sqe::off, sizeof(name));
+    const Sqe next = read_of(nonblocking.read_end);
+    for (const auto& [sqe, stays] :
+         {std::pair(connect, true), std::pair(Sqe(IORING_OP_ACCEPT, file), true),
+          std::pair(Sqe(IORING_OP_SHUTDOWN, file), false), std::pair(Sqe(IORING_OP_LISTEN, file), false),
+          std::pair(receive(file, bytes, 1), false)}) {
+        SCOPED_TRACE(static_cast<int>(sqe.opcode));
+        Sqe middle = sqe;
+        ASSERT_THAT(ring.submit(by_worker(), middle.data(3).flag(IOSQE_IO_HARDLINK), next), Gives(3));
+        if (stays) {
+            EXPECT_THAT(ring.wait(3), ElementsAre(Completes(2, 0), Completes(3, -ENOTSOCK), Completes(1, -EAGAIN)));
+        } else {
+            EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, 0), Completes(3, -ENOTSOCK)));
+            expect_waiting();
+        }
+    }
+}
+
 TEST_P(BehindAWorker, stays_at_work_through_requests_that_do_not_wait) {
     ASSERT_THAT(ring.submit(by_worker(), sqe::poll_add(pipe.write_end, POLLOUT).data(3).flag(link),
                             sqe::nop().data(4).flag(link), read_of(nonblocking.read_end)),
