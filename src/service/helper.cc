@@ -146,7 +146,9 @@ int64_t watch(Ring& ring) {
     Helped& helped = ring.helped;
     const bool called = ring.calls != helped.calls_seen;
     helped.calls_seen = ring.calls;
-    if (called) {
+    // Who polls the ring's descriptor calls to submit, and does not wait there.
+    const bool waits_elsewhere = ring.readiness.polled && ring.poller.leader == nullptr;
+    if (called && !waits_elsewhere) {
         helped.quiet_looks = 0;
     } else if (ring.poller.leader != nullptr) {
         if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;

@@ -3,7 +3,8 @@
 // does.
 //
 // It must not cost a program that does enter anything, so it does not jump in at once: a ring that was left with
-// requests waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call.
+// requests waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call,
+// or as soon as its descriptor is known to be polled.
 // A hosted ring's epoll set is part of the helper's own, so no event is late any more. When the program enters again to
 // wait, the helper lets go; when it then waits for long, the helper forgets the ring, and is told when the program
 // leaves.
