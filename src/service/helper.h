@@ -4,10 +4,9 @@
 //
 // It must not cost a program that does enter anything, so it does not jump in at once: a ring that was left with
 // requests waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call,
-// or as soon as its descriptor is known to be polled.
-// A hosted ring's epoll set is part of the helper's own, so no event is late any more. When the program enters again to
-// wait, the helper lets go; when it then waits for long, the helper forgets the ring, and is told when the program
-// leaves.
+// or as soon as its descriptor is known to be polled. A hosted ring's epoll set is part of the helper's own, so no
+// event is late any more. When the program enters again to wait, the helper lets go; when it then waits for long, the
+// helper forgets the ring, and is told when the program leaves.
 //
 // It also looks whether a program that polls has reaped what it was told of (service/readiness.h): soon at first, then
 // after ever longer times, so that a descriptor is readable in vain for no longer than its program took to reap.

@@ -68,11 +68,11 @@ int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie);
 // (a regular file), or another error.
 int arm_poll(Request& request, int number);
 
-// Whether requests wait for the file that it knows by this number.
-bool is_waited_for(const Poller& poller, int number);
-
 // Takes it out again.
 void disarm_poll(Request& request);
+
+// Whether requests wait for the file that it knows by this number.
+bool is_waited_for(const Poller& poller, int number);
 
 // A descriptor of our own, which requests may have waited on by its number, is about to be closed.
 void forget_number(Ring& ring, int fd);
