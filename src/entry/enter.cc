@@ -68,16 +68,26 @@ int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned
     return result;
 }
 
+// With IORING_SETUP_DEFER_TASKRUN only a call that asks for completions does what waits.
+bool runs_work(const Ring& ring, unsigned flags) {
+    return !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) || (flags & IORING_ENTER_GETEVENTS);
+}
+
 int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size)
     RINGSIDE_REQUIRES(ring.lock) {
     if (!is_open(ring)) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
     take_messages(ring);
-    if (to_submit == 0) lower_readiness(ring);
+    // Who is about to wait here does not look at the ring's descriptor meanwhile, unless others do.
+    const bool waits = (flags & IORING_ENTER_GETEVENTS) && min_complete != 0;
+    if (to_submit == 0 && (!waits || ring.readiness.polled)) lower_readiness(ring);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
-    // What waits now waits without us.
-    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) leave_to_helper(ring);
+    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) {
+        if (result >= 0 && runs_work(ring, flags)) look_now_and_then(ring);
+        // What waits now waits without us.
+        leave_to_helper(ring);
+    }
     return result;
 }
 

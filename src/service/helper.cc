@@ -141,6 +141,12 @@ int64_t stand_in(Ring& ring) {
     return go_on_hosting(ring);
 }
 
+// The program calls, but its calls may all find something to return with and so never look what else is ready.
+void see_to_waiting(Ring& ring) {
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return look_with_next_call(ring);
+    if (ring.poller.leader == nullptr && has_work(ring)) announce_work(ring);
+}
+
 // A look at a watched ring: is the program around? Returns how long until the next look.
 int64_t watch(Ring& ring) {
     Helped& helped = ring.helped;
@@ -150,6 +156,7 @@ int64_t watch(Ring& ring) {
     const bool waits_elsewhere = ring.readiness.polled && ring.poller.leader == nullptr;
     if (called && !waits_elsewhere) {
         helped.quiet_looks = 0;
+        see_to_waiting(ring);
     } else if (ring.poller.leader != nullptr) {
         if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
         forget(ring);

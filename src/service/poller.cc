@@ -17,6 +17,9 @@ namespace {
 constexpr unsigned slots_per_page = 64;
 constexpr int no_number = -1;
 
+// How many calls of the program go by without a look at most: it is as dear as some of them.
+constexpr unsigned most_calls_unlooked = 16;
+
 // --- Slots ----------------------------------------------------------------------------------------------------------
 
 FdSlot* find_slot(const Poller& poller, uint64_t number) {
@@ -138,6 +141,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     waiter.asleep = false;
     poller.leader = nullptr;
     poller.wake_sent = false;
+    poller.calls_unlooked = 0;
     if (count > 0 && can_be_woken) handle_events(ring, events, count);
     look_at_unpolled(ring);
     ring.timers.expire();
@@ -259,11 +263,22 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
 void poll_now(Ring& ring) {
     epoll_event events[events_per_wait];
     int count = 0;
-    const Poller& poller = ring.poller;
+    Poller& poller = ring.poller;
+    poller.calls_unlooked = 0;
     if (poller.armed != 0 && poller.epoll_fd >= 0) count = wait_in_set(poller.epoll_fd, events, 0, nullptr);
     if (count > 0) handle_events(ring, events, count);
     look_at_unpolled(ring);
     ring.timers.expire();
+}
+
+void look_now_and_then(Ring& ring) {
+    if (++ring.poller.calls_unlooked <= most_calls_unlooked) return;
+    poll_now(ring);
+    settle_ring(ring);
+}
+
+void look_with_next_call(Ring& ring) {
+    if (ring.poller.calls_unlooked != 0) ring.poller.calls_unlooked = most_calls_unlooked;
 }
 
 void wake_satisfied(Ring& ring) {

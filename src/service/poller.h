@@ -51,6 +51,7 @@ struct Poller {
     List<Waiter, &Waiter::node> waiters;
     Waiter* leader = nullptr;
     int spare_wake_fd = -1;       // of a waiter that left, for the next
+    unsigned calls_unlooked = 0;  // calls of the program since somebody looked what is ready
     int64_t sleeps_until_ns = 0;  // monotonic time at which the sleeping leader looks again by itself
 };
 
@@ -82,6 +83,11 @@ void handle_events(Ring& ring, const epoll_event* events, int count);
 
 // Handles what is ready now, without waiting.
 void poll_now(Ring& ring);
+
+// The program's call ends, while requests wait. One that had no need to sleep may not have looked what is ready, and
+// neither may the next ones: so it is looked now and then. look_with_next_call() has the next one do it.
+void look_now_and_then(Ring& ring);
+void look_with_next_call(Ring& ring);
 
 // Wakes the waiters whose condition holds. Called by whoever posted completions.
 void wake_satisfied(Ring& ring);
