@@ -29,6 +29,10 @@ bool matches(const Cancel& cancel, const Request& request) {
     return !by_user_data || request.user_data == cancel.user_data;
 }
 
+bool has_not_begun(const Request& request) {
+    return request.place == Place::worker || (request.place == Place::task_work && !request.has(request_cancelled));
+}
+
 // From a bucket of the table on, where it is not known which one.
 Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence, unsigned& from) {
     const auto wanted = [&](const Request& request) {
@@ -43,6 +47,7 @@ Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence, unsigne
 // Whether it means itself: a cancellation in a worker finds itself there, being done.
 bool matches_itself(const Cancel& cancel, const Request& request) {
     if (!request.has(request_at_work) || (request.ring->setup_flags & IORING_SETUP_SQPOLL)) return false;
+    if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && cancel.opcode != request.opcode) return false;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
@@ -70,10 +75,12 @@ long cancel_matches(Ring& ring, Cancel cancel) {
     unsigned from = 0;
     while (Request* target = find_match(ring, cancel, sequence, from)) {
         target->cancel_sequence = sequence;
+        const bool of_workers = has_not_begun(*target);
         const int result = cancel_request(*target);
         if (!all) return result;
-        // As in the kernel, one that is inside a worker is told to stop and not counted.
-        if (result == 0) ++count;
+        // As in the kernel, one that is inside a worker is told to stop and not counted; nor is one that waits for a
+        // worker, if the cancellation itself is inside one.
+        if (result == 0 && !(of_workers && cancel.finds_itself)) ++count;
         // Also as there, all waits for children go at a stroke and count as one, and so do all for futexes.
         if (result > 0) (target->opcode == IORING_OP_WAITID ? any_child : any_futex) = true;
     }
@@ -83,7 +90,7 @@ long cancel_matches(Ring& ring, Cancel cancel) {
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     auto& cancel = request.as<Cancel>();
-    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0, false};
+    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0, false, false};
     if (cancel.flags & ~known_cancel_flags) return -EINVAL;
     if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) &&
         (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
@@ -98,8 +105,9 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome async_cancel_issue(Request& request) {
     auto& cancel = request.as<Cancel>();
     if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+    cancel.finds_itself = matches_itself(cancel, request);
     const long result = cancel_matches(*request.ring, cancel);
-    return request.done(result == -ENOENT && matches_itself(cancel, request) ? -EALREADY : result);
+    return request.done(result == -ENOENT && cancel.finds_itself ? -EALREADY : result);
 }
 
 }  // namespace ringside::engine

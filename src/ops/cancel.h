@@ -15,6 +15,7 @@ struct Cancel {
     int32_t fd;
     uint8_t opcode;
     bool spares_workers;  // what is in a worker is out of its reach
+    bool finds_itself;    // among what the workers have
 };
 
 inline constexpr uint32_t known_cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD |

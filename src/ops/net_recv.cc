@@ -99,6 +99,9 @@ Outcome poll_first(Request& request) {
     return type < 0 ? complete_receive(request, type) : request.wait(awaited_events(receiving));
 }
 
+// Its first attempt by a worker: if there is more at once, that does not wait for readiness but goes on in its call.
+bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
+
 Outcome attempt(Request& request) {
     auto& receiving = request.as<Receiving>();
     for (;;) {
@@ -110,6 +113,7 @@ Outcome attempt(Request& request) {
         if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete_receive(request, received);
         const Rest rest = rest_of_receive(request, received, received_flags);
         if (rest != Rest::awaited) return complete_receive(request, received, rest == Rest::none);
+        if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
     }
 }
 

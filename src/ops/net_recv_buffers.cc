@@ -54,11 +54,11 @@ int select(Request& request, Selection& selection) {
     }
     iovec& buffer = selection.vectors[0];
     const int selected = select_buffer(request, receiving.wanted, buffer);
-    if (selected < 0) return selected;
+    if (!request.has(request_holds_buffer)) return selected;
     selection.count = 1;
     receiving.length = static_cast<uint32_t>(buffer.iov_len);
     if (!receiving.message) receiving.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
-    return 0;
+    return selected;
 }
 
 // --- The system call ------------------------------------------------------------------------------------------------
@@ -146,17 +146,23 @@ int without_buffer(Request& request) {
 
 // --- Once -----------------------------------------------------------------------------------------------------------
 
-// Nothing came.
+// What a worker selects is used up, however much of it is filled.
+void commit_at_work(Request& request) {
+    const auto& receiving = request.as<Receiving>();
+    if (request.has(request_at_work) && !receiving.bundle) commit_buffer(request, receiving.length);
+}
+
+// Nothing came. A message keeps a buffer that has no address.
 void give_back(Request& request, long received) {
     const auto& receiving = request.as<Receiving>();
     if (receiving.done != 0) return;
     const bool no_socket = received == -ENOTSOCK || received == -EBADF;
-    if (request.has(request_at_work) && !receiving.bundle && !no_socket) commit_buffer(request, receiving.length);
-    recycle_buffer(request);
+    if (!no_socket) commit_at_work(request);
+    if (!receiving.message || received != -ENOBUFS) recycle_buffer(request);
 }
 
 Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
-    if (arrival.received <= 0) give_back(request, arrival.received);
+    arrival.received <= 0 ? give_back(request, arrival.received) : commit_at_work(request);
     const Outcome outcome = complete_receive(request, arrival.received, all);
     if (request.res > 0) request.cqe_flags |= consume_buffer(request, request.res, arrival.filled);
     return outcome;
@@ -185,7 +191,11 @@ Outcome receive_once(Request& request) {
     Selection selection;
     for (;;) {
         const int selected = select(request, selection);
-        if (selected < 0) return complete_receive(request, without_buffer(request));
+        if (selected < 0) {
+            const int reason = without_buffer(request);
+            give_back(request, reason);
+            return complete_receive(request, reason);
+        }
         const Arrival arrival = receive(request, selection);
         if (arrival.received == -EINTR || arrival.received == -EAGAIN) {
             give_back(request, arrival.received);
@@ -235,7 +245,10 @@ Outcome receive_repeatedly(Request& request) {
     for (bool received_before = false;; received_before = true) {
         if (receiving.rounds >= most_rounds) return give_way(request);
         const int selected = select(request, selection);
-        if (selected < 0) return wait_for_buffer(request, received_before);
+        if (selected < 0) {
+            if (!receiving.message) recycle_buffer(request);
+            return wait_for_buffer(request, received_before);
+        }
         const Arrival arrival = receive(request, selection);
         if (arrival.received <= 0) recycle_buffer(request);
         if (arrival.received == -EINTR) continue;

@@ -35,7 +35,10 @@ Outcome send_one(Request& request) {
     auto& sending = request.as<Sending>();
     if (!request.has(request_holds_buffer)) {
         iovec buffer;
-        if (select_buffer(request, sending.wanted, buffer) < 0) return complete_send(request, without_buffer(request));
+        // One that is sent is a bundle of one: it may lie anywhere.
+        if (select_bundle(request, sending.wanted, &buffer, 1) < 0) {
+            return complete_send(request, without_buffer(request));
+        }
         sending.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
         sending.length = static_cast<uint32_t>(buffer.iov_len);
     }

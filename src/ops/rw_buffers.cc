@@ -63,10 +63,10 @@ int select(Request& request) {
     auto& transfer = request.as<Transfer>();
     iovec buffer;
     const int selected = select_buffer(request, transfer.length, buffer);
-    if (selected < 0) return selected;
+    if (!request.has(request_holds_buffer)) return selected;
     transfer.address = reinterpret_cast<uintptr_t>(buffer.iov_base);
     transfer.length = static_cast<uint32_t>(buffer.iov_len);
-    return 0;
+    return selected;
 }
 
 bool has_peeked(const Request& request) {
@@ -140,10 +140,11 @@ int prepare_selection(Request& request) {
 Outcome attempt_on_selected(Request& request) {
     const bool asynchronous = request.has(IOSQE_ASYNC | request_blocks);
     const int selected = select(request);
-    if (selected < 0) return request.done(blame(request, selected));
     const uint32_t length = request.as<Transfer>().length;
     if (asynchronous) commit_buffer(request, length);
-    const Outcome outcome = takes_worker(request) ? Outcome::punt : attempt(request);
+    const Outcome outcome = selected < 0            ? request.done(blame(request, selected))
+                            : takes_worker(request) ? Outcome::punt
+                                                    : attempt(request);
     // No buffer is taken for what is no file.
     if (outcome == Outcome::done && request.res == -EBADF && !is_file(request.fd)) recycle_buffer(request);
     settle_selection(request, outcome, length);
@@ -173,6 +174,7 @@ Outcome read_multishot_issue(Request& request) {
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);
+        if (selected < 0) recycle_buffer(request);
         if (selected < 0 && selected_before && !is_readable(request.fd)) return request.wait(POLLIN);
         if (selected < 0) return request.done(blame(request, selected));
         const int refused = transfer.flags != 0 ? check_file_and_flags(request) : 0;

@@ -80,10 +80,10 @@ int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request
 
 Outcome splice_issue(Request& request) {
     request.clear(IOSQE_ASYNC);
+    // In the kernel a worker does it, even nothing, and even from what is no file.
+    request.set(request_at_work);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
-    // In the kernel a worker does it, even nothing.
-    request.set(request_at_work);
     if (request.as<Splice>().length != 0) return Outcome::punt;
     // That is always transferred, by files that need not even be pipes.
     return request.done(is_file(request.second_fd) && is_file(request.fd) ? 0 : -EBADF);

@@ -96,7 +96,10 @@ Outcome statx_issue(Request& request) {
     if (is_simple(statx)) {
         if (statx.flags & AT_EMPTY_PATH) return statx_of_descriptor(request);
         const long fd = find_at_once(request, statx);
-        if (says_no_such_file(fd)) return request.ended(blame_path(request, statx.path, fd));
+        // A path that cannot be one is an error of the submission: nothing was looked for.
+        const int kept = fd == -ENOENT ? keep_for_later(request, statx.path) : 0;
+        if (kept < 0) return request.done(kept);
+        if (says_no_such_file(fd)) return request.ended(fd);
         const bool told = fd >= 0 && told_at_once(statx, static_cast<int>(fd));
         if (fd >= 0) close_fd(static_cast<int>(fd));
         if (told) return request.ended(0);

@@ -203,6 +203,9 @@ void release_drained(Ring& ring) {
         drain.held_count -= chain_length(*head);
         // In the kernel it is a worker's, as if it had asked for one.
         head->set(request_at_work);
+        // They are a worker's all at once, so what comes first finds those behind it to cancel.
+        head->fd = -1;
+        ring.requests.table.insert(*head);
         is_orphan(*head) ? queue_result(*head, -EFAULT) : queue_issue(*head);
         first = false;
     }

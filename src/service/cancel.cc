@@ -34,8 +34,8 @@ int take_out(Request& request) {
             }
             return -ENOENT;
         case Place::task_work:
-            // In line for its next attempt, unless it is over.
-            return !request.has(request_has_result) && request.ring->task_work.remove(request) ? 0 : -ENOENT;
+            // In line for its next attempt, unless it is over. It stays there, to be finished instead.
+            return request.has(request_has_result) ? -ENOENT : 0;
         case Place::path:
         case Place::chain:
         case Place::drained:
@@ -95,18 +95,17 @@ int cancel_request(Request& request) {
     const bool still_found =
         request.place == Place::armed && !blocks && !(operation_of(request).flags & op_cancel_counts);
     const bool not_begun = request.place == Place::worker;
+    const bool in_line = request.place == Place::task_work;
     const int result = take_out(request);
     if (result < 0) return result;
     request.set(not_begun ? request_cancelled | request_untried : request_cancelled);
     if (!still_found) request.ring->requests.table.remove(request);
-    if (request.has(request_ends_itself)) {
-        queue_issue(request);
-    } else if (operation_of(request).flags & op_cancel_succeeds) {
-        request.ended(-ECANCELED);
-        queue_finish(request);
-    } else {
-        queue_result(request, blocks ? -EINTR : -ECANCELED);
+    if (!request.has(request_ends_itself)) {
+        const bool succeeds = operation_of(request).flags & op_cancel_succeeds;
+        succeeds ? request.ended(-ECANCELED) : request.done(blocks ? -EINTR : -ECANCELED);
+        request.set(request_has_result);
     }
+    if (!in_line) queue_issue(request);
     if (!blocks || (operation_of(request).flags & op_fails_outside)) request.clear(request_at_work);
     if (blocks) return -EALREADY;
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
@@ -137,7 +136,7 @@ void cancel_all(Ring& ring) {
     while (Request* request = take_drained(ring)) end_silently(*request);
     const auto takeable = [](Request& request) {
         // Being told twice to stop does no harm: the first time may have been a moment too early.
-        return take_out(request) == 0;
+        return request.place != Place::task_work && take_out(request) == 0;
     };
     unsigned from = 0;
     while (Request* request = ring.requests.table.find_any(takeable, from)) end_silently(*request);

@@ -63,6 +63,9 @@ void hold(Request& request, BufferUse use, uint16_t id) {
     request.buffer_id = id;
 }
 
+// A buffer at the address 0 is taken for none, but only when it has been selected.
+int unless_nowhere(const iovec& buffer) { return buffer.iov_base == nullptr ? -ENOBUFS : 1; }
+
 int select_classic(Request& request, BufferGroup& group, uint64_t wanted, iovec& buffer) {
     ProvidedBuffer* first = group.buffers.pop();
     if (first == nullptr) return -ENOBUFS;
@@ -70,7 +73,7 @@ int select_classic(Request& request, BufferGroup& group, uint64_t wanted, iovec&
     hold(request, BufferUse::classic, first->id);
     request.provided = first;
     buffer = {reinterpret_cast<void*>(first->address), wanted != 0 && wanted < first->length ? wanted : first->length};
-    return 1;
+    return unless_nowhere(buffer);
 }
 
 // --- Buffer rings ---------------------------------------------------------------------------------------------------
@@ -104,7 +107,7 @@ int select_from_ring(Request& request, BufferGroup& group, uint64_t wanted, iove
     const uint32_t length = read_once(next.len);
     buffer = {reinterpret_cast<void*>(read_once(next.addr)), wanted != 0 && wanted < length ? wanted : length};
     hold(request, BufferUse::peeked, read_once(next.bid));
-    return 1;
+    return unless_nowhere(buffer);
 }
 
 // Moves an incremental ring on by this many bytes. Returns whether the last buffer touched is used up.

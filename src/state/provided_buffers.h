@@ -53,11 +53,11 @@ struct ProvidedBuffers {
 // --- Requests -------------------------------------------------------------------------------------------------------
 
 // Selects a buffer of the group Request::buf_index for up to `wanted` bytes (0: as long as it is). Returns 0, or
-// -ENOBUFS if there is none.
+// -ENOBUFS if there is none. That is also the answer to a buffer at the address 0, which the request then holds.
 int select_buffer(Request& request, uint64_t wanted, iovec& buffer);
 
-// Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one. The
-// last may be shortened. Returns how many, or -ENOBUFS.
+// Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one, as
+// above. The last may be shortened. Returns how many, or -ENOBUFS.
 int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count);
 
 // How many of the buffers of a bundle `bytes` bytes fill.

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <string>
 #include <vector>
 
 #include "ops/net_sqe.h"
+#include "support/eventually.h"
 
 namespace ringside::test {
 namespace {
@@ -249,12 +251,42 @@ TEST(Message, that_blocks_is_told_of_when_it_is_over) {
                             sqe::nop().data(2).flag(IOSQE_IO_LINK)),
                 Gives(2));
     EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
+    EXPECT_TRUE(eventually([&] {
+        int left = 1;
+        return ioctl(ends.far, FIONREAD, &left) == 0 && left == 0;
+    }));
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
     EXPECT_EQ(in.header.msg_controllen, sizeof(control));
     // Who cancels it leaves it with a part, which is no failure.
     EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
     EXPECT_THAT(ring.wait(3), testing::UnorderedElementsAre(Completes(1, 2), Completes(2, 0), Completes(3, -EALREADY)));
     EXPECT_EQ(in.header.msg_controllen, 0u);
+}
+
+// A worker that finds more at once goes on in its call, which ends with a record.
+TEST(Message, of_two_records_with_wait_all_is_too_short_in_a_worker) {
+    for (const bool asks : {true, false}) {
+        RawRing ring;
+        const Ends ends = unix_pair(SOCK_SEQPACKET);
+        char buffer[10];
+        iovec room = {buffer, sizeof(buffer)};
+        msghdr header = {};
+        header.msg_iov = &room;
+        header.msg_iovlen = 1;
+        for (const char* record : {"abc", "de"}) {
+            ASSERT_EQ(::send(ends.near, record, strlen(record), 0), static_cast<ssize_t>(strlen(record)));
+        }
+        const unsigned flags = IOSQE_IO_LINK | (asks ? IOSQE_ASYNC : 0);
+        ASSERT_THAT(ring.submit(sqe::recvmsg(ends.far, &header, MSG_WAITALL).data(1).flag(flags), sqe::nop().data(2)),
+                    Gives(2));
+        if (asks) {
+            EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 5), Completes(2, -ECANCELED)));
+            continue;
+        }
+        EXPECT_THAT(ring.linger(), IsEmpty());
+        ASSERT_EQ(::send(ends.near, "fghij", 5, 0), 5);
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 10), Completes(2, 0)));
+    }
 }
 
 // It is the flag by which the kernel tells itself that a header is one of 32 bits.

@@ -151,6 +151,71 @@ TEST_F(HeldSelection, of_a_read_in_an_open_chain_is_taken_while_it_waits) {
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5, with_buffer(0))));
 }
 
+// A buffer at the address 0 is none, as is found when it has been selected: who gives it back then, and who keeps it,
+// is as after other failures, but for messages, which always keep it.
+TEST_F(HeldSelection, of_a_buffer_that_is_nowhere_finds_none) {
+    const Fd file = file_with("content");
+    const Pipe pipe;
+    msghdr header = {};
+    iovec only = {nullptr, 8};
+    header.msg_iov = &only;
+    header.msg_iovlen = 1;
+    provided.entry(0).addr = 0;
+    const Sqe receive = selecting(sqe::recv(ends.far, nullptr, 0));
+    const auto expect = [&](const Sqe& sqe, int result, uint32_t flags, int head_after) {
+        SCOPED_TRACE(static_cast<int>(sqe.opcode));
+        Sqe submitted = sqe;
+        EXPECT_EQ(ring.run(submitted.data(1)), (Cqe{1, result, flags}));
+        EXPECT_EQ(head(), head_after);
+    };
+    expect(receive, -ENOBUFS, 0, 0);
+    expect(Sqe(receive).set(&Sqe::ioprio, IORING_RECV_MULTISHOT), -ENOBUFS, 0, 0);
+    expect(selecting(sqe::recvmsg(ends.far, &header)), -ENOBUFS, with_buffer(0), 0);
+    expect(selecting(sqe::read(ends.far, nullptr, 8)), -ENOBUFS, 0, 0);
+    expect(selecting(sqe::read(pipe.read_end, nullptr, 8)), -ENOBUFS, 0, 0);
+    expect(sqe::read_multishot(pipe.read_end, group), -ENOBUFS, 0, 0);
+    expect(Sqe(receive).set(&Sqe::fd, file.get()).flag(IOSQE_ASYNC), -ENOTSOCK, 0, 0);
+    expect(Sqe(receive).flag(IOSQE_ASYNC), -ENOBUFS, with_buffer(0), 1);
+    provided.entry(1).addr = 0;
+    expect(selecting(sqe::read(file, nullptr, 8)), -ENOBUFS, with_buffer(1), 2);
+    provided.entry(2).addr = 0;
+    // What is sent may lie anywhere.
+    expect(selecting(sqe::send(ends.far, nullptr, 5)), -EFAULT, with_buffer(2), 3);
+}
+
+TEST(HeldClassicSelection, of_a_buffer_that_is_nowhere_finds_none) {
+    const Pipe pipe;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    msghdr header = {};
+    iovec only = {nullptr, 8};
+    header.msg_iov = &only;
+    header.msg_iovlen = 1;
+    for (const auto& [sqe, kept] : {std::pair(selecting(sqe::recv(ends.far, nullptr, 8)), false),
+                                    std::pair(bundle(sqe::recv(ends.far, nullptr, 0)), false),
+                                    std::pair(sqe::read_multishot(pipe.read_end, group), false),
+                                    std::pair(selecting(sqe::recvmsg(ends.far, &header)), true),
+                                    std::pair(selecting(sqe::read(pipe.read_end, nullptr, 8)), true),
+                                    std::pair(selecting(sqe::send(ends.far, nullptr, 8)), true)}) {
+        SCOPED_TRACE(static_cast<int>(sqe.opcode));
+        RawRing ring(8);
+        EXPECT_THAT(ring.run(sqe::provide_buffers(nullptr, 8, 1, group)), Gives(0));
+        Sqe submitted = sqe;
+        EXPECT_EQ(ring.run(submitted.data(1)), (Cqe{1, -ENOBUFS, kept ? with_buffer(0) : 0}));
+        EXPECT_THAT(ring.run(sqe::remove_buffers(2, group)), Gives(kept ? 0 : 1));
+    }
+}
+
+// The worker has used up what it asked for, or all of the buffer, before it knows how much comes.
+TEST_F(HeldPart, of_a_receive_by_a_worker_is_as_long_as_it_might_have_been) {
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    EXPECT_EQ(ring.run(selecting(sqe::recv(ends.far, nullptr, 0)).data(1).flag(IOSQE_ASYNC)),
+              (Cqe{1, 5, with_buffer(0)}));
+    EXPECT_EQ(head(), 1);
+    EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+    EXPECT_EQ(ring.run(selecting(sqe::recv(ends.far, nullptr, 0)).data(1)), (Cqe{1, 5, with_buffer(1, goes_on)}));
+    EXPECT_EQ(head(), 1);
+}
+
 TEST_F(HeldSelection, again_and_again_without_waiting_is_made_once) {
     const Pipe pipe;
     EXPECT_EQ(write(pipe.write_end, "0123456789abcdef", 16), 16);

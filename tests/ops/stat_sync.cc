@@ -53,6 +53,13 @@ TEST(Statx, path_that_is_none_ends_the_batch_and_a_missing_file_does_not) {
         RawRing ring;
         EXPECT_THAT(ring.submit(sqe::statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &status), sqe::nop()), Gives(1));
         EXPECT_THAT(ring.wait(1), testing::ElementsAre(Completes(0, error)));
+        // It fails, so it is heard of, unlike a statx that has not found its file.
+        RawRing other;
+        const Sqe silent = sqe::statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &status).flag(IOSQE_CQE_SKIP_SUCCESS);
+        EXPECT_THAT(other.run(silent), Gives(error));
+        Sqe missing = silent;
+        EXPECT_THAT(other.submit(missing.set(&Sqe::addr, address_of("/no/where"))), Gives(1));
+        EXPECT_THAT(other.linger(5), testing::IsEmpty());
     }
     RawRing ring;
     EXPECT_THAT(

@@ -1,5 +1,6 @@
 // What a program can see of it that a ring of the engine is no object of the kernel's: rows of docs/differences.md.
 #include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -63,6 +64,33 @@ TEST(RingDifferences, the_kernel_alone_tells_of_urgent_data_that_has_not_come) {
     EXPECT_EQ(ring.submit(sqe::poll_add(ends.near, POLLIN | POLLPRI).data(1)), 1);
     EXPECT_EQ(write(ends.far, "x", 1), 1);
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, on_kernel() ? POLLIN | POLLPRI : POLLIN)));
+}
+
+// A chain goes on in the worker that has begun it, and there is a limit to the workers for what ends by itself.
+TEST(RingDifferences, chains_that_wait_behind_workers_requests_hold_up_others_in_the_kernel_alone) {
+    RawRing ring;
+    unsigned limits[] = {2, 0};
+    ASSERT_THAT(ring.register_call(IORING_REGISTER_IOWQ_MAX_WORKERS, limits, 2), Gives(0));
+    const Pipe pipes[2];
+    char bytes[2];
+    struct statx status;
+    const Sqe statx = sqe::statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &status);
+    for (const unsigned i : {0u, 1u}) {
+        ASSERT_THAT(
+            ring.submit(Sqe(statx).data(1).flag(IOSQE_IO_LINK), sqe::read(pipes[i].read_end, &bytes[i], 1).data(2)),
+            Gives(2));
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 0)));
+    }
+    ASSERT_THAT(ring.submit(Sqe(statx).data(3)), Gives(1));
+    if (on_kernel()) {
+        EXPECT_THAT(ring.linger(), testing::IsEmpty());
+    } else {
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(3, 0)));
+    }
+    for (const Pipe& pipe : pipes) ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(on_kernel() ? 3 : 2), testing::Contains(Completes(2, 1)).Times(2));
+    // The call has put there what it was before, and it is a matter of the process.
+    EXPECT_THAT(ring.register_call(IORING_REGISTER_IOWQ_MAX_WORKERS, limits, 2), Gives(0));
 }
 
 TEST(RingDifferences, the_descriptor_can_be_read_on_the_engine_alone) {

@@ -359,6 +359,25 @@ TEST_P(AtWork, chain_that_had_to_drain_is_a_workers_whatever_it_consists_of) {
     EXPECT_THAT(ring.wait(3), ElementsAre(Completes(2, 0), Completes(3, 0), Completes(1, -EALREADY)));
 }
 
+// All that had to drain is the workers' at once, so a cancellation comes upon what is behind it, if it is not too late.
+TEST_P(AtWork, cancellation_that_had_to_drain_finds_what_is_behind_it) {
+    const Sqe drained = sqe::nop().data(2).flag(IOSQE_IO_DRAIN);
+    constexpr unsigned any = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+    for (const Sqe& cancel : {sqe::cancel(0, any).data(1), sqe::cancel(3).data(1)}) {
+        Sqe found = cancel;
+        ASSERT_THAT(ring.submit(drained, found, sqe::nop().data(3)), Gives(3));
+        const std::vector<Cqe> ended = ring.wait(3);
+        if (GetParam() == deferred) {
+            EXPECT_THAT(ended, UnorderedElementsAre(Completes(2, 0), Completes(1, 0), Completes(3, -ECANCELED)));
+        } else {
+            EXPECT_THAT(ended, testing::Contains(AnyOf(Completes(3, -ECANCELED), Completes(3, 0))));
+        }
+    }
+    // Not what drains itself, which is held back until the cancellation is done.
+    ASSERT_THAT(ring.submit(drained, sqe::cancel(0, any).data(1), Sqe(drained).data(3)), Gives(3));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(2, 0), Completes(1, 0), Completes(3, 0)));
+}
+
 // --- Behind a request that a worker has done ------------------------------------------------------------------------
 
 class BehindAWorker : public AtWork {
@@ -416,6 +435,9 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
     expect_next(
         sqe::splice(pipe.read_end, sqe::file_position, pipe.write_end, sqe::file_position, 0).data(2).flag(link), 0,
         next, -EAGAIN);
+    expect_next(
+        sqe::splice(-1, sqe::file_position, pipe.write_end, sqe::file_position, 1).data(2).flag(IOSQE_IO_HARDLINK),
+        -EBADF, next, -EAGAIN);
     const Fd nonblocking_file = memory_file_with("content");
     ASSERT_EQ(fcntl(nonblocking_file, F_SETFL, O_NONBLOCK), 0);
     for (const uint32_t length : {0u, 1u}) {
