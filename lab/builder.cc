@@ -86,8 +86,13 @@ std::optional<uint32_t> Builder::resource(std::initializer_list<ResourceKind> ki
     return id;
 }
 
+bool Builder::can_wait() const {
+    constexpr size_t workers = 8;  // on two processors (ring_memory.h)
+    return may_wait && (!chain_begun_ || waiting_chains_.size() + 1 < workers);
+}
+
 std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kinds, unsigned end, bool waits) {
-    if (waits && !may_wait) return std::nullopt;
+    if (waits && !can_wait()) return std::nullopt;
     std::vector<uint32_t> usable;
     for (const auto& [id, channel] : channels_) {
         if (!contains(kinds, channel.kind)) continue;
@@ -107,12 +112,13 @@ std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kin
     const unsigned other = pair ? 1 - end : 0;
     channel.epoch_chain = chain_;
     if (waits) {
-        ++channel.waiting[at];
+        if (++channel.waiting[at] > 1) crowded_ = true;
         channel.waited_for = true;
         chain_may_wait();
     } else {
         silent_.erase(channel.id);
-        if (channel.waiting[0] + channel.waiting[1] != 0) channel.epoch_chain = Channel::set_going;
+        // Whoever was to serve those who waited before may have failed.
+        if (channel.waited_for) channel.epoch_chain = Channel::set_going;
         channel.waiting[other] = std::max(0, channel.waiting[other] - 1);
     }
     return channel.id + at;
@@ -243,6 +249,7 @@ void Builder::end_epoch() {
         std::erase_if(list, [&](const Use& use) { return !waiting_chains_.contains(use.chain); });
     }
     for (auto& [id, channel] : channels_) channel.epoch_chain = Channel::no_chain;
+    crowded_ = false;
     settled_up_to_ = last_user_data_;
     ++chain_;
 }

@@ -117,6 +117,9 @@ class Builder {
     // Whether the current chain has requests already: the next may then run in a worker.
     bool chain_begun() const { return chain_begun_; }
     bool anyone_waits() const { return !waiting_chains_.empty(); }
+    // Whether two of a chain may come to wait at one end. They take turns, unless the submission ends between them:
+    // then the first blocks in a worker and the other polls, and who is served first is open.
+    bool crowded() const { return crowded_; }
     // From here on nothing is sure to complete: a drain stands behind something that may wait.
     void everything_waits() { stuck_ = true; }
     bool stuck() const { return stuck_; }
@@ -124,6 +127,9 @@ class Builder {
     // In a program of drains nothing waits: whether a request behind a drain takes the kernel's slow way depends on how
     // far those before it have come, and one that waits would show the difference.
     bool may_wait = true;
+    // Whether the next of the current chain may. Behind a request that a worker of the kernel's has done it waits
+    // there, and with all of them occupied nothing else that needs one would begin (docs/differences.md).
+    bool can_wait() const;
 
     // Set once a time-out counts completions. The kernel may look at its count between the moment at which another time
     // is up, which it takes off, and that one's completion, which it adds: less than none is then taken for enough. Set
@@ -170,6 +176,7 @@ class Builder {
     std::set<int> silent_chains_;  // chains in which a success posts nothing
     int chain_ = 0;
     bool stuck_ = false;
+    bool crowded_ = false;
     bool chain_begun_ = false;
     uint64_t last_user_data_ = 0;
     uint64_t settled_up_to_ = 0;

@@ -29,7 +29,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned programs_per_child = 500;
 constexpr unsigned confirmations = 3;
-constexpr unsigned most_of_a_kind = 3;  // findings with the same signature that a job keeps
+constexpr unsigned most_of_a_kind = 3;   // findings with the same signature that a job keeps
+constexpr unsigned more_questions = 20;  // to the first provider, whether it has the other's answer, too
 
 // What the jobs report, in memory that they share.
 struct Board {
@@ -41,6 +42,7 @@ struct Board {
     std::atomic<uint64_t> unsteady;  // differed once
     std::atomic<uint64_t> known;     // like some that the job had already
     std::atomic<uint64_t> noisy;     // the first provider disagrees with itself: a fault of the lab
+    std::atomic<uint64_t> open;      // the first provider gives the second's answer, too
     std::atomic<uint64_t> stalled;   // stood still once, and not when run again
 };
 
@@ -141,7 +143,9 @@ class Job {
             board_.coverage.count(program, traces.first);
             board_.programs.fetch_add(1);
             board_.requests.fetch_add(requests_of(program));
-            if (const auto difference = compare(program, traces.first, traces.second)) examine(program, *difference);
+            if (const auto difference = compare(program, traces.first, traces.second)) {
+                examine(program, traces, *difference);
+            }
         }
     }
 
@@ -158,31 +162,57 @@ class Job {
         return again;
     }
 
-    void examine(const Program& program, const Difference& difference) {
+    // In new processes, since what earlier programs left behind may be the cause: then it counts as unsteady.
+    void examine(const Program& program, const Pair::Traces& differing, const Difference& difference) {
         const std::string found = signature(program, difference);
-        if (seen_[found] == 0) board_.kinds.fetch_add(1);
-        if (++seen_[found] > most_of_a_kind) {
+        if (seen_[found] == most_of_a_kind) {
             board_.known.fetch_add(1);
             return;
         }
+        Answers answers{{differing.first}, {differing.second}};
         unsigned again = 0;
-        unsigned noise = 0;
-        // In new processes, since what earlier programs left behind may be the cause: then it counts as unsteady.
+        bool noise = false;
         for (unsigned i = 0; i < confirmations; ++i) {
             pair_.retire();
-            if (difference_of(pair_, program)) ++again;
-            if (compare(program, pair_.run_first(program), pair_.run_first(program))) ++noise;
+            Pair::Traces traces = pair_.run(program);
+            if (compare(program, traces.first, traces.second)) ++again;
+            noise = noise || compare(program, pair_.run_first(program), pair_.run_first(program));
+            answers.first.push_back(std::move(traces.first));
+            answers.second.push_back(std::move(traces.second));
         }
-        if (noise > 0) {
-            board_.noisy.fetch_add(1);
-            save(program, difference, "noisy", again);
-        } else if (again == confirmations) {
-            board_.steady.fetch_add(1);
-            save(program, difference, "steady", again);
-        } else {
-            board_.unsteady.fetch_add(1);
-            save(program, difference, "unsteady", again);
+        if (is_open(program, answers)) {
+            board_.open.fetch_add(1);
+            save(program, difference, "open", again);
+            return;
         }
+        if (seen_[found]++ == 0) board_.kinds.fetch_add(1);
+        const char* kind = noise ? "noisy" : again == confirmations ? "steady" : "unsteady";
+        (noise ? board_.noisy : again == confirmations ? board_.steady : board_.unsteady).fetch_add(1);
+        save(program, difference, kind, again);
+    }
+
+    // What each provider has answered to one program.
+    struct Answers {
+        std::vector<Trace> first;
+        std::vector<Trace> second;
+    };
+
+    // Timing decides: the allowed outcomes are those that the first provider itself gives when it is asked often
+    // enough, and the second has given no other. Which it gives to a program alone in a new process may differ from
+    // what it gives beside others, so both are tried.
+    bool is_open(const Program& program, Answers& answers) {
+        const auto is_allowed = [&](const Trace& answer) {
+            return std::any_of(answers.first.begin(), answers.first.end(),
+                               [&](const Trace& allowed) { return !compare(program, allowed, answer); });
+        };
+        const auto all_are_allowed = [&] {
+            return std::all_of(answers.second.begin(), answers.second.end(), is_allowed);
+        };
+        for (unsigned i = 0; i < more_questions && !all_are_allowed(); ++i) {
+            if (i % 5 == 0) pair_.retire();
+            answers.first.push_back(pair_.run_first(program));
+        }
+        return all_are_allowed();
     }
 
     void save(const Program& program, const Difference& difference, const std::string& kind, unsigned again) {
@@ -267,11 +297,11 @@ int run_programs(const RunOptions& options) {
     fmt::print("{}", coverage_table(board.coverage, offer));
     fmt::print(
         "{} programs in {:.1f} s, {:.0f} a second; differences: {} steady, {} unsteady, {} noisy, {} more like these; "
-        "stalled once: {}\n"
+        "open: {}, stalled once: {}\n"
         "compared: {} requests; distinct differences: {}\n",
         board.programs.load(), seconds, static_cast<double>(board.programs) / seconds, board.steady.load(),
-        board.unsteady.load(), board.noisy.load(), board.known.load(), board.stalled.load(), board.requests.load(),
-        board.kinds.load());
+        board.unsteady.load(), board.noisy.load(), board.known.load(), board.open.load(), board.stalled.load(),
+        board.requests.load(), board.kinds.load());
     std::error_code ignored;
     std::filesystem::remove_all(options.scratch, ignored);
     const bool agree = board.steady + board.unsteady + board.noisy == 0;

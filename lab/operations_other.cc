@@ -58,7 +58,7 @@ bool epoll_ctl(Draft& draft) {
 }
 
 bool epoll_wait(Draft& draft) {
-    if (!draft.builder.may_wait) return false;
+    if (!draft.builder.can_wait()) return false;
     draft.builder.chain_may_wait();
     draft[Field::addr] = draft.builder.bytes(48, 0);
     draft.set(Field::len, draft.random.one_of<uint64_t>({0, 1, 4}));
@@ -91,14 +91,19 @@ constexpr uint64_t private_word = 2 | 128;  // and FUTEX2_PRIVATE
 std::pair<uint64_t, Value> new_futex(Draft& draft) {
     const uint64_t flags = draft.random.one_of<uint64_t>({shared_word, shared_word, private_word, 3});
     const Value word = draft.builder.cells("futex", {{4, number(1)}, {4, number(0)}});
-    const bool is_woken = flags == shared_word && !word.is_zero() && !draft.will_be_mutated;
     // generate.cc gives the request its user_data right after this.
-    if (is_woken) draft.builder.sleepers.push_back({draft.builder.last_user_data() + 1, word});
+    const uint64_t request = draft.builder.last_user_data() + 1;
+    // Of several futexes that one request waits for, one is woken: when two are, the kernel tells the first and the
+    // engine any (docs/differences.md).
+    std::vector<Sleeper>& sleepers = draft.builder.sleepers;
+    const bool has_one = !sleepers.empty() && sleepers.back().user_data == request;
+    const bool is_woken = flags == shared_word && !word.is_zero() && !draft.will_be_mutated && !has_one;
+    if (is_woken) sleepers.push_back({request, word});
     return {flags, word};
 }
 
 bool futex_wait(Draft& draft) {
-    if (!draft.builder.may_wait) return false;
+    if (!draft.builder.can_wait()) return false;
     draft.builder.chain_may_wait();
     const auto [flags, word] = new_futex(draft);
     draft[Field::addr] = word;
@@ -109,7 +114,7 @@ bool futex_wait(Draft& draft) {
 }
 
 bool futex_waitv(Draft& draft) {
-    if (!draft.builder.may_wait) return false;
+    if (!draft.builder.can_wait()) return false;
     draft.builder.chain_may_wait();
     std::vector<Cell> cells;
     const uint64_t count = draft.random.between(1, 3);

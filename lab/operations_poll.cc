@@ -21,7 +21,7 @@ void ask_for_one_event(Draft& draft) {
 }
 
 bool poll_add(Draft& draft) {
-    if (!draft.builder.may_wait) return false;
+    if (!draft.builder.can_wait()) return false;
     draft.builder.chain_may_wait();
     draft.set(Field::op_flags, some_events(draft.random));
     if (draft.random.percent(25))

@@ -49,7 +49,7 @@ void RingMemory::open_companion(uint32_t flags) {
     io_uring_params params = {};
     params.flags = flags;
     params.sq_thread_idle = params_.sq_thread_idle;
-    companion_ = provider::setup(kind_, 1, &params, engine::Face::mappable);
+    companion_ = provider::setup(kind_, entries_for_all_workers, &params, engine::Face::mappable);
     params_.wq_fd = static_cast<uint32_t>(companion_);
 }
 

@@ -20,6 +20,10 @@ struct Completion {
     uint64_t extra[2];
 };
 
+// How many workers the kernel may start for what ends by itself is decided by the first ring of a thread: as many as it
+// has entries, and four for each processor. With one or two, chains that wait in them soon hold up everything else.
+inline constexpr unsigned entries_for_all_workers = 32;
+
 class RingMemory {
   public:
     RingMemory(provider::Kind kind, const Setup& setup);

@@ -19,6 +19,7 @@
 
 #include "execute.h"
 #include "program.h"
+#include "ring_memory.h"
 #include "world.h"
 
 namespace ringside::lab {
@@ -59,6 +60,13 @@ void limit_damage() {
     const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && write(fd, "1000", 4) != 4) fmt::print(stderr, "lab child: oom_score_adj stays as it is\n");
     close(fd);
+}
+
+void settle_number_of_workers(provider::Kind kind) {
+    io_uring_params params = {};
+    const int ring = provider::setup(kind, entries_for_all_workers, &params, engine::Face::mappable);
+    must(ring >= 0, "the first ring");
+    provider::close(kind, ring);
 }
 
 Trace lines_of(std::string_view text) {
@@ -111,6 +119,7 @@ void Server::serve(int commands, int replies) {
     // Other descriptors of the driver would only be found and used by chance.
     close_range(3, first_own_fd - 1, 0);
     try {
+        settle_number_of_workers(kind_);
         World world(kind_, scratch_);
         char byte = 0;
         while (read(commands, &byte, 1) == 1) {
