@@ -73,21 +73,29 @@ bool runs_work(const Ring& ring, unsigned flags) {
     return !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) || (flags & IORING_ENTER_GETEVENTS);
 }
 
+// The program comes for completions. If it is going to wait for them here, it does not look at the ring's descriptor
+// meanwhile, unless others do.
+__attribute__((noinline)) void come_for_completions(Ring& ring, unsigned min_complete, unsigned flags) {
+    const bool waits = (flags & IORING_ENTER_GETEVENTS) && min_complete != 0;
+    if (!waits || ring.readiness.polled) lower_readiness(ring);
+}
+
+// What waits now waits without us.
+__attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int result) {
+    if (ring.closing) return;
+    if (result >= 0 && runs_work(ring, flags)) look_now_and_then(ring);
+    leave_to_helper(ring);
+}
+
 int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size)
     RINGSIDE_REQUIRES(ring.lock) {
     if (!is_open(ring)) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
     take_messages(ring);
-    // Who is about to wait here does not look at the ring's descriptor meanwhile, unless others do.
-    const bool waits = (flags & IORING_ENTER_GETEVENTS) && min_complete != 0;
-    if (to_submit == 0 && (!waits || ring.readiness.polled)) lower_readiness(ring);
+    if (to_submit == 0) come_for_completions(ring, min_complete, flags);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
-    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) {
-        if (result >= 0 && runs_work(ring, flags)) look_now_and_then(ring);
-        // What waits now waits without us.
-        leave_to_helper(ring);
-    }
+    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_waiting(ring, flags, result);
     return result;
 }
 
