@@ -107,7 +107,9 @@ Outcome poll_add_issue(Request& request) {
     if (__builtin_expect(found < 0, 0)) return found == -EAGAIN ? Outcome::punt : request.done(found);
     if (request.has(request_poll_first)) return request.wait(events);
     if (__builtin_expect(poll.of_ring, 0)) return poll_ring(request, events);
-    const long ready = ready_events(request.fd, events);
+    // An event has told already what to ask for.
+    const uint32_t happened = request.ring->poller.happened;
+    const long ready = happened != 0 ? happened & events : ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);
     if (!request.has(request_multishot)) return request.done(ready);

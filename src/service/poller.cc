@@ -17,6 +17,9 @@ namespace {
 constexpr unsigned slots_per_page = 64;
 constexpr int no_number = -1;
 
+// An event's cookie: the descriptor's number, and above it the count of its registration.
+constexpr unsigned number_bits = 32;
+
 // How many calls of the program go by without a look at most: it is as dear as some of them.
 constexpr unsigned most_calls_unlooked = 16;
 
@@ -54,10 +57,11 @@ FdSlot* slot_for(Poller& poller, unsigned number) {
 // readiness that came between the attempt and now is not missed. A number that stands for another file than the last
 // time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
 int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
+    if (++poller.registrations == 0) ++poller.registrations;
     // What nobody waits for any more is an event now and then, and is not looked for among the requests.
     const uint32_t wanted = events | (slot.waiting.empty() ? 0 : slot.registered);
     const uint32_t mask = wanted | EPOLLET;
-    const auto cookie = static_cast<uint64_t>(number);
+    const uint64_t cookie = uint64_t{poller.registrations} << number_bits | static_cast<uint32_t>(number);
     int result;
     if (slot.registered != 0) {
         result = epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
@@ -67,7 +71,12 @@ int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
         if (result == -EEXIST) result = epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
     }
     slot.registered = result == 0 ? wanted : 0;
+    slot.registration = poller.registrations;
     return result;
+}
+
+bool is_registered_for(const FdSlot& slot, const Request& request) {
+    return (request.wait_events & ~slot.registered) == 0;
 }
 
 // Whether the request's file, which the batch holds, was registered for the same since it does: then any readiness that
@@ -75,7 +84,32 @@ int register_number(Poller& poller, FdSlot& slot, int number, uint32_t events) {
 bool is_registered_with_batch(const Request& request, const FdSlot& slot) {
     const HeldByBatch& held = request.ring->held_by_batch;
     const bool holds_it = held.file != nullptr && request.has(request_holds_slot) && request.fixed_file == held.file;
-    return holds_it && slot.registered_in == held.serial && (request.wait_events & ~slot.registered) == 0;
+    return holds_it && static_cast<int32_t>(slot.registration - held.since) > 0 && is_registered_for(slot, request);
+}
+
+// A descriptor of our own that many requests may hold, as that of a registered file, is of one and the same file until
+// it is closed, and then its number is forgotten.
+bool stays_registered(const Request& request, int number, const FdSlot& slot) {
+    const bool own = request.has(request_holds_slot) && number == request.fixed_file->fd;
+    return own && !request.has(request_poll_first) && is_registered_for(slot, request);
+}
+
+// Who sleeps in the set may be about to handle an event that is older than the request.
+bool events_may_be_old(const Poller& poller) { return poller.leader != nullptr && poller.leader->asleep; }
+
+// Sees to it that readiness of the file becomes an event. Returns 0 or -errno.
+int have_registered(Request& request, int number, FdSlot& slot) {
+    Poller& poller = request.ring->poller;
+    uint32_t registration = 0;
+    if (is_registered_with_batch(request, slot) || stays_registered(request, number, slot)) {
+        if (!events_may_be_old(poller)) registration = slot.registration;
+    } else {
+        const int registered = register_number(poller, slot, number, request.wait_events);
+        if (registered < 0) return registered;
+        registration = slot.registration;
+    }
+    if (!request.has(request_direct)) request.registration = registration;
+    return 0;
 }
 
 // A request that goes on stays where it is.
@@ -109,6 +143,26 @@ void look_at_unpolled(Ring& ring) {
     for (Request* at = unpolled.first(); at != nullptr; at = next) {
         next = unpolled.after(*at);
         retry_armed(*at);
+    }
+}
+
+// --- Events ---------------------------------------------------------------------------------------------------------
+
+// The requests that wait for the number are tried again. Those of the same registration are about the file to which it
+// has happened, and are told what.
+void handle_event(Ring& ring, uint32_t happened, uint64_t cookie, bool is_news) {
+    FdSlot* slot = find_slot(ring.poller, static_cast<uint32_t>(cookie));
+    if (slot == nullptr) return;
+    const auto registration = static_cast<uint32_t>(cookie >> number_bits);
+    Request* next;
+    for (Request* at = slot->waiting.first(); at != nullptr; at = next) {
+        next = slot->waiting.after(*at);
+        if (!(happened & (at->wait_events | EPOLLERR | EPOLLHUP))) continue;
+        const bool told = is_news && !at->has(request_direct) && at->registration == registration;
+        ring.poller.happened = told ? happened : 0;
+        const bool done = retry_armed(*at);
+        ring.poller.happened = 0;
+        if (!done && !goes_on(*at)) put_in_line_anew(*slot, *at);
     }
 }
 
@@ -208,11 +262,8 @@ int arm_poll(Request& request, int number) {
     }
     FdSlot* slot = slot_for(poller, static_cast<unsigned>(number));
     if (slot == nullptr) return -ENOMEM;
-    if (!is_registered_with_batch(request, *slot)) {
-        const int registered = register_number(poller, *slot, number, request.wait_events);
-        if (registered < 0) return registered;
-        slot->registered_in = ring.held_by_batch.serial;
-    }
+    const int registered = have_registered(request, number, *slot);
+    if (registered < 0) return registered;
     request.poll_number = number;
     put_in_line(*slot, request);
     ++poller.armed;
@@ -243,20 +294,16 @@ void forget_number(Ring& ring, int fd) {
 }
 
 void handle_events(Ring& ring, const epoll_event* events, int count) {
+    const uint32_t round = ++ring.poller.rounds;
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_cookie) continue;
         if (events[i].data.u64 == disk_cookie) {
             reap_transfers(ring);
             continue;
         }
-        FdSlot* slot = find_slot(ring.poller, events[i].data.u64);
-        if (slot == nullptr) continue;
-        Request* next;
-        for (Request* at = slot->waiting.first(); at != nullptr; at = next) {
-            next = slot->waiting.after(*at);
-            if (!(events[i].events & (at->wait_events | EPOLLERR | EPOLLHUP))) continue;
-            if (!retry_armed(*at) && !goes_on(*at)) put_in_line_anew(*slot, *at);
-        }
+        // What was found out before another round of events is old.
+        const bool is_news = ring.poller.rounds == round;
+        handle_event(ring, events[i].events, events[i].data.u64, is_news);
     }
 }
 

@@ -21,11 +21,12 @@ namespace ringside::engine {
 struct Ring;
 
 // The requests that wait on one file descriptor number. A number may stand for several files over time: each request
-// holds its own file (Request::fd), so whatever event comes for the number, a retry decides.
+// holds its own file (Request::fd), so whatever event comes for the number, a retry decides; and only an event of the
+// request's own registration tells of its file.
 struct FdSlot {
     Circle<Request, &Request::node> waiting;
-    uint32_t registered;     // events the number was last registered for in the epoll set
-    uint32_t registered_in;  // what HeldByBatch::serial was then
+    uint32_t registered;    // events the number was last registered for in the epoll set
+    uint32_t registration;  // which registration that was: events carry it, beside the number
 };
 
 // A thread that waits in io_uring_enter.
@@ -46,6 +47,9 @@ struct Poller {
     std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
     FdSlot** pages = nullptr;         // slots by descriptor number, in pages
     unsigned page_count = 0;
+    uint32_t registrations = 0;              // counts them
+    uint32_t happened = 0;                   // to the file of the request that is tried again now; 0: not known
+    uint32_t rounds = 0;                     // of handling events
     unsigned armed = 0;                      // requests waiting for readiness, or for a disk
     List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set
     List<Waiter, &Waiter::node> waiters;

@@ -157,6 +157,7 @@ bool hold_with_batch(Request& request) {
     if (held.fd != request.fd) {
         end_holding_with_batch(ring);
         held.fd = request.fd;
+        held.since = ring.poller.registrations;
         return false;
     }
     if (held.file == nullptr) {
@@ -173,7 +174,7 @@ bool hold_with_batch(Request& request) {
 void end_holding_with_batch(Ring& ring) {
     HeldByBatch& held = ring.held_by_batch;
     if (held.file != nullptr) release(ring, *held.file);
-    held = {held.serial + 1, -1, nullptr};
+    held = {};
 }
 
 void hold(Request& request) {

@@ -79,7 +79,7 @@ FixedFile* share_file(int fd);
 // The descriptor of the program's that a batch of requests had to hold last. From the second of them on they share one
 // of ours, until the batch closes the program's, which may then come to stand for another file.
 struct HeldByBatch {
-    uint32_t serial = 0;  // counts them
+    uint32_t since = 0;  // what Poller::registrations was when it began
     int fd = -1;
     FixedFile* file = nullptr;  // null for the first
 };

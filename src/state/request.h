@@ -105,8 +105,11 @@ struct Request {
         int32_t poll_number;   // descriptor number under which the poller knows it while armed
         uint32_t timer_index;  // place in the ring's timer heap
     };
-    uint32_t submitter;        // number of the thread that submitted it, once it has to wait (state/thread_end.h)
-    uint32_t direct_slot;      // as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
+    uint32_t submitter;  // number of the thread that submitted it, once it has to wait (state/thread_end.h)
+    union {
+        uint32_t direct_slot;   // with request_direct, as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
+        uint32_t registration;  // of the others, while armed: the one whose events are about its file; 0 if none is
+    };
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     uint16_t buffer_id;        // of the provided buffer in use
     uint8_t timer_clock : 4;   // which heap of service/timers

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -33,6 +34,34 @@ TEST(WaitingRecv, completes_when_data_arrives) {
             EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
             EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
             EXPECT_STREQ(buffer, "hello");
+        }
+    }
+}
+
+// Registered once with whoever tells of readiness, its file is not registered anew for each: no message may get lost
+// for that, whether somebody waits when it comes, or takes it in another way, or waits for room meanwhile.
+TEST(WaitingRecv, on_a_registered_socket_waits_time_and_again) {
+    for (const SocketPair& pair : socket_pairs) {
+        SCOPED_TRACE(pair.name);
+        RawRing ring;
+        const Ends ends = pair.make();
+        int files[] = {ends.far};
+        ASSERT_THAT(ring.register_call(IORING_REGISTER_FILES, files, 1), Gives(0));
+        char buffer[8] = {};
+        const auto receive = [&] { return ring.submit(sqe::recv(0, buffer, 8).flag(IOSQE_FIXED_FILE).data(1)); };
+        for (unsigned i = 0; i < 10; ++i) {
+            EXPECT_THAT(receive(), Gives(1));
+            EXPECT_THAT(ring.linger(1), IsEmpty());
+            EXPECT_EQ(::send(ends.near, "hello", 5, 0), 5);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+            EXPECT_EQ(::send(ends.near, "nobody", 6, 0), 6);
+            EXPECT_EQ(::recv(ends.far, buffer, 8, 0), 6);
+            EXPECT_THAT(ring.submit(sqe::poll_add(0, POLLPRI).flag(IOSQE_FIXED_FILE).data(2)), Gives(1));
+            EXPECT_THAT(receive(), Gives(1));
+            EXPECT_EQ(::send(ends.near, "again", 5, 0), 5);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 5)));
+            EXPECT_THAT(ring.submit(sqe::poll_remove(2).data(3)), Gives(1));
+            EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, -ECANCELED), Completes(3, 0)));
         }
     }
 }

@@ -129,6 +129,50 @@ TEST(PollAdd, for_different_events_on_one_file_complete_each_on_its_own) {
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
 }
 
+// Its number was another file's, for which it had been polled, and which is open by another number still.
+TEST(PollAdd, is_not_misled_by_the_former_file_of_its_number) {
+    for (const unsigned flags : {0U, IORING_POLL_ADD_MULTI}) {
+        SCOPED_TRACE(flags);
+        RawRing ring;
+        const Pipe former;
+        const Pipe present;
+        const Fd number(dup(former.read_end));
+        EXPECT_THAT(ring.submit(sqe::poll_add(number, POLLIN).data(1)), Gives(1));
+        EXPECT_EQ(write(former.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+        ASSERT_EQ(dup2(present.read_end, number), number.get());
+        EXPECT_THAT(ring.submit(sqe::poll_add(number, POLLIN, flags).data(2)), Gives(1));
+        EXPECT_EQ(write(former.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.linger(), IsEmpty());
+        // Nor is the former one, by its old number once more.
+        ASSERT_EQ(dup2(former.read_end, number), number.get());
+        EXPECT_THAT(ring.submit(sqe::poll_add(number, POLLPRI).data(3)), Gives(1));
+        EXPECT_EQ(write(present.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, POLLIN, flags != 0 ? more : 0)));
+        EXPECT_THAT(ring.linger(3), IsEmpty());
+    }
+}
+
+// What it waited for was taken each time, by a plain call.
+TEST(PollAdd, of_a_registered_file_waits_time_and_again) {
+    RawRing ring;
+    const Pipe pipe;
+    const int files[] = {pipe.read_end};
+    ASSERT_THAT(ring.register_call(IORING_REGISTER_FILES, const_cast<int*>(files), 1), Gives(0));
+    const auto poll = [&] { return ring.submit(sqe::poll_add(0, POLLIN).flag(IOSQE_FIXED_FILE).data(1)); };
+    char byte;
+    for (unsigned i = 0; i < 10; ++i) {
+        EXPECT_THAT(poll(), Gives(1));
+        EXPECT_THAT(ring.linger(1), IsEmpty());
+        EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, POLLIN)));
+        EXPECT_EQ(read(pipe.read_end, &byte, 1), 1);
+        // Nobody waits for this.
+        EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+        EXPECT_EQ(read(pipe.read_end, &byte, 1), 1);
+    }
+}
+
 TEST(PollAdd, of_an_epoll_set_is_ready_when_one_in_it_is) {
     RawRing ring;
     const Pipe pipe;
