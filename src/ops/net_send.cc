@@ -55,6 +55,10 @@ int check_address(const Sending& sending) {
     return copy_address(&address, sending.name, sending.name_length);
 }
 
+int check_range(const io_uring_sqe& sqe) {
+    return is_user_range(sqe.addr, sqe.len < most_at_once ? sqe.len : most_at_once) ? 0 : -EFAULT;
+}
+
 int prepare_parts(Request& request, const io_uring_sqe& sqe) {
     auto& sending = request.as<Sending>();
     if (sqe.__pad3[0] != 0) return -EINVAL;
@@ -66,7 +70,7 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
         sending.form = Form::vectors;
         return sqe.len > most_iovecs ? -EINVAL : 0;
     }
-    return is_user_range(sqe.addr, sqe.len < most_at_once ? sqe.len : most_at_once) ? 0 : -EFAULT;
+    return check_range(sqe);
 }
 
 int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy) {
@@ -95,6 +99,23 @@ int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy
     const bool plain = sending.form == Form::buffer && sending.name == 0;
     if (plain || !(starts_later(request) || request.has(request_poll_first))) return 0;
     return keep(request);
+}
+
+// Most sends ask for nothing but to send a buffer.
+bool is_plain(const Request& request, const io_uring_sqe& sqe) {
+    constexpr uint32_t unusual = MSG_WAITALL | MSG_DONTWAIT;
+    return (sqe.ioprio | sqe.addr2 | sqe.__pad3[0] | (sqe.msg_flags & unusual)) == 0 && sqe.len <= INT_MAX &&
+           !request.has(IOSQE_BUFFER_SELECT);
+}
+
+int prepare_plain(Request& request, const io_uring_sqe& sqe) {
+    auto& sending = request.as<Sending>();
+    sending = {};
+    sending.address = sqe.addr;
+    sending.length = sending.wanted = sqe.len;
+    sending.flags = known_to_calls(sqe.msg_flags) | MSG_NOSIGNAL;
+    sending.plain = true;
+    return check_range(sqe);
 }
 
 int prepare_zero_copy(Request& request, const io_uring_sqe& sqe, Form form) {
@@ -218,6 +239,42 @@ Outcome bundle_of_one(Request& request, Outcome outcome) {
     return request.done(abi::syscall(__NR_sendto, request.fd, 0, 0, flags, 0, 0));
 }
 
+Outcome send_plainly(Request& request) {
+    const auto& sending = request.as<Sending>();
+    const int flags = sending.flags | MSG_DONTWAIT;
+    request.clear(IOSQE_ASYNC);
+    for (;;) {
+        const long sent = abi::syscall(__NR_sendto, request.fd, sending.address, sending.length, flags, 0, 0);
+        if (__builtin_expect(sent >= 0, 1)) return request.done(sent);
+        if (sent == -EAGAIN) return request.wait(POLLOUT);
+        if (sent != -EINTR) return complete_send(request, sent);
+    }
+}
+
+Outcome send_unusually(Request& request) {
+    auto& sending = request.as<Sending>();
+    if (__builtin_expect(request.has(request_cancelled), 0)) return complete_send(request, -ECANCELED);
+    if (__builtin_expect(sending.zero_copy, 0)) {
+        const int refused = begin_zero_copy(request);
+        if (refused < 0) {
+            // The kernel ends it outside of its workers.
+            request.clear(request_at_work);
+            return complete_send(request, blame(request, refused));
+        }
+    }
+    if (__builtin_expect(sending.bundle && request.has(request_at_work), 0)) {
+        Outcome outcome;
+        if (settle_bundle_at_work(request, outcome)) return outcome;
+    }
+    if (__builtin_expect(request.has(request_poll_first), 0)) return poll_first(request);
+    if (__builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0)) return send_selected(request);
+    request.clear(IOSQE_ASYNC);
+    const Outcome outcome = attempt_send(request);
+    if (__builtin_expect(sending.bundle, 0)) return bundle_of_one(request, outcome);
+    if (__builtin_expect(sending.fixed, 0) && outcome != Outcome::done) hold_buffer(request);
+    return outcome;
+}
+
 }  // namespace
 
 Outcome complete_send(Request& request, long last, bool all) {
@@ -242,6 +299,7 @@ Outcome attempt_send(Request& request) {
 }
 
 int send_prep(Request& request, const io_uring_sqe& sqe) {
+    if (__builtin_expect(is_plain(request, sqe), 1)) return prepare_plain(request, sqe);
     return sqe.ioprio & ~flags_of_send ? -EINVAL : prepare(request, sqe, Form::buffer, false);
 }
 
@@ -255,27 +313,8 @@ int sendmsg_zc_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome send_issue(Request& request) {
-    auto& sending = request.as<Sending>();
-    if (__builtin_expect(request.has(request_cancelled), 0)) return complete_send(request, -ECANCELED);
-    if (__builtin_expect(sending.zero_copy, 0)) {
-        const int refused = begin_zero_copy(request);
-        if (refused < 0) {
-            // The kernel ends it outside of its workers.
-            request.clear(request_at_work);
-            return complete_send(request, blame(request, refused));
-        }
-    }
-    if (__builtin_expect(sending.bundle && request.has(request_at_work), 0)) {
-        Outcome outcome;
-        if (settle_bundle_at_work(request, outcome)) return outcome;
-    }
-    if (__builtin_expect(request.has(request_poll_first), 0)) return poll_first(request);
-    if (__builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0)) return send_selected(request);
-    request.clear(IOSQE_ASYNC);
-    const Outcome outcome = attempt_send(request);
-    if (__builtin_expect(sending.bundle, 0)) return bundle_of_one(request, outcome);
-    if (__builtin_expect(sending.fixed, 0) && outcome != Outcome::done) hold_buffer(request);
-    return outcome;
+    const bool plain = request.as<Sending>().plain && !request.has(request_cancelled | request_blocks);
+    return __builtin_expect(plain, 1) ? send_plainly(request) : send_unusually(request);
 }
 
 // Asked for, or because readiness says nothing (put_off). What has to be found out under the ring's lock, and was not

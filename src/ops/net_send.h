@@ -19,7 +19,8 @@ struct Sending {
     uint32_t wanted;   // of a provided buffer; 0 for all of it
     uint16_t name_length;
     Form form;
-    bool kept;  // it stands in the request's memory as a Message
+    bool plain;  // a buffer, to whom the socket is connected to, and a part of it is enough: all below and `done` is 0
+    bool kept;   // it stands in the request's memory as a Message
     bool zero_copy;
     bool fixed;  // the buffer is part of a registered one
     bool bundle;

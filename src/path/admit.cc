@@ -54,6 +54,11 @@ bool take(Request& request, Credentials* credentials) {
 
 bool take_personality(Request& request, unsigned id) { return take(request, request.ring->personalities.find(id)); }
 
+// Many rows refuse `off` and nothing else.
+bool has_refused(const io_uring_sqe& sqe, uint32_t refuses) {
+    return refuses == field_off ? sqe.off != 0 : has_refused_field(sqe, refuses);
+}
+
 // The whole of it: what few requests ask for, and few rings mind, is apart from the way of those that ask for nothing.
 __attribute__((noinline)) int admit_unusual(Request& request, const io_uring_sqe& sqe, const Operation& operation) {
     const Ring& ring = *request.ring;
@@ -66,7 +71,7 @@ __attribute__((noinline)) int admit_unusual(Request& request, const io_uring_sqe
     if (sqe.ioprio != 0 && !(operation.flags & op_ioprio)) return -EINVAL;
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
     if (sqe.personality != 0 && !take_personality(request, sqe.personality)) return -EINVAL;
-    if (has_refused_field(sqe, operation.refuses)) return -EINVAL;
+    if (has_refused(sqe, operation.refuses)) return -EINVAL;
     if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
     return operation.prep(request, sqe);
 }
