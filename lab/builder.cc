@@ -112,7 +112,7 @@ std::optional<uint32_t> Builder::channel(std::initializer_list<ResourceKind> kin
     const unsigned other = pair ? 1 - end : 0;
     channel.epoch_chain = chain_;
     if (waits) {
-        if (++channel.waiting[at] > 1) crowded_ = true;
+        if (++channel.waiting[at] > 1) submit_in_one();
         channel.waited_for = true;
         chain_may_wait();
     } else {
@@ -249,7 +249,7 @@ void Builder::end_epoch() {
         std::erase_if(list, [&](const Use& use) { return !waiting_chains_.contains(use.chain); });
     }
     for (auto& [id, channel] : channels_) channel.epoch_chain = Channel::no_chain;
-    crowded_ = false;
+    in_one_ = false;
     settled_up_to_ = last_user_data_;
     ++chain_;
 }

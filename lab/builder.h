@@ -117,9 +117,11 @@ class Builder {
     // Whether the current chain has requests already: the next may then run in a worker.
     bool chain_begun() const { return chain_begun_; }
     bool anyone_waits() const { return !waiting_chains_.empty(); }
-    // Whether two of a chain may come to wait at one end. They take turns, unless the submission ends between them:
-    // then the first blocks in a worker and the other polls, and who is served first is open.
-    bool crowded() const { return crowded_; }
+    // What is in the SQ goes in one submission. Where that ends within a chain the rest is another, and what came last is
+    // a worker's. So of two that wait at one end the first would block there and the other poll, and who is served first
+    // is open; and what a time-out counts would depend on when the worker comes to it.
+    void submit_in_one() { in_one_ = true; }
+    bool is_in_one() const { return in_one_; }
     // From here on nothing is sure to complete: a drain stands behind something that may wait.
     void everything_waits() { stuck_ = true; }
     bool stuck() const { return stuck_; }
@@ -176,7 +178,7 @@ class Builder {
     std::set<int> silent_chains_;  // chains in which a success posts nothing
     int chain_ = 0;
     bool stuck_ = false;
-    bool crowded_ = false;
+    bool in_one_ = false;
     bool chain_begun_ = false;
     uint64_t last_user_data_ = 0;
     uint64_t settled_up_to_ = 0;

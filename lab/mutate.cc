@@ -39,9 +39,9 @@ void mutate(Draft& draft, const Operation& operation) {
     Random& random = draft.random;
     const auto field = static_cast<Field>(random.below(field_count));
     if (field == Field::user_data || (operation.untouchable_fields & bit(field)) != 0) return;
-    // How far a timer that repeats itself for ever gets depends on who takes its completions out meanwhile.
-    const bool repeats = (draft[Field::op_flags].number & IORING_TIMEOUT_MULTISHOT) != 0;
-    if (draft.sqe.opcode() == IORING_OP_TIMEOUT && repeats && field == Field::off) return;
+    // How far a timer that repeats itself for ever gets depends on who takes its completions out meanwhile, and whether
+    // enough completions come before its time is up on how short that is.
+    if (draft.sqe.opcode() == IORING_OP_TIMEOUT && field == Field::off) return;
     if (draft.must_succeed && field != Field::personality && field != Field::flags) return;
     uint64_t value = strange(random, field);
     if (field == Field::op_flags) value &= ~uint64_t{operation.untouchable_flags};

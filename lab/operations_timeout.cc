@@ -34,6 +34,7 @@ bool timeout(Draft& draft) {
         if (draft.random.percent(15)) {
             draft.set(Field::off, draft.random.between(1, 3));
             draft.builder.no_time_is_up = true;
+            draft.builder.submit_in_one();
         }
         if (draft.random.percent(10)) {
             flags |= IORING_TIMEOUT_MULTISHOT;

@@ -88,6 +88,31 @@ TEST_P(IoPoll, polls_for_many_reads) {
     }));
 }
 
+TEST_P(IoPoll, gets_on_with_nothing_before_all_is_reaped_in_the_kernel_alone) {
+    if (GetParam() == IORING_SETUP_IOPOLL || (GetParam() & IORING_SETUP_HYBRID_IOPOLL) != 0) {
+        // Only a call of the program's runs what a worker has done on a ring that defers.
+        EXPECT_THAT(ring.run(sqe::nop().flag(IOSQE_ASYNC)), Gives(0));
+        return;
+    }
+    EXPECT_THAT(ring.submit(sqe::nop().data(1), sqe::nop().data(2).flag(IOSQE_ASYNC)), Gives(2));
+    const auto both_are_there = [&] {
+        EXPECT_THAT(ring.enter(0, 1, getevents), Gives(0));
+        return ring.ready() == 2;
+    };
+    if (provider_under_test() == provider::Kind::kernel) {
+        for (int i = 0; i < 5; ++i, usleep(2000)) EXPECT_FALSE(both_are_there());
+        EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, 0)));
+        EXPECT_TRUE(eventually([&] {
+            EXPECT_THAT(ring.enter(0, 0, getevents), Gives(0));
+            return ring.ready() == 1;
+        }));
+        EXPECT_THAT(ring.reap(), ElementsAre(Completes(2, 0)));
+    } else {
+        EXPECT_TRUE(eventually(both_are_there));
+        EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, 0), Completes(2, 0)));
+    }
+}
+
 TEST_P(IoPoll, refuses_files_that_cannot_be_polled) {
     const Fd buffered = file_with(std::string(block, 'x'));
     const Fd memory = memory_file_with("content");
