@@ -48,6 +48,10 @@ void mutate(Draft& draft, const Operation& operation) {
     if (field == Field::flags) value |= draft.sqe.flags();
     const bool looks_up_slot = field == Field::flags && (value & IOSQE_FIXED_FILE) != 0;
     if (looks_up_slot && !draft.builder.take(fixed_table_key, Access::shared)) return;
+    // So does it a buffer, when the group has some.
+    const bool selects = field == Field::flags && (value & IOSQE_BUFFER_SELECT) != 0;
+    const Key group = buffer_group_key + (field == Field::buf_index ? value : draft[Field::buf_index].number);
+    if ((selects || field == Field::buf_index) && !draft.builder.take(group, Access::exclusive)) return;
     const bool opens = draft.sqe[Field::fd].kind == Value::Kind::result;
     if (field == Field::fd && !opens && random.percent(50)) {
         draft.use_resource({ResourceKind::directory, ResourceKind::epoll, ResourceKind::path_only, ResourceKind::null,
@@ -58,7 +62,6 @@ void mutate(Draft& draft, const Operation& operation) {
         return;
     }
     // Of a classic group the kernel sends a whole buffer, whatever length is asked for (docs/differences.md).
-    const bool selects = field == Field::flags && (value & IOSQE_BUFFER_SELECT) != 0;
     if (selects && draft.sqe.opcode() == IORING_OP_SEND) draft.set(Field::len, 100'000);
     draft.set(field, value);
 }

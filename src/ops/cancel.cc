@@ -18,6 +18,8 @@ bool matches(const Cancel& cancel, const Request& request) {
     if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
     if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
+    // What draining has let go is on its way to the workers: only who is there already comes upon it.
+    if (request.place == Place::task_work && request.has(request_ordered) && !cancel.at_work) return false;
     if (cancel.spares_workers && (request.place == Place::worker || request.has(request_blocks))) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
@@ -90,7 +92,7 @@ long cancel_matches(Ring& ring, Cancel cancel) {
 int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_BUFFER_SELECT)) return -EINVAL;
     auto& cancel = request.as<Cancel>();
-    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0, false, false};
+    cancel = {sqe.addr, sqe.cancel_flags, sqe.fd, 0, false, false, false};
     if (cancel.flags & ~known_cancel_flags) return -EINVAL;
     if ((cancel.flags & IORING_ASYNC_CANCEL_ANY) &&
         (cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP))) {
@@ -105,6 +107,7 @@ int async_cancel_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome async_cancel_issue(Request& request) {
     auto& cancel = request.as<Cancel>();
     if (request.has(IOSQE_FIXED_FILE)) cancel.flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+    cancel.at_work = request.has(request_at_work);
     cancel.finds_itself = matches_itself(cancel, request);
     const long result = cancel_matches(*request.ring, cancel);
     return request.done(result == -ENOENT && cancel.finds_itself ? -EALREADY : result);

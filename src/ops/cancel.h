@@ -15,6 +15,7 @@ struct Cancel {
     int32_t fd;
     uint8_t opcode;
     bool spares_workers;  // what is in a worker is out of its reach
+    bool at_work;         // it is made by a worker
     bool finds_itself;    // among what the workers have
 };
 

@@ -93,11 +93,13 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
     return fault == 0 ? make(current_position) : fault;
 }
 
-// A part of it went before the rest failed with `error`. The file position stays where it was then, as in the kernel.
+// A part of it went before the rest failed with `error`. The file position stays where it was then, as in the kernel,
+// but for a read in a worker, which does not go on there.
 long partial_result(Request& request, long error) {
     const auto& transfer = request.as<Transfer>();
     if (transfer.done == 0) return error;
-    if (transfer.offset == current_position && is_on_disk(request.fd)) {
+    const bool read_in_worker = !transfer.writes && request.has(request_blocks);
+    if (transfer.offset == current_position && !read_in_worker && is_on_disk(request.fd)) {
         abi::syscall(__NR_lseek, request.fd, -int64_t{transfer.done}, SEEK_CUR);
     }
     return transfer.done;
@@ -129,10 +131,11 @@ bool may_have_more(Request& request, long got) {
     return (is_on_disk(request.fd) || blocks_in_write(request)) && keep_iovecs(request) == 0;
 }
 
-// The plain call, and once more for what it left.
+// The plain call, and once more for what it left, which in the kernel a worker does.
 Outcome read_in_full(Request& request) {
     const long got = transfer_rest(request, 0, false);
     if (!may_have_more(request, got)) return complete(request, got);
+    request.set(request_at_work);
     request.as<Transfer>().done += static_cast<uint32_t>(got);
     return complete(request, transfer_rest(request, 0, false));
 }

@@ -48,7 +48,7 @@ int register_sync_cancel(Ring& ring, uint64_t address, unsigned) RINGSIDE_REQUIR
     if (checked < 0) return checked;
     // The workers of a polling thread are its own: in the kernel nobody else reaches into them.
     const bool spares_workers = ring.setup_flags & IORING_SETUP_SQPOLL;
-    const Cancel cancel = {wanted.addr, wanted.flags, wanted.fd, wanted.opcode, spares_workers, false};
+    const Cancel cancel = {wanted.addr, wanted.flags, wanted.fd, wanted.opcode, spares_workers, false, false};
     long result = cancel_matches(ring, cancel);
     settle_from_outside(ring);
     if (result != -EALREADY) return static_cast<int>(result);

@@ -373,7 +373,12 @@ TEST_P(AtWork, cancellation_that_had_to_drain_finds_what_is_behind_it) {
             EXPECT_THAT(ended, testing::Contains(AnyOf(Completes(3, -ECANCELED), Completes(3, 0))));
         }
     }
-    // Not what drains itself, which is held back until the cancellation is done.
+    // One that did not have to comes too early.
+    ASSERT_THAT(ring.submit(drained), Gives(1));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, 0)));
+    ASSERT_THAT(ring.submit(sqe::nop().data(3), sqe::cancel(0, any).data(1)), Gives(2));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, 0), Completes(3, 0)));
+    // Nor is what drains itself found, which is held back until the cancellation is done.
     ASSERT_THAT(ring.submit(drained, sqe::cancel(0, any).data(1), Sqe(drained).data(3)), Gives(3));
     EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(2, 0), Completes(1, 0), Completes(3, 0)));
 }
@@ -444,6 +449,8 @@ TEST_P(BehindAWorker, requests_that_a_worker_does_without_being_asked_count) {
         expect_next_waits(sqe::read(nonblocking_file, bytes, length).data(2).flag(link), static_cast<int>(length),
                           next);
     }
+    // What is left of a short read is a worker's.
+    expect_next(sqe::read(nonblocking_file, bytes, 100).data(2).flag(IOSQE_IO_HARDLINK), 7, next, -EAGAIN);
     const TemporaryDirectory directory;
     const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
