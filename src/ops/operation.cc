@@ -1,26 +1,16 @@
 #include "ops/operation.h"
 
-#include <errno.h>
 #include <fcntl.h>
 
 #include "ops/one_call.h"
 #include "ops/ops.h"
 
 namespace ringside::engine {
-namespace {
-
-// Of NOT_YET rows, which there may be none of.
-[[maybe_unused]] int refuse_prep(Request&, const io_uring_sqe&) { return -EINVAL; }
-[[maybe_unused]] Outcome never_issued(Request& request) { return request.done(-EINVAL); }
-
-}  // namespace
 
 const Operation operations[operation_count] = {
 #define OP(name, since, flags, refuses, prep, issue, work, unpark, ... /* together */) \
     {#name, since, flags, refuses, prep, issue, work, unpark, __VA_ARGS__},
-#define NOT_YET(name, since) OP(name, since, op_unsupported, 0, refuse_prep, never_issued, nullptr, nullptr)
 #include "ops/ops.def"
-#undef NOT_YET
 #undef OP
 };
 
@@ -29,17 +19,13 @@ namespace {
 // Each row stands at its opcode's place: the n-th row's name is that of opcode n.
 enum Row : unsigned {
 #define OP(name, ...) row_##name,
-#define NOT_YET(name, since) row_##name,
 #include "ops/ops.def"
-#undef NOT_YET
 #undef OP
     row_count
 };
 static_assert(row_count == operation_count);
 #define OP(name, ...) static_assert(unsigned{row_##name} == unsigned{IORING_OP_##name});
-#define NOT_YET(name, since) OP(name)
 #include "ops/ops.def"
-#undef NOT_YET
 #undef OP
 
 }  // namespace

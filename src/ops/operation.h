@@ -25,7 +25,6 @@ enum OperationFlag : uint32_t {
     op_buffer_select = 1u << 3,    // IOSQE_BUFFER_SELECT allowed
     op_poll_in = 1u << 5,          // waits for POLLIN
     op_poll_out = 1u << 6,         // waits for POLLOUT
-    op_unsupported = 1u << 7,      // known by number, refused
     op_cancel_counts = 1u << 8,    // who cancels one is told how many there were: 1
     op_cancel_succeeds = 1u << 9,  // cancelled, it severs no chain
     op_minds_nonblock = 1u << 10,  // in a worker, O_NONBLOCK of its file keeps it from waiting

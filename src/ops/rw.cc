@@ -98,7 +98,7 @@ long transfer_once(const Request& request, const Transfer& transfer, const iovec
 long partial_result(Request& request, long error) {
     const auto& transfer = request.as<Transfer>();
     if (transfer.done == 0) return error;
-    const bool read_in_worker = !transfer.writes && request.has(request_blocks);
+    const bool read_in_worker = !transfer.writes && request.has(request_blocks | request_ordered);
     if (transfer.offset == current_position && !read_in_worker && is_on_disk(request.fd)) {
         abi::syscall(__NR_lseek, request.fd, -int64_t{transfer.done}, SEEK_CUR);
     }
@@ -135,8 +135,8 @@ bool may_have_more(Request& request, long got) {
 Outcome read_in_full(Request& request) {
     const long got = transfer_rest(request, 0, false);
     if (!may_have_more(request, got)) return complete(request, got);
-    request.set(request_at_work);
     request.as<Transfer>().done += static_cast<uint32_t>(got);
+    request.set(request_at_work);
     return complete(request, transfer_rest(request, 0, false));
 }
 

@@ -26,7 +26,7 @@ int register_probe(Ring&, uint64_t address, unsigned count) {
     probe.last_op = operation_count - 1;
     for (unsigned i = 0; i < count; ++i) {
         table.ops[i].op = static_cast<uint8_t>(i);
-        if (!(operations[i].flags & op_unsupported)) table.ops[i].flags = IO_URING_OP_SUPPORTED;
+        table.ops[i].flags = IO_URING_OP_SUPPORTED;
     }
     probe.ops_len = static_cast<uint8_t>(count);
     return write_user(address, &table, size);

@@ -240,7 +240,7 @@ TEST(Vectored, half_way_failure_leaves_the_position_where_it_was) {
             EXPECT_EQ(lseek(file, 1, SEEK_SET), 1);
             EXPECT_THAT(ring.run(sqe::readv(file, vectors, 2, here)), Gives(4));
             EXPECT_EQ(lseek(file, 0, SEEK_CUR), memory && flags != O_NONBLOCK ? 5 : 1);
-            for (const unsigned by_worker : {IOSQE_ASYNC, IOSQE_IO_LINK}) {
+            for (const unsigned by_worker : {IOSQE_ASYNC, IOSQE_IO_LINK, IOSQE_IO_DRAIN}) {
                 EXPECT_EQ(lseek(file, 1, SEEK_SET), 1);
                 EXPECT_THAT(ring.run(sqe::readv(file, vectors, 2, here).flag(by_worker)), Gives(4));
                 EXPECT_EQ(lseek(file, 0, SEEK_CUR), 5);
