@@ -49,6 +49,25 @@ void forget_interruptions(const Program& program, Trace& trace) {
     }
 }
 
+// A rule. A receive that its memory has cut short got a part of what it asked for, and the engine takes that for all
+// there was: asking costs as much as receiving (docs/differences.md).
+bool is_cut_short(const Program& program, const std::vector<std::string>& words) {
+    if (words.size() < 4 || words[0] != "cqe" || operation_of(program, words) != IORING_OP_RECV) return false;
+    const Sqe& sqe = *find_sqe(program, number_from(words[1]).value_or(0));
+    const Value& address = sqe[Field::addr];
+    if (address.kind != Value::Kind::memory || sqe[Field::len].kind != Value::Kind::number) return false;
+    const auto object = std::find_if(program.memories.begin(), program.memories.end(),
+                                     [&](const Memory& each) { return each.id == address.number; });
+    return object != program.memories.end() && object->size < sqe[Field::len].number;
+}
+
+void forget_hints(const Program& program, Trace& trace) {
+    for (std::string& line : trace) {
+        if (!is_cut_short(program, words_of(line)) || !line.ends_with("flags=0x4")) continue;
+        line.back() = '0';
+    }
+}
+
 }  // namespace
 
 std::optional<Difference> compare(const Program& program, Trace first, Trace second) {
@@ -58,6 +77,9 @@ std::optional<Difference> compare(const Program& program, Trace first, Trace sec
         forget_interruptions(program, second);
         if (first == second) return std::nullopt;
     }
+    forget_hints(program, first);
+    forget_hints(program, second);
+    if (first == second) return std::nullopt;
     // The longest common beginning and end are of no interest; between them, lines that the other side lacks.
     Difference difference;
     std::vector<std::string>& left = first;

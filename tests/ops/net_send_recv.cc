@@ -176,6 +176,17 @@ TEST(Recv, may_miss_the_end_of_a_connection_in_its_hint) {
     EXPECT_EQ(ring.run(sqe::recv(ends.far, buffer, 8).data(1)), (Cqe{1, 0, more_to_read}));
 }
 
+TEST(Recv, that_its_memory_cuts_short_has_no_hint_on_the_engine) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const ForbiddenPage page;
+    EXPECT_EQ(::send(ends.near, "a", 1, 0), 1);
+    EXPECT_EQ(::send(ends.near, "0123456789", 10, 0), 10);
+    const bool kernel = provider_under_test() == provider::Kind::kernel;
+    EXPECT_EQ(ring.run(sqe::recv(ends.far, page.brink(4), 100).data(1)), (Cqe{1, 1, kernel ? more_to_read : 0}));
+    EXPECT_EQ(ring.run(sqe::recv(ends.far, page.brink(4), 4).data(1)), (Cqe{1, 4, more_to_read}));
+}
+
 TEST(Recv, of_a_datagram_that_does_not_fit_loses_the_rest) {
     RawRing ring;
     const Ends ends = unix_pair(SOCK_DGRAM);
