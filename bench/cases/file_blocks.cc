@@ -12,7 +12,11 @@ namespace {
 
 constexpr unsigned batch_size = 32;
 
-template <unsigned block, typename Places, unsigned count = batch_size>
+constexpr uint64_t whole_file = FileForm{}.size;
+// So much of it fits the processor's caches, and what is measured is not memory.
+constexpr uint64_t near_part = 2 << 20;
+
+template <unsigned block, typename Places, unsigned count = batch_size, uint64_t part = whole_file>
 class Reads final : public Case {
   public:
     unsigned batch() override {
@@ -25,7 +29,7 @@ class Reads final : public Case {
 
   private:
     TestFile file_;
-    Places places_{block};
+    Places places_{block, part};
     std::vector<char> buffers_ = std::vector<char>(count * block);
     Ring ring_{count};
 };
@@ -36,6 +40,10 @@ const Row<Reads<512, RandomBlocks>> read_512("read-512", "random 512 B reads, ca
 const Row<Reads<65536, RandomBlocks>> read_64k("read-64k", "random 64 KiB reads, cached, 64 MiB file, 32 a batch");
 const Row<Reads<4096, SequentialBlocks>> read_4k_seq("read-4k-seq", "sequential 4 KiB reads, cached, 32 a batch", 2.5);
 const Row<Reads<65536, SequentialBlocks>> read_64k_seq("read-64k-seq", "sequential 64 KiB reads, cached, 32 a batch");
+const Row<Reads<4096, RandomBlocks, batch_size, near_part>> read_4k_near(
+    "read-4k-near", "random 4 KiB reads, cached, within 2 MiB, 32 a batch");
+const Row<Reads<4096, SequentialBlocks, batch_size, near_part>> read_4k_seq_near(
+    "read-4k-seq-near", "sequential 4 KiB reads, cached, within 2 MiB, 32 a batch");
 const Row<Reads<4096, RandomBlocks, 1>> read_4k_1("read-4k-1", "random 4 KiB reads, cached, one at a time", 1.0);
 
 // The buffers are registered, and read into with READ_FIXED.

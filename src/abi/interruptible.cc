@@ -2,6 +2,8 @@
 
 #include <ucontext.h>
 
+#include "abi/return_stack.h"
+
 extern "C" {
 extern const char ringside_interruptible_begin[] __attribute__((visibility("hidden")));
 extern const char ringside_interruptible_end[] __attribute__((visibility("hidden")));
@@ -35,6 +37,7 @@ ringside_interruptible_begin:
     jne ringside_interruptible_abort
     syscall
 ringside_interruptible_end:
+    )" RINGSIDE_MEND_RETURN_STACK("%") R"(
     ret
 ringside_interruptible_abort:
     movq $-4, %rax

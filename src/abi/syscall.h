@@ -4,6 +4,8 @@
 
 #include <sys/syscall.h>
 
+#include "abi/return_stack.h"
+
 #ifndef __NR_io_uring_setup
 #define __NR_io_uring_setup 425
 #define __NR_io_uring_enter 426
@@ -22,7 +24,7 @@ RINGSIDE_IN_PLACE long syscall6(long number, long a, long b, long c, long d, lon
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;
     register long r9 asm("r9") = f;
-    asm volatile("syscall"
+    asm volatile("syscall\n\t" RINGSIDE_MEND_RETURN_STACK("%%")
                  : "=a"(result)
                  : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                  : "rcx", "r11", "memory");

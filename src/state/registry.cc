@@ -6,6 +6,7 @@
 #include <string.h>
 #include <new>
 
+#include "abi/return_stack.h"
 #include "service/helper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
@@ -124,6 +125,7 @@ Ring* take_ring() {
     if (registry.open++ == 0) {
         allow_workers();
         allow_stand_ins();
+        abi::look_at_processor();
     }
     return &pooled->ring;
 }
