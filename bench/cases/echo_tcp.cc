@@ -1,4 +1,4 @@
-// A TCP server that sends back what it receives, written in three ways.
+// A TCP server that sends back what it receives, written in four ways.
 #include "buffer_ring.h"
 #include "case.h"
 #include "ring.h"
@@ -29,11 +29,15 @@ class RingServer : public TcpServer<connections> {
     Ring ring_{connections < 32 ? 32 : 2 * connections};
 };
 
-// A receive, a send, a receive...; `zero_copy`: with SEND_ZC, whose buffer is free when the notification has come.
-template <unsigned connections, bool zero_copy>
+enum class Way { plain, registered, zero_copy };
+
+// A receive, a send, a receive...; by descriptors, by registered files, or with SEND_ZC, whose buffer is free when the
+// notification has come.
+template <unsigned connections, Way way>
 class SingleShotEcho final : public RingServer<connections> {
   public:
     SingleShotEcho() {
+        if (way == Way::registered) register_sockets();
         for (uint32_t i = 0; i < connections; ++i) receive(i);
     }
     unsigned batch() override {
@@ -57,18 +61,32 @@ class SingleShotEcho final : public RingServer<connections> {
     }
 
   private:
+    static constexpr bool zero_copy = way == Way::zero_copy;
+
+    void register_sockets() {
+        const int result = io_uring_register_files(this->ring_.get(), this->sockets_, connections);
+        if (result < 0) die("io_uring_register_files", result);
+    }
+    int socket(uint32_t connection) const {
+        return way == Way::registered ? static_cast<int>(connection) : this->sockets_[connection];
+    }
+    static void mark(io_uring_sqe* sqe) {
+        if (way == Way::registered) sqe->flags |= IOSQE_FIXED_FILE;
+    }
     void receive(uint32_t connection) {
         io_uring_sqe* const sqe = this->ring_.sqe();
-        io_uring_prep_recv(sqe, this->sockets_[connection], messages_[connection], message_size, 0);
+        io_uring_prep_recv(sqe, socket(connection), messages_[connection], message_size, 0);
+        mark(sqe);
         Tag{connection, 0, Tag::received}.put_on(sqe);
     }
     void send(uint32_t connection) {
         io_uring_sqe* const sqe = this->ring_.sqe();
         if (zero_copy) {
-            io_uring_prep_send_zc(sqe, this->sockets_[connection], messages_[connection], message_size, 0, 0);
+            io_uring_prep_send_zc(sqe, socket(connection), messages_[connection], message_size, 0, 0);
         } else {
-            io_uring_prep_send(sqe, this->sockets_[connection], messages_[connection], message_size, 0);
+            io_uring_prep_send(sqe, socket(connection), messages_[connection], message_size, 0);
         }
+        mark(sqe);
         Tag{connection, 0, Tag::sent}.put_on(sqe);
     }
 
@@ -117,17 +135,22 @@ class MultishotEcho final : public RingServer<connections> {
     BufferRing buffers_{this->ring_.get(), connections < 64 ? 128 : 2048, message_size};
 };
 
-const Row<SingleShotEcho<1, false>> echo_1("tcp-echo-1", "TCP echo 64 B, 1 connection, recv and send", 1.0);
-const Row<SingleShotEcho<64, false>> echo_64("tcp-echo-64", "TCP echo 64 B, 64 connections, recv and send", 1.0);
-const Row<SingleShotEcho<1000, false>> echo_1000("tcp-echo-1000", "TCP echo 64 B, 1,000 connections, recv and send",
-                                                 1.0);
+const Row<SingleShotEcho<1, Way::plain>> echo_1("tcp-echo-1", "TCP echo 64 B, 1 connection, recv and send", 1.0);
+const Row<SingleShotEcho<64, Way::plain>> echo_64("tcp-echo-64", "TCP echo 64 B, 64 connections, recv and send", 1.0);
+const Row<SingleShotEcho<1000, Way::plain>> echo_1000("tcp-echo-1000",
+                                                      "TCP echo 64 B, 1,000 connections, recv and send", 1.0);
+const Row<SingleShotEcho<64, Way::registered>> fixed_64("tcp-fixed-64", "TCP echo 64 B, 64 registered connections",
+                                                        1.0);
+const Row<SingleShotEcho<1000, Way::registered>> fixed_1000("tcp-fixed-1000",
+                                                            "TCP echo 64 B, 1,000 registered connections", 1.0);
 const Row<MultishotEcho<1>> multi_1("tcp-multi-1", "TCP echo 64 B, 1 connection, multishot and buffer ring");
 const Row<MultishotEcho<64>> multi_64("tcp-multi-64", "TCP echo 64 B, 64 connections, multishot and buffer ring", 1.0);
 const Row<MultishotEcho<1000>> multi_1000("tcp-multi-1000",
                                           "TCP echo 64 B, 1,000 connections, multishot and buffer ring", 1.0);
-const Row<SingleShotEcho<1, true>> zc_1("tcp-zc-1", "TCP echo 64 B, 1 connection, recv and send_zc");
-const Row<SingleShotEcho<64, true>> zc_64("tcp-zc-64", "TCP echo 64 B, 64 connections, recv and send_zc");
-const Row<SingleShotEcho<1000, true>> zc_1000("tcp-zc-1000", "TCP echo 64 B, 1,000 connections, recv and send_zc");
+const Row<SingleShotEcho<1, Way::zero_copy>> zc_1("tcp-zc-1", "TCP echo 64 B, 1 connection, recv and send_zc");
+const Row<SingleShotEcho<64, Way::zero_copy>> zc_64("tcp-zc-64", "TCP echo 64 B, 64 connections, recv and send_zc");
+const Row<SingleShotEcho<1000, Way::zero_copy>> zc_1000("tcp-zc-1000",
+                                                        "TCP echo 64 B, 1,000 connections, recv and send_zc");
 
 }  // namespace
 }  // namespace bench
