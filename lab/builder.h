@@ -117,9 +117,9 @@ class Builder {
     // Whether the current chain has requests already: the next may then run in a worker.
     bool chain_begun() const { return chain_begun_; }
     bool anyone_waits() const { return !waiting_chains_.empty(); }
-    // What is in the SQ goes in one submission. Where that ends within a chain the rest is another, and what came last is
-    // a worker's. So of two that wait at one end the first would block there and the other poll, and who is served first
-    // is open; and what a time-out counts would depend on when the worker comes to it.
+    // What is in the SQ goes in one submission. Where that ends within a chain the rest is another, and what came last
+    // is a worker's. So of two that wait at one end the first would block there and the other poll, and who is served
+    // first is open; and what a time-out counts would depend on when the worker comes to it.
     void submit_in_one() { in_one_ = true; }
     bool is_in_one() const { return in_one_; }
     // From here on nothing is sure to complete: a drain stands behind something that may wait.

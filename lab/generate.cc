@@ -322,8 +322,8 @@ void Generator::hostile_program() {
     }
 }
 
-// Registered files and buffers, and buffers to choose from, are of use to many requests if they are there from the
-// start.
+// Registered files and buffers, epoll instances that have something to tell, and buffers to choose from are of use to
+// many requests if they are there from the start.
 void Generator::provide_for_requests() {
     const auto have = [&](uint32_t opcode, unsigned percent) {
         if (!random_.percent(percent) || !builder_.offer.registers.test(opcode)) return;
@@ -331,6 +331,12 @@ void Generator::provide_for_requests() {
     };
     have(IORING_REGISTER_FILES, 15);
     have(IORING_REGISTER_BUFFERS, 15);
+    if (random_.percent(8) && builder_.offer.opcodes.test(IORING_OP_EPOLL_CTL)) {
+        builder_.begin_chain();
+        if (!request({.opcode = IORING_OP_EPOLL_CTL, .weight = 0, .fill = watch_something}, 0)) return;
+        enter_all();
+        settle();
+    }
     if (!random_.percent(15) || !builder_.offer.opcodes.test(IORING_OP_PROVIDE_BUFFERS)) return;
     builder_.begin_chain();
     if (!request(*find_operation(IORING_OP_PROVIDE_BUFFERS), 0)) return;

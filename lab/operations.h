@@ -67,6 +67,9 @@ const Operation* find_operation(uint8_t opcode);
 // user_data of a request to cancel or change: one that has settled, or none.
 uint64_t some_target(Draft& draft);
 
+// Fills an IORING_OP_EPOLL_CTL after which an instance has something to tell.
+bool watch_something(Draft& draft);
+
 // A timespec that is over soon (and makes the epoch wait for it), or one that never ends.
 Value soon(Builder& builder);
 Value never(Builder& builder);

@@ -45,15 +45,19 @@ bool tee(Draft& draft) {
     return true;
 }
 
+void watch(Draft& draft, uint32_t target) {
+    draft[Field::off] = fd_of(target);
+    draft.builder.watched.insert(target);
+    draft.builder.watching.insert(draft.fd_resource);
+    draft[Field::addr] = draft.builder.cells("epoll_event", {{4, number(EPOLLIN)}, {8, number(5)}, {4, number(0)}});
+}
+
 bool epoll_ctl(Draft& draft) {
     if (!draft.use_resource({epoll, epoll, epoll, file}, Access::exclusive)) return false;
     const auto target = draft.builder.resource({unix_socket, udp_socket, epoll, file}, Access::exclusive);
     if (!target) return false;
-    draft[Field::off] = fd_of(*target);
-    draft.builder.watched.insert(*target);
-    draft.builder.watching.insert(draft.fd_resource);
+    watch(draft, *target);
     draft.set(Field::len, draft.random.one_of<uint64_t>({1, 1, 1, 2, 3, 4}));  // EPOLL_CTL_ADD, DEL, MOD
-    draft[Field::addr] = draft.builder.cells("epoll_event", {{4, number(EPOLLIN)}, {8, number(5)}, {4, number(0)}});
     return true;
 }
 
@@ -214,6 +218,16 @@ constexpr Operation table[] = {
 };
 
 }  // namespace
+
+// A socket that is not connected has something to tell at once.
+bool watch_something(Draft& draft) {
+    if (!draft.use_resource({epoll}, Access::exclusive)) return false;
+    const auto target = draft.builder.resource({unix_socket}, Access::exclusive);
+    if (!target) return false;
+    watch(draft, *target);
+    draft.set(Field::len, EPOLL_CTL_ADD);
+    return true;
+}
 
 std::span<const Operation> other_operations() { return table; }
 
