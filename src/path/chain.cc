@@ -37,13 +37,15 @@ void hold_back(Request& request) {
     drain.held_count += chain_length(request);
     const bool drains = request.has(IOSQE_IO_DRAIN);
     release_drained(*request.ring);
-    // Released at once, and nothing behind it has to wait for it: the queue is out of use again.
-    if (!drains && drain.held.empty()) drain.active = false;
+    // Released at once, and nothing behind it has to wait for it: the queue is out of use again. In the kernel one that
+    // has failed is in flight until its batch is over, so that what comes behind it is not released before that.
+    if (!drains && drain.held.empty() && drain.failed_in != request.ring->batch) drain.active = false;
 }
 
 // The slow way: a head that failed, that must not be tried inline, or that has to drain.
 void route_aside(Request& request) {
     if (request.has(request_failed)) {
+        request.ring->drain.failed_in = request.ring->batch;
         // Nothing of it ran, so not even a hard link holds.
         request.clear(IOSQE_IO_HARDLINK);
         if (request.link != nullptr) request.set(IOSQE_IO_LINK);

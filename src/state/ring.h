@@ -64,6 +64,7 @@ struct Joined {
 struct Drain {
     RequestQueue held;
     unsigned held_count = 0;  // requests in `held`, with the rest of their chains
+    uint32_t failed_in = 0;   // the last batch in which a request failed before it came here
     bool active = false;
     bool next_too = false;  // the request or chain after the one being collected drains as well
     bool disabled = false;  // a request with CQE_SKIP_SUCCESS was seen

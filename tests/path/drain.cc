@@ -155,6 +155,26 @@ TEST_P(Drain, that_is_malformed_fails_at_once) {
     EXPECT_THAT(ring.run(nop(3)), Gives(0));
 }
 
+// What comes behind the last drain has to drain, too, until some of it goes on at once.
+TEST_P(Drain, goes_on_behind_what_fails_in_its_batch) {
+    RawRing other(16, GetParam() | IORING_SETUP_SUBMIT_ALL);
+    for (const bool fails : {false, true}) {
+        EXPECT_THAT(other.run(nop(1, drain)), Gives(0));
+        EXPECT_THAT(fails ? other.submit(malformed(2), waiting_read(3)) : other.submit(waiting_read(3)),
+                    Gives(fails ? 2 : 1));
+        const std::vector<Cqe> failed = other.linger(5);
+        EXPECT_EQ(failed, fails ? std::vector<Cqe>({Cqe{2, -EINVAL, 0}}) : std::vector<Cqe>());
+        EXPECT_THAT(other.submit(nop(4)), Gives(1));
+        if (fails) {
+            EXPECT_THAT(other.linger(5), IsEmpty());
+        } else {
+            EXPECT_THAT(other.wait(1), ElementsAre(Completes(4, 0)));
+        }
+        write_bytes(1);
+        EXPECT_THAT(other.wait(fails ? 2 : 1), testing::Contains(Completes(3, 1)));
+    }
+}
+
 TEST_P(Drain, in_a_chain_that_is_malformed_fails_at_once) {
     EXPECT_THAT(ring.submit(waiting_read(1)), Gives(1));
     EXPECT_THAT(ring.submit(nop(2, drain | link), malformed(3, link), nop(4)), Gives(3));
