@@ -336,17 +336,23 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
     return transfer_once(request, transfer, rest.vectors(), rest.count(), flags, may_block);
 }
 
-// The plain call, where the file is known to be in memory and has all that is asked for. Returns how much that is; 0 if
-// nothing is to be said of it.
-long read_from_memory(const Request& request, const Transfer& transfer, const FileFacts* facts) {
-    if (facts == nullptr || !is_in_memory(*facts, request.ring->batch)) return 0;
-    if (transfer.writes || transfer.flags != 0 || transfer.offset < 0) return 0;
-    const long call = transfer.vectored ? __NR_preadv : __NR_pread64;
-    const long got = abi::syscall(call, request.fd, transfer.address, transfer.length, transfer.offset);
-    return got > 0 && static_cast<uint64_t>(got) == wanted_bytes(transfer) ? got : 0;
+// The plain call, which costs less than one with RWF_NOWAIT, where the file is known to be in memory. Whether that was
+// all; if not, or if there is more to the request, it is attempted in full.
+bool read_from_memory(Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    const Ring& ring = *request.ring;
+    if (request.has(IOSQE_BUFFER_SELECT | request_cancelled) || !is_in_memory(ring.known_files, request.fd, ring.batch)) {
+        return false;
+    }
+    if (transfer.writes || transfer.vectored || transfer.has_attribute) return false;
+    if (transfer.flags != 0 || transfer.offset < 0 || transfer.done != 0) return false;
+    const long got = abi::syscall(__NR_pread64, request.fd, transfer.address, transfer.length, transfer.offset);
+    if (__builtin_expect(got != transfer.length || got == 0, 0)) return false;
+    request.done(got);
+    return true;
 }
 
-Outcome attempt(Request& request) {
+Outcome attempt_in_full(Request& request) {
     auto& transfer = request.as<Transfer>();
     if (__builtin_expect(request.has(request_cancelled), 0)) return complete(request, -ECANCELED);
     if (__builtin_expect(is_unusual(request, transfer), 0)) {
@@ -355,8 +361,6 @@ Outcome attempt(Request& request) {
     }
     FileFacts* facts = facts_of(request);
     if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
-    const long all = read_from_memory(request, transfer, facts);
-    if (all != 0) return complete(request, all);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;
@@ -371,7 +375,7 @@ Outcome attempt(Request& request) {
             if (blocks_in_write(request)) request.set(request_ends_itself);
             continue;
         }
-        if (facts != nullptr && !transfer.writes) note_read_at_once(*facts, request.ring->batch);
+        if (facts != nullptr && !transfer.writes && !facts->direct) note_read_at_once(*facts, request.ring->batch);
         return complete(request, got);
     }
 }
@@ -381,8 +385,11 @@ int write_prep(Request& request, const io_uring_sqe& sqe) { return prepare(reque
 int readv_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, false); }
 int writev_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request, sqe, true, true); }
 
+Outcome attempt(Request& request) { return read_from_memory(request) ? Outcome::done : attempt_in_full(request); }
+
 Outcome rw_issue(Request& request) {
-    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);
+    if (read_from_memory(request)) return Outcome::done;
+    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt_in_full(request);
 }
 
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
