@@ -341,7 +341,8 @@ long transfer_rest(Request& request, int extra_flags, bool may_block) {
 bool read_from_memory(Request& request) {
     const auto& transfer = request.as<Transfer>();
     const Ring& ring = *request.ring;
-    if (request.has(IOSQE_BUFFER_SELECT | request_cancelled) || !is_in_memory(ring.known_files, request.fd, ring.batch)) {
+    if (request.has(IOSQE_BUFFER_SELECT | request_cancelled) ||
+        !is_in_memory(ring.known_files, request.fd, ring.batch)) {
         return false;
     }
     if (transfer.writes || transfer.vectored || transfer.has_attribute) return false;
@@ -389,7 +390,8 @@ Outcome attempt(Request& request) { return read_from_memory(request) ? Outcome::
 
 Outcome rw_issue(Request& request) {
     if (read_from_memory(request)) return Outcome::done;
-    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt_in_full(request);
+    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request)
+                                                                 : attempt_in_full(request);
 }
 
 // A file on disk: the plain call, which waits. Anything else comes here because it asked for a worker, or because it
