@@ -67,11 +67,11 @@ void write_table(std::ostream& page, const Results& results, const Family& famil
             "| --- | --- | ---: | ---: | ---: | --- | --- | --- |\n";
     for (const auto& each : results.cases) {
         if (!belongs(each, family)) continue;
-        page << fmt::format(
-            "| {} | {}{} | {} | {} | {} | {} | {} | {} |\n", each.name, each.what,
-            each.unit == "ns" ? "" : ", " + each.unit, cell(each, engine_column), cell(each, kernel_column),
-            cell(each, liburing_column), cell(each.ratio(engine_column, kernel_column)),
-            each.wanted > 0 ? fmt::format("{}", each.wanted) : "", cell(each.ratio(kernel_column, liburing_column)));
+        page << fmt::format("| {} | {}{} | {} | {} | {} | {} | {} | {} |\n", each.name, each.what,
+                            each.unit == "ns" ? "" : ", " + each.unit, cell(each, engine_column),
+                            cell(each, kernel_column), cell(each, liburing_column), cell(each.engine_ratio()),
+                            each.wanted > 0 ? fmt::format("{}", each.wanted) : "",
+                            cell(each.ratio(kernel_column, liburing_column)));
     }
 }
 
@@ -90,8 +90,9 @@ void write_peers(std::ostream& page, const Results& results) {
 void write_page(const std::filesystem::path& folder, const Results& results) {
     std::ofstream page(folder / "results.md");
     page << "# Results\n\nWritten by `make bench-report`. Medians in nanoseconds an operation, unless a row says "
-            "otherwise; rates relative to\nthe kernel's (with ringside's library in both columns), to a peer's, or to "
-            "liburing's on the kernel, each as the median of\nthe rounds' ratios (quartiles).\n\n";
+            "otherwise; rates relative to\nthat of liburing on the kernel, or to a peer's, each as the median of the "
+            "rounds' "
+            "ratios (quartiles).\n\n";
     for (const auto& [what, value] : results.machine) page << "- " << what << ": " << value << "\n";
     for (const Family& family : families) write_table(page, results, family);
     write_peers(page, results);
@@ -142,7 +143,7 @@ void plot_all(const std::filesystem::path& folder, const Results& results) {
         if (std::string(family.name) == "footprint") continue;
         std::vector<Mark> marks;
         for (const auto& each : results.cases) {
-            const auto ratio = each.ratio(engine_column, kernel_column);
+            const auto ratio = each.engine_ratio();
             if (belongs(each, family) && ratio) marks.push_back({each.name, *ratio, each.wanted});
         }
         plot(folder / (std::string(family.name) + ".svg"),

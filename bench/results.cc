@@ -29,6 +29,10 @@ std::optional<Quartiles> CaseResult::ratio(const std::string& one, const std::st
     return quartiles(ratios);
 }
 
+std::optional<Quartiles> CaseResult::engine_ratio() const {
+    return ratio(engine_column, samples.count(liburing_column) != 0 ? liburing_column : kernel_column);
+}
+
 nlohmann::json to_json(const Results& results) {
     nlohmann::json json = {{"machine", results.machine}, {"cases", nlohmann::json::array()}};
     for (const auto& each : results.cases) {

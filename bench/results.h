@@ -31,6 +31,9 @@ struct CaseResult {
     std::optional<Quartiles> figure(const std::string& column) const;
     // How many times as good as `other` `one` is (all figures are costs), taken within each round.
     std::optional<Quartiles> ratio(const std::string& one, const std::string& other) const;
+    // The engine against what there is without ringside: liburing on the kernel, or, where that is not installed, our
+    // library on it.
+    std::optional<Quartiles> engine_ratio() const;
 };
 
 struct Results {

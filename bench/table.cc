@@ -23,7 +23,7 @@ void print_head(const Plan& plan) {
     fmt::print("{} rounds of {} ms samples taken in turn, core {}; medians, ratios as median (quartiles)\n\n",
                plan.rounds, plan.sample_ms, plan.core);
     fmt::print(layout, "", "ringside,", "ringside,", "liburing,", "engine's rate,", "", "kernel provider,");
-    fmt::print(layout, "nanoseconds an operation, or as it says", "engine", "kernel", "kernel", "times kernel's",
+    fmt::print(layout, "nanoseconds an operation, or as it says", "engine", "kernel", "kernel", "times liburing's",
                "wanted", "times liburing's");
 }
 
@@ -33,7 +33,7 @@ void print_lines(const CaseResult& result) {
         fmt::print("{:<64} {}\n", what, result.failure);
     } else {
         fmt::print(layout, what, median(result, engine_column), median(result, kernel_column),
-                   median(result, liburing_column), text(result.ratio(engine_column, kernel_column)),
+                   median(result, liburing_column), text(result.engine_ratio()),
                    result.wanted > 0 ? fmt::format("{}", result.wanted) : "",
                    text(result.ratio(kernel_column, liburing_column)));
         for (const auto& peer : result.peers()) {

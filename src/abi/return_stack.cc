@@ -4,6 +4,7 @@
 
 #include <cpuid.h>
 #include <string.h>
+#include <atomic>
 
 bool ringside_mends_return_stack = false;
 
@@ -54,10 +55,10 @@ bool returns_safely() {
 
 void look_at_processor() {
     // Asking is dear on a virtual machine.
-    static bool looked = false;
-    if (looked) return;
-    looked = true;
-    ringside_mends_return_stack = returns_safely();
+    static std::atomic<bool> looked{false};
+    if (looked.load(std::memory_order_relaxed)) return;
+    __atomic_store_n(&ringside_mends_return_stack, returns_safely(), __ATOMIC_RELAXED);
+    looked.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace ringside::abi

@@ -33,7 +33,7 @@ extern bool ringside_mends_return_stack __attribute__((visibility("hidden")));
 
 namespace ringside::abi {
 
-// Finds out whether this processor needs it; until then system calls are left as they are. Called under a lock.
+// Finds out, once, whether this processor needs it; until then system calls are left as they are.
 void look_at_processor();
 
 }  // namespace ringside::abi

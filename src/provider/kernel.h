@@ -10,6 +10,7 @@
 namespace ringside::kernel {
 
 inline int setup(unsigned entries, io_uring_params* params) {
+    abi::look_at_processor();
     return static_cast<int>(abi::syscall(__NR_io_uring_setup, entries, params));
 }
 
