@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "abi/syscall.h"
 #include "state/ring.h"
+#include "state/thread_id.h"
 
 namespace ringside::engine {
 
@@ -30,7 +30,7 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
 // A ring for a single issuer is for the thread that made it, or enabled it.
 inline bool wrong_submitter(const Ring& ring) {
     if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
-    return ring.submitter != static_cast<int>(abi::syscall(__NR_gettid));
+    return ring.submitter != this_thread_id();
 }
 
 // One name of the ring less (a descriptor, or a registered index); the last one ends it.

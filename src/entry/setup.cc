@@ -14,6 +14,7 @@
 #include "state/fds.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
+#include "state/thread_id.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -59,7 +60,7 @@ void configure(Ring& ring, const io_uring_params& params, Face face) {
     ring.disabled = params.flags & IORING_SETUP_R_DISABLED;
     ring.face = face;
     const bool one_task = params.flags & IORING_SETUP_SINGLE_ISSUER;
-    if (one_task && !ring.disabled) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
+    if (one_task && !ring.disabled) ring.submitter = this_thread_id();
 }
 
 // The ring's memory and its file descriptor.

@@ -1,14 +1,14 @@
 // IORING_REGISTER_ENABLE_RINGS: the end of IORING_SETUP_R_DISABLED.
 #include <errno.h>
 
-#include "abi/syscall.h"
 #include "register/register.h"
+#include "state/thread_id.h"
 
 namespace ringside::engine {
 
 int enable_rings(Ring& ring, uint64_t, unsigned) {
     if (!ring.disabled) return -EBADFD;
-    if (ring.setup_flags & IORING_SETUP_SINGLE_ISSUER) ring.submitter = static_cast<int>(abi::syscall(__NR_gettid));
+    if (ring.setup_flags & IORING_SETUP_SINGLE_ISSUER) ring.submitter = this_thread_id();
     ring.restrictions.in_force = ring.restrictions.registered;
     ring.disabled = false;
     // Its thread may have fallen asleep over a ring that it was not to touch.

@@ -15,6 +15,7 @@
 #include "state/locked_memory.h"
 #include "state/registered_rings.h"
 #include "state/thread_end.h"
+#include "state/thread_id.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -69,6 +70,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     registry.lock.reset();
     registry.open = 0;
     forget_own_process();
+    forget_thread_id();
     forget_locked_memory();
     forget_helper();
     forget_workers();
