@@ -5,10 +5,12 @@
 
 #include "ops/ops.h"
 #include "ops/rw.h"
+#include "ops/vectors.h"
 #include "path/path.h"
 #include "service/disk.h"
 #include "state/file_facts.h"
 #include "state/ring.h"
+#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -16,9 +18,21 @@ namespace {
 // No disk has smaller blocks, and transfers of anything but whole ones are refused.
 constexpr uint64_t smallest_block = 512;
 
-uint16_t command_of(const Transfer& transfer) {
+uint16_t operation_of(const Transfer& transfer) {
     if (transfer.vectored) return transfer.writes ? IOCB_CMD_PWRITEV : IOCB_CMD_PREADV;
     return transfer.writes ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+}
+
+iocb command_of(const Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    iocb command = {};
+    command.aio_lio_opcode = operation_of(transfer);
+    command.aio_fildes = static_cast<uint32_t>(request.fd);
+    command.aio_buf = transfer.address;
+    command.aio_nbytes = transfer.length;
+    command.aio_offset = transfer.offset;
+    command.aio_rw_flags = transfer.flags | RWF_NOWAIT;
+    return command;
 }
 
 // The disk has answered.
@@ -31,6 +45,30 @@ void transferred(Request& request, long result) {
     finish(request);
 }
 
+// To copy the one iovec of a request that is submitted alone takes a system call, and another to begin the transfer,
+// which reads the iovec too: so that comes first. If it fails, what is wrong is found out in the usual way.
+bool begins_with_own_call(const Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    const Ring& ring = *request.ring;
+    return transfer.vectored && !transfer.kept && transfer.length == 1 && transfer.offset != current_position &&
+           ring.submitting_inline && queued_entries(ring) == 0;
+}
+
+bool begin_with_own_call(Request& request) {
+    if (pin_file(request) == -EBADF) return false;
+    request.ring->disk.transferred = transferred;
+    if (!start_transfer_at_once(request, command_of(request))) return false;
+    request.set(request_bounded);
+    // What it named is known now to be there, for a worker that might have to do it after all.
+    auto& transfer = request.as<Transfer>();
+    iovec only;
+    read_touched(&only, transfer.address, sizeof(only));
+    transfer.address = reinterpret_cast<uintptr_t>(only.iov_base);
+    transfer.length = only.iov_len < most_at_once ? static_cast<uint32_t>(only.iov_len) : most_at_once;
+    transfer.vectored = false;
+    return true;
+}
+
 }  // namespace
 
 bool bypasses_cache(const Transfer& transfer, const FileFacts* facts) {
@@ -41,6 +79,7 @@ bool bypasses_cache(const Transfer& transfer, const FileFacts* facts) {
 }
 
 Outcome attempt_direct(Request& request) {
+    if (begins_with_own_call(request) && begin_with_own_call(request)) return Outcome::queued;
     const auto& transfer = request.as<Transfer>();
     const int kept = keep_iovecs(request);
     if (kept < 0) return request.done(blame(request, kept));
@@ -49,14 +88,7 @@ Outcome attempt_direct(Request& request) {
     const int pinned = pin_file(request);
     if (pinned == -EBADF) return request.done(pinned);
     request.ring->disk.transferred = transferred;
-    iocb command = {};
-    command.aio_lio_opcode = command_of(transfer);
-    command.aio_fildes = static_cast<uint32_t>(request.fd);
-    command.aio_buf = transfer.address;
-    command.aio_nbytes = transfer.length;
-    command.aio_offset = transfer.offset;
-    command.aio_rw_flags = transfer.flags | RWF_NOWAIT;
-    return start_transfer(request, command) ? Outcome::queued : Outcome::punt;
+    return start_transfer(request, command_of(request)) ? Outcome::queued : Outcome::punt;
 }
 
 }  // namespace ringside::engine

@@ -84,20 +84,46 @@ void reap_by_call(Ring& ring) {
     for (long i = 0; i < count; ++i) take(ring, events[i]);
 }
 
-}  // namespace
-
-bool start_transfer(Request& request, const iocb& transfer) {
-    Ring& ring = *request.ring;
-    if (!open_disk(ring)) return false;
-    Disk& disk = ring.disk;
-    request.place = Place::device;
-    ring.requests.table.insert(request);
+// Puts a transfer in line.
+void queue(Request& request, const iocb& transfer) {
+    Disk& disk = request.ring->disk;
     iocb& queued = disk.queue[disk.queued++];
     queued = transfer;
     queued.aio_data = reinterpret_cast<uintptr_t>(&request);
     queued.aio_flags = IOCB_FLAG_RESFD;
     queued.aio_resfd = static_cast<uint32_t>(disk.eventfd);
-    if (disk.queued == most_queued || !ring.submitting_inline) submit_transfers(ring);
+}
+
+void note_in_flight(Ring& ring, unsigned count) {
+    ring.disk.in_flight += count;
+    ring.poller.armed += count;
+}
+
+void place_at_disk(Request& request) {
+    request.place = Place::device;
+    request.ring->requests.table.insert(request);
+}
+
+}  // namespace
+
+bool start_transfer(Request& request, const iocb& transfer) {
+    Ring& ring = *request.ring;
+    if (!open_disk(ring)) return false;
+    place_at_disk(request);
+    queue(request, transfer);
+    if (ring.disk.queued == most_queued || !ring.submitting_inline) submit_transfers(ring);
+    return true;
+}
+
+bool start_transfer_at_once(Request& request, const iocb& transfer) {
+    Ring& ring = *request.ring;
+    if (!open_disk(ring) || ring.disk.queued != 0) return false;
+    queue(request, transfer);
+    ring.disk.queued = 0;
+    iocb* only = ring.disk.queue;
+    if (abi::syscall(__NR_io_submit, ring.disk.context, 1, &only) != 1) return false;
+    place_at_disk(request);
+    note_in_flight(ring, 1);
     return true;
 }
 
@@ -110,8 +136,7 @@ void submit_transfers(Ring& ring) {
     for (unsigned at = 0; at < count;) {
         const long taken = abi::syscall(__NR_io_submit, disk.context, count - at, list + at);
         if (taken > 0) {
-            disk.in_flight += static_cast<unsigned>(taken);
-            ring.poller.armed += static_cast<unsigned>(taken);
+            note_in_flight(ring, static_cast<unsigned>(taken));
             at += static_cast<unsigned>(taken);
         } else {
             // The first of the rest is no good, or there is no room: a worker finds out.

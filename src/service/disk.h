@@ -34,6 +34,10 @@ struct Disk {
 // done this way. What the kernel refuses to begin is given to a worker.
 bool start_transfer(Request& request, const iocb& transfer);
 
+// Begins it with a call of its own, which reads what the transfer points to. Returns false when it has not begun, for
+// whatever reason, and nothing has happened.
+bool start_transfer_at_once(Request& request, const iocb& transfer);
+
 void submit_transfers(Ring& ring);
 
 // Takes what has been transferred.

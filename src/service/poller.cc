@@ -319,8 +319,14 @@ void poll_now(Ring& ring) {
 }
 
 void look_now_and_then(Ring& ring) {
-    if (++ring.poller.calls_unlooked <= most_calls_unlooked) return;
-    poll_now(ring);
+    if (++ring.poller.calls_unlooked > most_calls_unlooked) {
+        poll_now(ring);
+    } else if (ring.disk.in_flight != 0) {
+        // What the disk has done is in memory for the taking: nobody has to be woken for it.
+        reap_transfers(ring);
+    } else {
+        return;
+    }
     settle_ring(ring);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <string>
@@ -96,6 +97,53 @@ TEST_F(DirectFile, is_read_into_several_places) {
     EXPECT_THAT(ring.run(sqe::writev(file_, parts, 2)), Gives(3 * block));
     EXPECT_THAT(ring.run(read(0)), Gives(block));
     EXPECT_EQ(letters(1), "b");
+}
+
+// One alone in its batch: its iovec is not copied by the engine, but read by the call that begins the transfer.
+TEST_F(DirectFile, alone_goes_by_its_iovec_as_it_was) {
+    RawRing ring;
+    for (unsigned turn = 0; turn < 20; ++turn) {
+        auto* page =
+            static_cast<iovec*>(mmap(nullptr, block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        ASSERT_NE(page, MAP_FAILED);
+        *page = {part(turn % 4), block};
+        const unsigned from = turn % blocks;
+        ASSERT_THAT(ring.submit(sqe::readv(file_, page, 1, uint64_t{from} * block).data(turn)), Gives(1));
+        *page = {};
+        ASSERT_EQ(munmap(page, block), 0);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(turn, block)));
+        EXPECT_EQ(*part(turn % 4), static_cast<char>('a' + from));
+    }
+    const iovec whole = {part(0), block};
+    EXPECT_THAT(ring.run(sqe::writev(file_, &whole, 1, block)), Gives(block));
+    EXPECT_THAT(ring.run(read(1)), Gives(block));
+    EXPECT_EQ(*part(1), *part(0));
+}
+
+TEST_F(DirectFile, alone_with_an_iovec_that_does_not_do_is_refused) {
+    RawRing ring;
+    const ForbiddenPage forbidden;
+    EXPECT_THAT(ring.run(sqe::readv(file_, static_cast<iovec*>(forbidden.address()), 1)), Gives(-EFAULT));
+    const auto read_into = [&](void* memory, size_t length, uint64_t from = 0) {
+        const iovec vector = {memory, length};
+        return ring.run(sqe::readv(file_, &vector, 1, from));
+    };
+    EXPECT_THAT(read_into(forbidden.address(), block), Gives(-EFAULT));
+    EXPECT_THAT(read_into(part(0) + 1, block), Gives(-EINVAL));
+    EXPECT_THAT(read_into(part(0), block - 1), Gives(-EINVAL));
+    EXPECT_THAT(read_into(part(0), block, 100), Gives(-EINVAL));
+    EXPECT_THAT(read_into(part(0), 0), Gives(0));
+    EXPECT_THAT(read_into(part(0), block, blocks * block), Gives(0));
+    EXPECT_THAT(read_into(part(0), 2 * block, (blocks - 1) * block), Gives(block));
+    const iovec vector = {part(0), block};
+    const Fd reads_only(open(path_.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+    EXPECT_THAT(ring.run(sqe::writev(reads_only, &vector, 1)), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::readv(file_, &vector, 1)), Gives(block));
+    const int number = file_.release();
+    ASSERT_THAT(ring.submit(sqe::readv(number, &vector, 1, block).data(2)), Gives(1));
+    ASSERT_EQ(close(number), 0);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, block)));
+    EXPECT_THAT(ring.run(sqe::readv(number, &vector, 1)), Gives(-EBADF));
 }
 
 // The kernel forgets to move it when the disk answers later; whether we do is not told here.
