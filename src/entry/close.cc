@@ -10,6 +10,7 @@
 #include "service/cancel.h"
 #include "service/epoll.h"
 #include "service/helper.h"
+#include "service/poll_call.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
@@ -65,6 +66,8 @@ void destroy_ring(Ring& ring) {
     cancel_all(ring);
     wake_satisfied(ring);
     withdraw_from_helper(ring);
+    // Whoever polls it sleeps on, as in the kernel.
+    end_poll_call(ring);
     ring.lock.release();
     end_sqpoll(ring);
     wait_until_left(ring);
@@ -85,6 +88,7 @@ void destroy_ring(Ring& ring) {
     drop_overflow(ring);
     close_disk(ring);
     forget_facts(ring.known_files);
+    close_poll_call(ring);
     close_poller(ring);
     ring.timers.destroy();
     ring.requests.destroy();

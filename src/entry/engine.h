@@ -51,4 +51,26 @@ void note_dup(int fd, int copy);
 // same for each call; owned by the ring.
 int readiness_fd(Ring& ring);
 
+// For whoever sees the program wait for a ring in poll(2) or the like: a ring among what is polled.
+struct RingInPoll {
+    Ring* ring;
+    unsigned generation;
+    uint32_t serial;
+    short events;      // that are asked for, as poll has them
+    bool leads;        // the caller handles what happens to the ring meanwhile
+    int fd;            // to be polled for POLLIN in the ring's place, or -1
+    int nudge_fd;      // to be polled as well, or -1
+    int64_t limit_ns;  // for so long at most; INT64_MAX: for ever
+};
+
+// Fills it for a ring behind a descriptor. Returns whether that is one.
+bool find_polled(int fd, short events, RingInPoll& polled);
+
+// To be called before the thread sleeps. Returns what holds of the events; only if nothing does, it is to sleep.
+short begin_poll(RingInPoll& polled);
+
+// To be called behind each sleep: `happened` says whether `fd` was readable. Returns what holds now. If nothing does,
+// and neither anything else nor the program's time-out ended the wait, it goes on with begin_poll().
+short end_poll(RingInPoll& polled, bool happened);
+
 }  // namespace ringside::engine

@@ -8,6 +8,7 @@
 #include "entry/known.h"
 #include "path/path.h"
 #include "service/helper.h"
+#include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
@@ -84,6 +85,7 @@ __attribute__((noinline)) void come_for_completions(Ring& ring, unsigned min_com
 __attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int result) {
     if (ring.closing) return;
     if (result >= 0 && runs_work(ring, flags)) look_now_and_then(ring);
+    end_own_poll_call(ring);
     leave_to_helper(ring);
 }
 

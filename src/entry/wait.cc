@@ -130,7 +130,7 @@ int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
     // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep.
-    if (min_complete == 0) poll_now(ring);
+    if (min_complete == 0) poll_in_call(ring);
     catch_up(ring);
     const unsigned ready = completions_ready(ring);
     if (ready >= min_complete) return 0;

@@ -3,15 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "abi/syscall.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 #include "preload/translated_poll.h"
 
 namespace ringside::preload {
 namespace {
-
-constexpr long kernel_sigset_size = _NSIG / 8;
 
 // What the kernel's select() asks of a file, and which answers it takes for each set.
 constexpr short asked_in = POLLIN | POLLRDNORM | POLLRDBAND;
@@ -80,17 +77,18 @@ int store(const pollfd* entries, nfds_t count, const Sets& sets) {
     return bits;
 }
 
-// As the system call pselect6, which leaves the time that is left in `timeout`. Returns a count or -errno.
-long select_by_poll(const Sets& sets, timespec* timeout, const sigset_t* mask) {
-    TranslatedPoll named(static_cast<nfds_t>(sets.count));
-    TranslatedPoll polled(static_cast<nfds_t>(sets.count));
-    if (named.entries() == nullptr || polled.entries() == nullptr) return -ENOMEM;
-    const nfds_t count = list(sets, named.entries());
-    polled.load(named.entries(), count);
-    const long result = abi::syscall(__NR_ppoll, polled.entries(), count, timeout, mask, kernel_sigset_size);
+// Returns as select(2).
+int select_by_poll(const Sets& sets, int64_t timeout_ns, const sigset_t* mask) {
+    const PollEntries room(static_cast<nfds_t>(sets.count));
+    pollfd* named = room.get();
+    if (named == nullptr) return static_cast<int>(answer_as_libc(-ENOMEM));
+    const nfds_t count = list(sets, named);
+    TranslatedPoll polled(named, count);
+    if (!polled.is_loaded()) return static_cast<int>(answer_as_libc(-ENOMEM));
+    const int result = polled.wait(timeout_ns, mask);
     if (result < 0) return result;
-    polled.store_answers(named.entries(), count);
-    return store(named.entries(), count, sets);
+    polled.store_answers(named);
+    return static_cast<int>(answer_as_libc(store(named, count, sets)));
 }
 
 }  // namespace
@@ -102,9 +100,9 @@ int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const
 int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
                        const sigset_t* mask) {
     const Sets sets = {count, in, out, except};
-    if (!names_a_ring(sets)) return next.pselect(count, in, out, except, timeout, mask);
-    timespec left = timeout != nullptr ? *timeout : timespec{};
-    return static_cast<int>(answer_as_libc(select_by_poll(sets, timeout != nullptr ? &left : nullptr, mask)));
+    const bool is_refused = timeout != nullptr && !is_valid(*timeout);
+    if (is_refused || !names_a_ring(sets)) return next.pselect(count, in, out, except, timeout, mask);
+    return select_by_poll(sets, timeout != nullptr ? nanoseconds_of(*timeout) : for_ever, mask);
 }
 
 int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
@@ -112,12 +110,18 @@ int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeva
 int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
     const Sets sets = {count, in, out, except};
     if (!names_a_ring(sets)) return next.select(count, in, out, except, timeout);
-    if (timeout == nullptr) return static_cast<int>(answer_as_libc(select_by_poll(sets, nullptr, nullptr)));
-    // select() takes any number of microseconds, ppoll() less than a second of nanoseconds.
-    timespec left = {timeout->tv_sec + timeout->tv_usec / 1'000'000, timeout->tv_usec % 1'000'000 * 1000};
-    const long result = select_by_poll(sets, &left, nullptr);
-    *timeout = {left.tv_sec, left.tv_nsec / 1000};
-    return static_cast<int>(answer_as_libc(result));
+    if (timeout == nullptr) return select_by_poll(sets, for_ever, nullptr);
+    // It takes any number of microseconds, and leaves there the time that is left.
+    const timespec time = {timeout->tv_sec + timeout->tv_usec / 1'000'000, timeout->tv_usec % 1'000'000 * 1000};
+    if (!is_valid(time)) return next.select(count, in, out, except, timeout);
+    const int64_t timeout_ns = nanoseconds_of(time);
+    const int64_t begun_ns = now_ns();
+    const int result = select_by_poll(sets, timeout_ns, nullptr);
+    if (timeout_ns == for_ever) return result;
+    const int64_t passed_ns = now_ns() - begun_ns;
+    const int64_t left_us = passed_ns < timeout_ns ? (timeout_ns - passed_ns) / 1000 : 0;
+    *timeout = {left_us / 1'000'000, left_us % 1'000'000};
+    return result;
 }
 
 }  // extern "C"

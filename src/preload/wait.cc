@@ -9,17 +9,14 @@
 namespace ringside::preload {
 namespace {
 
-// Waits with `wait(entries)` on the translated set.
-template <typename Wait>
-int poll_translated(pollfd* entries, nfds_t count, Wait wait) {
-    TranslatedPoll translated(count);
-    if (translated.entries() == nullptr) {
+int poll_translated(pollfd* entries, nfds_t count, int64_t timeout_ns, const sigset_t* mask) {
+    TranslatedPoll translated(entries, count);
+    if (!translated.is_loaded()) {
         errno = ENOMEM;
         return -1;
     }
-    translated.load(entries, count);
-    const int result = wait(translated.entries());
-    if (result >= 0) translated.store_answers(entries, count);
+    const int result = translated.wait(timeout_ns, mask);
+    if (result >= 0) translated.store_answers(entries);
     return result;
 }
 
@@ -33,7 +30,7 @@ extern "C" {
 int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) RINGSIDE_INTERPOSE("poll");
 int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) {
     if (!TranslatedPoll::needed(entries, count)) return next.poll(entries, count, timeout_ms);
-    return poll_translated(entries, count, [=](pollfd* set) { return next.poll(set, count, timeout_ms); });
+    return poll_translated(entries, count, timeout_ms < 0 ? for_ever : int64_t{timeout_ms} * 1'000'000, nullptr);
 }
 
 int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t size) RINGSIDE_INTERPOSE("__poll_chk");
@@ -45,8 +42,9 @@ int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t si
 int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask)
     RINGSIDE_INTERPOSE("ppoll");
 int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask) {
-    if (!TranslatedPoll::needed(entries, count)) return next.ppoll(entries, count, timeout, mask);
-    return poll_translated(entries, count, [=](pollfd* set) { return next.ppoll(set, count, timeout, mask); });
+    const bool is_refused = timeout != nullptr && !is_valid(*timeout);
+    if (is_refused || !TranslatedPoll::needed(entries, count)) return next.ppoll(entries, count, timeout, mask);
+    return poll_translated(entries, count, timeout != nullptr ? nanoseconds_of(*timeout) : for_ever, mask);
 }
 
 int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t size)

@@ -160,6 +160,12 @@ void reap_transfers(Ring& ring) {
     }
 }
 
+bool has_transferred(const Disk& disk) {
+    const DiskShared* shared = disk.shared;
+    return shared != nullptr &&
+           shared->head.load(std::memory_order_relaxed) != shared->tail.load(std::memory_order_acquire);
+}
+
 void close_disk(Ring& ring) {
     Disk& disk = ring.disk;
     if (disk.context != 0) abi::syscall(__NR_io_destroy, disk.context);

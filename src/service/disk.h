@@ -43,6 +43,9 @@ void submit_transfers(Ring& ring);
 // Takes what has been transferred.
 void reap_transfers(Ring& ring);
 
+// Whether something has been transferred and not been taken, as far as memory tells.
+bool has_transferred(const Disk& disk);
+
 // There is nothing in flight any more.
 void close_disk(Ring& ring);
 

@@ -6,6 +6,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/poll_call.h"
 #include "service/readiness.h"
 #include "service/threads.h"
 #include "state/fds.h"
@@ -118,10 +119,21 @@ bool has_work(Ring& ring) {
     return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd);
 }
 
+// The same for a ring of which nobody handles events. What a call has taken from a disk's memory has left its event in
+// the set; that goes now, and memory is looked at afterwards, so that nothing is missed.
+bool has_work_for_next_call(Ring& ring) {
+    if (!has_work(ring)) return false;
+    const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
+    if (!waits_for_disk_alone || ring.disk.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
+    epoll_event events[events_per_wait];
+    wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    return has_transferred(ring.disk);
+}
+
 // A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program enters. All that can be done for it is to
 // say that it should.
 int64_t announce(Ring& ring) {
-    if (!has_work(ring)) return go_on_hosting(ring);
+    if (!has_work_for_next_call(ring)) return go_on_hosting(ring);
     announce_work(ring);
     unhost(ring);
     forget(ring);
@@ -144,7 +156,22 @@ int64_t stand_in(Ring& ring) {
 // The program calls, but its calls may all find something to return with and so never look what else is ready.
 void see_to_waiting(Ring& ring) {
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return look_with_next_call(ring);
-    if (ring.poller.leader == nullptr && has_work(ring)) announce_work(ring);
+    if (ring.poller.leader == nullptr && has_work_for_next_call(ring)) announce_work(ring);
+}
+
+// Until the leader, which sleeps in a poll of the program's own, should have done what is due.
+int64_t stay_beside_poll_call(Ring& ring) { return later(ring.timers.ns_until_next(), look_interval_ns); }
+
+// Such a leader may have left in an unusual way. Hosted meanwhile, the ring costs nothing while it is idle; and what
+// nobody does although something has happened is done here.
+int64_t watch_poll_call(Ring& ring) {
+    if (has_work(ring)) {
+        dethrone_poll_call(ring);
+        host(ring, EPOLL_CTL_ADD);
+        return stand_in(ring);
+    }
+    if (++ring.helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
+    return host(ring, EPOLL_CTL_ADD) ? stay_beside_poll_call(ring) : look_interval_ns;
 }
 
 // A look at a watched ring: is the program around? Returns how long until the next look.
@@ -157,6 +184,8 @@ int64_t watch(Ring& ring) {
     if (called && !waits_elsewhere) {
         helped.quiet_looks = 0;
         see_to_waiting(ring);
+    } else if (ring.poll_call.thread != 0) {
+        return watch_poll_call(ring);
     } else if (ring.poller.leader != nullptr) {
         if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
         forget(ring);
@@ -178,13 +207,18 @@ void look_at_reaping(Ring& ring) {
     if (!called && !ring.readiness.raised) forget_reaping(ring);
 }
 
+// A hosted ring that somebody leads. Has that thread done nothing yet, it gets the time until the next look.
+int64_t look_beside_leader(Ring& ring) {
+    const bool idle = ring.poll_call.thread != 0 && ring.calls == ring.helped.calls_seen && !has_work(ring);
+    if (idle && host(ring, EPOLL_CTL_MOD)) return stay_beside_poll_call(ring);
+    ring.helped.calls_seen = ring.calls;
+    unhost(ring);
+    return look_interval_ns;
+}
+
 int64_t attend_to_events(Ring& ring) {
     if (ring.helped.state == Helped::State::watched) return watch(ring);
-    if (ring.poller.leader != nullptr) {
-        unhost(ring);
-        return look_interval_ns;
-    }
-    return stand_in(ring);
+    return ring.poller.leader != nullptr ? look_beside_leader(ring) : stand_in(ring);
 }
 
 int64_t attend(Ring& ring) {

@@ -6,7 +6,8 @@
 // requests waiting is watched, a look every millisecond, and hosted when a whole millisecond has passed without a call,
 // or as soon as its descriptor is known to be polled. A hosted ring's epoll set is part of the helper's own, so no
 // event is late any more. When the program enters again to wait, the helper lets go; when it then waits for long, the
-// helper forgets the ring, and is told when the program leaves.
+// helper forgets the ring, and is told when the program leaves. One that waits in a poll of its own
+// (service/poll_call.h) may leave that without a word: such a ring is hosted all the same.
 //
 // It also looks whether a program that polls has reaped what it was told of (service/readiness.h): soon at first, then
 // after ever longer times, so that a descriptor is readable in vain for no longer than its program took to reap.

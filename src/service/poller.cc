@@ -6,6 +6,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/poll_call.h"
 #include "service/timers.h"
 #include "service/workers.h"
 #include "state/fds.h"
@@ -178,24 +179,18 @@ int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
     Poller& poller = ring.poller;
     epoll_event events[events_per_wait];
-    int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
-    poller.leader = &waiter;
-    poller.sleeps_until_ns = limit == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), limit);
+    int64_t limit = begin_to_lead(ring, waiter, timeout_ns);
     // Without a set to sleep in (no descriptors left) there is nothing to be woken by, nor by what waited while there
     // was none: look again soon.
     const bool can_be_woken = open_poller(ring) == 0;
     if (!can_be_woken || !poller.unpolled.empty()) limit = sooner(limit, nanoseconds_per_second / 1000);
-    waiter.asleep = true;
     const int epoll_fd = poller.epoll_fd;
     const Rung rung = take_rung(ring);
     ring.lock.release();
     wake_workers(rung);
     const int count = can_be_woken ? wait_in_set(epoll_fd, events, limit, mask) : wait_on_eventfd(-1, limit, mask);
     ring.lock.acquire();
-    waiter.asleep = false;
-    poller.leader = nullptr;
-    poller.wake_sent = false;
-    poller.calls_unlooked = 0;
+    end_to_lead(ring, waiter);
     if (count > 0 && can_be_woken) handle_events(ring, events, count);
     look_at_unpolled(ring);
     ring.timers.expire();
@@ -307,20 +302,29 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
     }
 }
 
-void poll_now(Ring& ring) {
+void take_events(Ring& ring) {
     epoll_event events[events_per_wait];
-    int count = 0;
-    Poller& poller = ring.poller;
-    poller.calls_unlooked = 0;
-    if (poller.armed != 0 && poller.epoll_fd >= 0) count = wait_in_set(poller.epoll_fd, events, 0, nullptr);
+    const int count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
     if (count > 0) handle_events(ring, events, count);
+}
+
+void poll_now(Ring& ring) {
+    ring.poller.calls_unlooked = 0;
+    if (ring.poller.armed != 0 && ring.poller.epoll_fd >= 0) take_events(ring);
     look_at_unpolled(ring);
+    ring.timers.expire();
+}
+
+void poll_in_call(Ring& ring) {
+    if (ring.disk.in_flight == 0 || ring.poller.armed != ring.disk.in_flight) return poll_now(ring);
+    ring.poller.calls_unlooked = 0;
+    reap_transfers(ring);
     ring.timers.expire();
 }
 
 void look_now_and_then(Ring& ring) {
     if (++ring.poller.calls_unlooked > most_calls_unlooked) {
-        poll_now(ring);
+        poll_in_call(ring);
     } else if (ring.disk.in_flight != 0) {
         // What the disk has done is in memory for the taking: nobody has to be woken for it.
         reap_transfers(ring);
@@ -374,8 +378,24 @@ bool wait_is_over(Ring& ring, const Waiter& waiter) { return satisfied(ring, wai
 
 int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     RINGSIDE_REQUIRES(ring.lock) {
+    if (ring.poller.leader != nullptr) end_own_poll_call(ring);
     return ring.poller.leader == nullptr ? lead(ring, waiter, timeout_ns, mask)
                                          : follow(ring, waiter, timeout_ns, mask);
+}
+
+int64_t begin_to_lead(Ring& ring, Waiter& waiter, int64_t timeout_ns) {
+    const int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
+    ring.poller.leader = &waiter;
+    ring.poller.sleeps_until_ns = limit == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), limit);
+    waiter.asleep = true;
+    return limit;
+}
+
+void end_to_lead(Ring& ring, Waiter& waiter) {
+    waiter.asleep = false;
+    ring.poller.leader = nullptr;
+    ring.poller.wake_sent = false;
+    ring.poller.calls_unlooked = 0;
 }
 
 void enter_wait(Ring& ring, Waiter& waiter) { ring.poller.waiters.push_back(waiter); }

@@ -92,6 +92,12 @@ void poll_now(Ring& ring);
 // neither may the next ones: so it is looked now and then. look_with_next_call() has the next one do it.
 void look_now_and_then(Ring& ring);
 void look_with_next_call(Ring& ring);
+// The same for a call of the program's: where it is for a disk alone that requests wait, its results are in memory, and
+// no call is needed to look. What told of them stays in the epoll set then, and makes the next look there a vain one.
+void poll_in_call(Ring& ring);
+
+// Handles what has happened in the epoll set, which is ready no more then.
+void take_events(Ring& ring);
 
 // Wakes the waiters whose condition holds. Called by whoever posted completions.
 void wake_satisfied(Ring& ring);
@@ -109,6 +115,11 @@ void let_go_and_wake(Ring& ring);
 void enter_wait(Ring& ring, Waiter& waiter);
 int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
 void leave_wait(Ring& ring, Waiter& waiter);
+
+// The two ends of a leader's sleep, for one that sleeps in the set in a way of its own. The first says for how long at
+// most, by the ring's timers.
+int64_t begin_to_lead(Ring& ring, Waiter& waiter, int64_t timeout_ns);
+void end_to_lead(Ring& ring, Waiter& waiter);
 
 // Whether what the thread waits for has happened.
 bool wait_is_over(Ring& ring, const Waiter& waiter);

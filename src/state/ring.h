@@ -14,6 +14,7 @@
 #include "service/disk.h"
 #include "service/helper.h"
 #include "service/messages.h"
+#include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
@@ -163,6 +164,7 @@ struct Ring {
     Napi napi;
     Inbox inbox;
     Poller poller;
+    PollCall poll_call;
     Disk disk;
     Timers timers;
     Helped helped;

@@ -1,0 +1,96 @@
+// A program's own poll(2), as far as a ring is concerned that stands in its set.
+#include <poll.h>
+
+#include "entry/engine.h"
+#include "path/path.h"
+#include "service/helper.h"
+#include "service/messages.h"
+#include "service/poll_call.h"
+#include "service/poller.h"
+#include "service/readiness.h"
+#include "service/timers.h"
+#include "service/workers.h"
+#include "state/registry.h"
+
+namespace ringside::engine {
+namespace {
+
+// What poll says of a descriptor that is none any more.
+constexpr short closed = POLLNVAL;
+
+bool is_same(const Ring& ring, const RingInPoll& polled) {
+    const bool same = ring.generation.load(std::memory_order_relaxed) == polled.generation;
+    return same && ring.open && !ring.closing && !ring.inherited;
+}
+
+// What has happened by now, as at the end of each call.
+void catch_up_to_poll(Ring& ring) {
+    ++ring.calls;
+    take_messages(ring);
+    if (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) return;
+    if (ring.disk.in_flight != 0) reap_transfers(ring);
+    settle_ring(ring);
+}
+
+short begin(Ring& ring, RingInPoll& polled) {
+    catch_up_to_poll(ring);
+    const short holds = polled_events(ring, polled.events);
+    if (holds != 0) return holds;
+    // Of a ring with IORING_SETUP_DEFER_TASKRUN nobody completes anything here.
+    const bool defers = ring.setup_flags & IORING_SETUP_DEFER_TASKRUN;
+    polled.leads = !defers && begin_poll_call(ring, polled.limit_ns);
+    polled.serial = ring.poll_call.serial;
+    polled.fd = polled.leads ? ring.poller.epoll_fd : polled_descriptor(ring);
+    polled.nudge_fd = polled.leads ? ring.poll_call.nudge_fd : -1;
+    return 0;
+}
+
+// The thread has led, unless its call was ended for it.
+void handle(Ring& ring, bool happened) {
+    end_to_lead(ring, ring.poll_call.waiter);
+    if (happened) take_events(ring);
+    ring.timers.expire();
+    settle_ring(ring);
+    end_poll_call(ring);
+    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) leave_to_helper(ring);
+}
+
+}  // namespace
+
+bool find_polled(int fd, short events, RingInPoll& polled) {
+    Ring* ring = ring_of(fd);
+    if (ring == nullptr) return false;
+    polled = {ring, ring->generation.load(), 0, events, false, -1, -1, no_deadline};
+    // It may have been closed in between, and its memory be the next ring's.
+    return ring_of(fd) == ring;
+}
+
+short begin_poll(RingInPoll& polled) {
+    Ring& ring = *polled.ring;
+    polled.leads = false;
+    polled.fd = polled.nudge_fd = -1;
+    polled.limit_ns = no_deadline;
+    ring.lock.acquire();
+    const short holds = is_same(ring, polled) ? begin(ring, polled) : closed;
+    const Rung rung = take_rung(ring);
+    ring.lock.release();
+    wake_workers(rung);
+    return holds;
+}
+
+short end_poll(RingInPoll& polled, bool happened) {
+    Ring& ring = *polled.ring;
+    ring.lock.acquire();
+    short holds = closed;
+    if (is_same(ring, polled)) {
+        const PollCall& call = ring.poll_call;
+        if (polled.leads && call.thread != 0 && call.serial == polled.serial) handle(ring, happened);
+        holds = polled_events(ring, polled.events);
+    }
+    const Rung rung = take_rung(ring);
+    ring.lock.release();
+    wake_workers(rung);
+    return holds;
+}
+
+}  // namespace ringside::engine
