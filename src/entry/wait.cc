@@ -131,6 +131,7 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
     // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep.
     if (min_complete == 0) poll_in_call(ring);
+    if (min_complete != 0 && ring.disk.in_flight != 0) reap_transfers(ring);
     catch_up(ring);
     const unsigned ready = completions_ready(ring);
     if (ready >= min_complete) return 0;

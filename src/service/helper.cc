@@ -120,14 +120,16 @@ bool has_work(Ring& ring) {
 }
 
 // The same for a ring of which nobody handles events. What a call has taken from a disk's memory has left its event in
-// the set; that goes now, and memory is looked at afterwards, so that nothing is missed.
+// the set; that goes now. Memory is looked at afterwards, so that nothing is missed, and what is there is told again.
 bool has_work_for_next_call(Ring& ring) {
     if (!has_work(ring)) return false;
     const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
     if (!waits_for_disk_alone || ring.disk.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
     epoll_event events[events_per_wait];
     wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
-    return has_transferred(ring.disk);
+    if (!has_transferred(ring.disk)) return false;
+    raise_eventfd(ring.disk.eventfd);
+    return true;
 }
 
 // A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program enters. All that can be done for it is to
