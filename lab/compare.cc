@@ -49,16 +49,13 @@ void forget_interruptions(const Program& program, Trace& trace) {
     }
 }
 
-// A rule. A receive that its memory has cut short got a part of what it asked for, and the engine takes that for all
-// there was: asking costs as much as receiving (docs/differences.md).
+// A rule. A receive that got a part of what it asked for, since the rest of its memory is not there or urgent data
+// comes next, has no hint that there is more on the engine: asking costs as much as receiving (docs/differences.md).
 bool is_cut_short(const Program& program, const std::vector<std::string>& words) {
     if (words.size() < 4 || words[0] != "cqe" || operation_of(program, words) != IORING_OP_RECV) return false;
-    const Sqe& sqe = *find_sqe(program, number_from(words[1]).value_or(0));
-    const Value& address = sqe[Field::addr];
-    if (address.kind != Value::Kind::memory || sqe[Field::len].kind != Value::Kind::number) return false;
-    const auto object = std::find_if(program.memories.begin(), program.memories.end(),
-                                     [&](const Memory& each) { return each.id == address.number; });
-    return object != program.memories.end() && object->size < sqe[Field::len].number;
+    const Value& length = (*find_sqe(program, number_from(words[1]).value_or(0)))[Field::len];
+    const uint64_t received = number_from(words[2]).value_or(0);
+    return length.kind == Value::Kind::number && received > 0 && received < length.number;
 }
 
 void forget_hints(const Program& program, Trace& trace) {

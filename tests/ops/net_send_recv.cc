@@ -176,7 +176,7 @@ TEST(Recv, may_miss_the_end_of_a_connection_in_its_hint) {
     EXPECT_EQ(ring.run(sqe::recv(ends.far, buffer, 8).data(1)), (Cqe{1, 0, more_to_read}));
 }
 
-TEST(Recv, that_its_memory_cuts_short_has_no_hint_on_the_engine) {
+TEST(Recv, that_is_cut_short_has_no_hint_on_the_engine) {
     RawRing ring;
     const Ends ends = unix_pair(SOCK_STREAM);
     const ForbiddenPage page;
@@ -185,6 +185,10 @@ TEST(Recv, that_its_memory_cuts_short_has_no_hint_on_the_engine) {
     const bool kernel = provider_under_test() == provider::Kind::kernel;
     EXPECT_EQ(ring.run(sqe::recv(ends.far, page.brink(4), 100).data(1)), (Cqe{1, 1, kernel ? more_to_read : 0}));
     EXPECT_EQ(ring.run(sqe::recv(ends.far, page.brink(4), 4).data(1)), (Cqe{1, 4, more_to_read}));
+    const Ends urgent = unix_pair(SOCK_STREAM);
+    char buffer[100];
+    EXPECT_EQ(::send(urgent.near, "hello!", 6, MSG_OOB), 6);
+    EXPECT_EQ(ring.run(sqe::recv(urgent.far, buffer, 100).data(1)), (Cqe{1, 5, kernel ? more_to_read : 0}));
 }
 
 TEST(Recv, of_a_datagram_that_does_not_fit_loses_the_rest) {
