@@ -25,13 +25,15 @@ struct Transfer {
     uint64_t array;      // of parts of a registered buffer: where the program has it
 };
 
-// --- rw.cc ----------------------------------------------------------------------------------------------------------
+// --- rw_prep.cc -----------------------------------------------------------------------------------------------------
 
 // Checks and keeps all fields but the memory.
 int prepare_transfer(Request& request, const io_uring_sqe& sqe, bool vectored, bool writes);
 
 // Has the request keep its own copy of its iovecs, if it has any. Returns 0 or -errno.
 int keep_iovecs(Request& request);
+
+// --- rw.cc ----------------------------------------------------------------------------------------------------------
 
 // Tries it on the memory that the request has. What completes inline does so here.
 Outcome attempt(Request& request);
@@ -57,6 +59,26 @@ uint32_t wanted_readiness(const Transfer& transfer);
 
 // Whether it is a write that blocks, which goes on until all is written.
 bool blocks_in_write(Request& request);
+
+// Whether something other than the system call has to judge the request (check_file_and_flags).
+bool is_judged_first(const Request& request);
+
+// Whether a file may have more than it gave, or room for more than it took. One on disk is read and written in full, as
+// far as it goes: a short count from RWF_NOWAIT may only mean that the rest is not in memory.
+bool may_have_more(Request& request, long got);
+
+// Nothing more goes without waiting, as the system call says by `reason`: who waits, and for what?
+Outcome put_off(Request& request, long reason);
+
+// --- rw_nothing.cc --------------------------------------------------------------------------------------------------
+
+bool wants_nothing(Request& request);
+
+// Asks the file. By a worker the call may block.
+Outcome transfer_nothing(Request& request, bool may_block);
+
+// The same for a submitter: files of unusual kinds may wait even then.
+Outcome attempt_nothing(Request& request);
 
 // --- rw_plainly.cc --------------------------------------------------------------------------------------------------
 
