@@ -46,8 +46,10 @@ __attribute__((noinline)) void finish_in_full(Request& request) {
     if (request.has(request_direct)) move_into_slot(request);
     if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
-        post(*request.ring, request.user_data, request.res, request.cqe_flags,
-             request.has(request_big_cqe) ? request.second_half() : nullptr);
+        const bool found_room = post(*request.ring, request.user_data, request.res, request.cqe_flags,
+                                     request.has(request_big_cqe) ? request.second_half() : nullptr);
+        // What a worker finds no room for the kernel leaves to the submitter, and with it the rest of the chain.
+        if (!found_room) request.clear(request_at_work);
     }
     if (request.has(request_notifies) && !request.has(request_no_cqe)) post_notification(request);
     const bool links = request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);

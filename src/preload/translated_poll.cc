@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "abi/syscall.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 
@@ -11,6 +12,28 @@ namespace ringside::preload {
 namespace {
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Keeps signals from the thread but while it sleeps: one that comes between two sleeps of a poll has to end that poll as
+// one in a sleep does. What a fault raises is not to wait, nor what makes the program's trapped calls.
+class SignalsWait {
+  public:
+    SignalsWait() {
+        sigset_t held;
+        sigfillset(&held);
+        for (const int fault : {SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP}) sigdelset(&held, fault);
+        abi::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &held, &before_, kernel_sigset_size);
+    }
+    ~SignalsWait() { abi::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, kernel_sigset_size); }
+    SignalsWait(const SignalsWait&) = delete;
+    SignalsWait& operator=(const SignalsWait&) = delete;
+
+    // The thread's own mask.
+    const sigset_t* before() const { return &before_; }
+
+  private:
+    static constexpr size_t kernel_sigset_size = 8;
+    sigset_t before_ = {};
+};
 
 }  // namespace
 
@@ -102,6 +125,12 @@ int TranslatedPoll::count_ready() const {
 }
 
 int TranslatedPoll::wait(int64_t timeout_ns, const sigset_t* mask) {
+    if (timeout_ns == 0) return wait_in_sleeps(0, mask);
+    const SignalsWait signals;
+    return wait_in_sleeps(timeout_ns, mask != nullptr ? mask : signals.before());
+}
+
+int TranslatedPoll::wait_in_sleeps(int64_t timeout_ns, const sigset_t* mask) {
     const bool is_timed = timeout_ns != 0 && timeout_ns != for_ever;
     int64_t end_ns;
     if (!is_timed || __builtin_add_overflow(now_ns(), timeout_ns, &end_ns)) end_ns = for_ever;

@@ -419,6 +419,18 @@ TEST_P(BehindAWorker, next_of_the_chain_blocks) {
     expect_next(by_worker(), 0, receive(ends.near, bytes, 1, 0, IORING_RECVSEND_POLL_FIRST), -EAGAIN);
 }
 
+// There the submitter ends the first, and goes on with the next.
+TEST_P(BehindAWorker, next_waits_if_the_completion_queue_was_full) {
+    const unsigned room = ring.params().cq_entries;
+    for (unsigned i = 0; i < room; ++i) ASSERT_THAT(ring.submit(sqe::nop()), Gives(1));
+    ASSERT_THAT(ring.submit(by_worker(), read_of(nonblocking.read_end)), Gives(2));
+    ASSERT_TRUE(eventually([&] { return (ring.sq_flags().load() & IORING_SQ_CQ_OVERFLOW) != 0; }));
+    const auto completions = ring.wait(room + 1);
+    ASSERT_EQ(completions.size(), room + 1);
+    EXPECT_THAT(completions.back(), Completes(2, 0));
+    expect_waiting();
+}
+
 TEST_P(BehindAWorker, next_that_asked_for_a_worker_waits) {
     expect_next_waits(by_worker(), 0, read_of(nonblocking.read_end, IOSQE_ASYNC));
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "raw.h"
@@ -263,6 +264,62 @@ static void check_after(void (*leave)(void)) {
     check_woken_by_what_completes(0);
 }
 
+// --- Signals ---------------------------------------------------------------------------------------------------------
+
+// What comes in pieces, for a receive that waits for the whole: each piece is something to be done for the ring, but no
+// completion, so the poll goes on. A signal ends it whenever it comes.
+enum { DISTURBANCES = 3000 };
+static int ends[2];
+static pthread_t polling_thread;
+static long polling_id;
+static _Atomic int polls_begun;
+
+static void ignore(int number) { (void)number; }
+
+static int sleeps(long id) {
+    char path[64], text[256];
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", id);
+    FILE* const file = fopen(path, "r");
+    CHECK(file != NULL && fgets(text, sizeof text, file) != NULL && fclose(file) == 0);
+    const char* const state = strrchr(text, ')');
+    return state != NULL && state[2] == 'S';
+}
+
+static void* disturb(void* unused) {
+    (void)unused;
+    for (int i = 0; i < DISTURBANCES; ++i) {
+        while (polls_begun <= i || !sleeps(polling_id)) sched_yield();
+        CHECK(send(ends[1], "x", 1, 0) == 1);
+        for (volatile int spin = 0; spin < i % 300 * 100; ++spin) continue;
+        CHECK(pthread_kill(polling_thread, SIGUSR1) == 0);
+    }
+    return NULL;
+}
+
+static void check_signals_end_a_poll(void) {
+    static char piece[2 * DISTURBANCES];
+    const struct sigaction action = {.sa_handler = ignore};
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    submit((struct io_uring_sqe){.opcode = IORING_OP_RECV,
+                                 .fd = ends[0],
+                                 .addr = (uintptr_t)piece,
+                                 .len = sizeof piece,
+                                 .msg_flags = MSG_WAITALL});
+    polling_thread = pthread_self();
+    polling_id = syscall(SYS_gettid);
+    const pthread_t disturber = start(disturb);
+    for (int i = 0; i < DISTURBANCES; ++i) {
+        ++polls_begun;
+        CHECK(poll_ring(LONG_MS) == -1 && errno == EINTR);
+    }
+    end(disturber);
+    CHECK(close(ends[1]) == 0);
+    CHECK(poll_ring(LONG_MS) == 1);
+    CHECK(ring_reap(&ring).res == DISTURBANCES);
+    CHECK(close(ends[0]) == 0);
+}
+
 static void* close_soon(void* unused) {
     (void)unused;
     sleep_ms(30);
@@ -286,6 +343,7 @@ int main(void) {
     check_after(leave_by_jump);
     check_after(leave_from_a_thread);
     check_after(leave_by_cancellation);
+    check_signals_end_a_poll();
     ring_check_works(&ring);
 
     // Its end wakes nobody either, and is seen by whoever looks afterwards.
