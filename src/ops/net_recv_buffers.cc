@@ -33,7 +33,8 @@ struct Selection {
 struct Arrival {
     long received;  // as the CQE will say it
     int received_flags;
-    unsigned filled = 1;  // buffers
+    unsigned filled = 1;   // buffers
+    bool is_last = false;  // a message of nothing, which is told of with its header all the same
 };
 
 bool is_multishot(const Request& request) { return request.has(request_multishot); }
@@ -116,7 +117,8 @@ void receive_parts(const Request& request, const Receiving& receiving, const iov
     const auto in_buffer =
         arrival.received < static_cast<long>(payload.iov_len) ? arrival.received : static_cast<long>(payload.iov_len);
     const bool written = write_header(start, out, arrival.received > 0 ? before : 0);
-    arrival.received = !written ? -EFAULT : arrival.received == 0 ? 0 : static_cast<long>(before) + in_buffer;
+    arrival.is_last = arrival.received == 0;
+    arrival.received = !written ? -EFAULT : static_cast<long>(before) + in_buffer;
 }
 
 Arrival receive(Request& request, Selection& selection) {
@@ -260,7 +262,7 @@ Outcome receive_repeatedly(Request& request) {
         const uint32_t flags =
             more_to_read(request, arrival.received) | consume_buffer(request, arrival.received, arrival.filled);
         const bool used_up = receiving.bundle && !has_buffers(*request.ring, request.buf_index);
-        const bool finished = count_off(receiving, arrival.received) || used_up;
+        const bool finished = count_off(receiving, arrival.received) || used_up || arrival.is_last;
         if (!finished && post_more(request, static_cast<int32_t>(arrival.received), flags)) {
             ++receiving.rounds;
             continue;

@@ -363,6 +363,35 @@ TEST(MultishotRecvmsg, tells_what_did_not_fit) {
     EXPECT_EQ(out.flags, unsigned{MSG_TRUNC});
 }
 
+// An empty record, the end of a stream, and what there is no room for: each with its header, and the last.
+TEST(MultishotRecvmsg, ends_with_a_message_of_nothing) {
+    constexpr int alone = sizeof(io_uring_recvmsg_out);
+    struct Case {
+        int type;
+        unsigned room;
+        bool has_text;
+        unsigned flags;
+    };
+    for (const Case& each : {Case{SOCK_DGRAM, 8, false, 0}, Case{SOCK_DGRAM, 0, true, 0},
+                             Case{SOCK_STREAM, 8, false, 0}, Case{SOCK_STREAM, 0, true, nonempty}}) {
+        SCOPED_TRACE(testing::Message() << each.type << " " << each.room);
+        Fixture fixture(4, alone + each.room);
+        const Ends ends = unix_pair(each.type);
+        msghdr header = {};
+        say(ends.near, each.has_text ? "hello" : "");
+        if (!each.has_text && each.type == SOCK_STREAM) {
+            ASSERT_EQ(shutdown(ends.near, SHUT_WR), 0);
+        }
+        ASSERT_THAT(fixture.ring.submit(recvmsg_multishot(ends.far, &header)), Gives(1));
+        EXPECT_THAT(fixture.ring.wait(1), ElementsAre(Completes(1, alone, with_buffer(0, each.flags))));
+        io_uring_recvmsg_out out;
+        memcpy(&out, fixture.buffers.at(0), sizeof(out));
+        EXPECT_EQ(out.payloadlen, 0u);
+        EXPECT_EQ(out.flags, each.type == SOCK_DGRAM && each.has_text ? unsigned{MSG_TRUNC} : 0u);
+        EXPECT_THAT(fixture.ring.linger(), testing::IsEmpty());
+    }
+}
+
 TEST(MultishotRecvmsg, needs_room_for_its_header) {
     Fixture fixture(4, sizeof(io_uring_recvmsg_out) + 8);
     const Ends ends = unix_pair(SOCK_DGRAM);
