@@ -13,8 +13,8 @@ namespace {
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Keeps signals from the thread but while it sleeps: one that comes between two sleeps of a poll has to end that poll as
-// one in a sleep does. What a fault raises is not to wait, nor what makes the program's trapped calls.
+// Keeps signals from the thread but while it sleeps: one that comes between two sleeps of a poll has to end that poll
+// as one in a sleep does. What a fault raises is not to wait, nor what makes the program's trapped calls.
 class SignalsWait {
   public:
     SignalsWait() {
