@@ -1,6 +1,6 @@
 #include "abi/return_stack.h"
 
-#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+#if defined(__x86_64__)
 
 #include <cpuid.h>
 #include <string.h>
@@ -30,7 +30,7 @@ ringside_mend_return_stack:
     .endr
     lea 256(%rsp), %rsp
     .cfi_adjust_cfa_offset -256
-    jmp *%rcx
+    notrack jmp *%rcx
     .cfi_endproc
     .size ringside_mend_return_stack, . - ringside_mend_return_stack
 )");
@@ -51,13 +51,20 @@ bool returns_safely() {
     return family >= 0x17 && family <= 0x19;
 }
 
+// Such a stack holds a program to its returns. The instruction does nothing where there is none.
+bool has_shadow_stack() {
+    unsigned long top = 0;
+    asm volatile("rdsspq %0" : "+r"(top));
+    return top != 0;
+}
+
 }  // namespace
 
 void look_at_processor() {
     // Asking is dear on a virtual machine.
     static std::atomic<bool> looked{false};
     if (looked.load(std::memory_order_relaxed)) return;
-    __atomic_store_n(&ringside_mends_return_stack, returns_safely(), __ATOMIC_RELAXED);
+    __atomic_store_n(&ringside_mends_return_stack, returns_safely() && !has_shadow_stack(), __ATOMIC_RELAXED);
     looked.store(true, std::memory_order_relaxed);
 }
 

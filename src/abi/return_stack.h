@@ -8,10 +8,10 @@
 // addresses are no better as predictions, but being wrong with them costs a twentieth.
 #pragma once
 
-#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+#if defined(__x86_64__)
 
 // Behind `syscall`, whose result stays in rax; rcx and r11 are its to use. `P` is how the assembler's text writes a
-// register's mark. Not with shadow stacks, which hold a program to its returns.
+// register's mark.
 #define RINGSIDE_MEND_RETURN_STACK(P)         \
     "cmpb $0, ringside_mends_return_stack(" P \
     "rip)\n\t"                                \

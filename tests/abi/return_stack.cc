@@ -7,7 +7,7 @@
 
 #include "abi/syscall.h"
 
-#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+#if defined(__x86_64__)
 
 namespace {
 
