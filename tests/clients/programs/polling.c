@@ -340,10 +340,10 @@ int main(void) {
         check_something_else_wakes();
         check_several_are_woken();
     }
+    check_signals_end_a_poll();
     check_after(leave_by_jump);
     check_after(leave_from_a_thread);
     check_after(leave_by_cancellation);
-    check_signals_end_a_poll();
     ring_check_works(&ring);
 
     // Its end wakes nobody either, and is seen by whoever looks afterwards.
