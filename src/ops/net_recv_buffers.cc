@@ -148,10 +148,9 @@ int without_buffer(Request& request) {
 
 // --- Once -----------------------------------------------------------------------------------------------------------
 
-// What a worker selects is used up, however much of it is filled.
+// What a worker selects is used up, however much of it is filled; of a bundle that fails the first buffer.
 void commit_at_work(Request& request) {
-    const auto& receiving = request.as<Receiving>();
-    if (request.has(request_at_work) && !receiving.bundle) commit_buffer(request, receiving.length);
+    if (request.has(request_at_work)) commit_buffer(request, request.as<Receiving>().length);
 }
 
 // Nothing came. A message keeps a buffer that has no address.
@@ -164,7 +163,11 @@ void give_back(Request& request, long received) {
 }
 
 Outcome complete_once(Request& request, const Arrival& arrival, bool all) {
-    arrival.received <= 0 ? give_back(request, arrival.received) : commit_at_work(request);
+    if (arrival.received <= 0) {
+        give_back(request, arrival.received);
+    } else if (!request.as<Receiving>().bundle) {
+        commit_at_work(request);
+    }
     const Outcome outcome = complete_receive(request, arrival.received, all);
     if (request.res > 0) request.cqe_flags |= consume_buffer(request, request.res, arrival.filled);
     return outcome;

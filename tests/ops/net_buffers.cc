@@ -439,6 +439,21 @@ TEST(BundledRecv, fills_several_buffers) {
     expect_bundles(completions, fixture.buffers, text);
 }
 
+TEST(BundledRecv, that_fails_in_a_worker_has_used_its_first_buffer) {
+    for (const unsigned length : {0U, 4U, 12U}) {
+        SCOPED_TRACE(length);
+        Fixture fixture(4, 8);
+        const Ends ends = unix_pair(SOCK_STREAM);
+        const auto bundle = [&](int flags) { return recv_selecting(ends.far, length, IORING_RECVSEND_BUNDLE, flags); };
+        EXPECT_EQ(fixture.ring.run(bundle(MSG_DONTWAIT).flag(IOSQE_ASYNC)), (Cqe{1, -EAGAIN, with_buffer(0)}));
+        EXPECT_EQ(fixture.ring.run(bundle(MSG_OOB).flag(IOSQE_ASYNC)), (Cqe{1, -EINVAL, with_buffer(1)}));
+        // One that is tried at once has not.
+        EXPECT_THAT(fixture.ring.run(bundle(MSG_OOB)), Gives(-EINVAL));
+        say(ends.near, "abc");
+        EXPECT_EQ(fixture.ring.run(bundle(0)), (Cqe{1, 3, with_buffer(2)}));
+    }
+}
+
 // One that has filled what it selected goes on once, with as much as there is: unless a length cut a buffer of a ring
 // short, but neither a classic group nor a worker looks at that.
 TEST(BundledRecv, that_has_all_it_asked_for_goes_on_in_the_kernel_alone) {
