@@ -73,12 +73,18 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
     return check_range(sqe);
 }
 
-int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy) {
+// What every send keeps of its entry, and nothing else yet.
+Sending& begin(Request& request, const io_uring_sqe& sqe) {
     auto& sending = request.as<Sending>();
     sending = {};
     sending.address = sqe.addr;
     sending.length = sending.wanted = sqe.len;
     sending.flags = known_to_calls(sqe.msg_flags) | MSG_NOSIGNAL;
+    return sending;
+}
+
+int prepare(Request& request, const io_uring_sqe& sqe, Form form, bool zero_copy) {
+    Sending& sending = begin(request, sqe);
     sending.form = form;
     sending.zero_copy = zero_copy;
     sending.fixed = sqe.ioprio & IORING_RECVSEND_FIXED_BUF;
@@ -109,12 +115,7 @@ bool is_plain(const Request& request, const io_uring_sqe& sqe) {
 }
 
 int prepare_plain(Request& request, const io_uring_sqe& sqe) {
-    auto& sending = request.as<Sending>();
-    sending = {};
-    sending.address = sqe.addr;
-    sending.length = sending.wanted = sqe.len;
-    sending.flags = known_to_calls(sqe.msg_flags) | MSG_NOSIGNAL;
-    sending.plain = true;
+    begin(request, sqe).plain = true;
     return check_range(sqe);
 }
 

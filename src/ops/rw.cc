@@ -231,9 +231,7 @@ Outcome attempt_in_full(Request& request) {
 Outcome attempt(Request& request) { return read_from_memory(request) ? Outcome::done : attempt_in_full(request); }
 
 Outcome rw_issue(Request& request) {
-    if (read_from_memory(request)) return Outcome::done;
-    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request)
-                                                                 : attempt_in_full(request);
+    return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);
 }
 
 }  // namespace ringside::engine
