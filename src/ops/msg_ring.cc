@@ -122,6 +122,8 @@ int msg_ring_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome msg_ring_issue(Request& request) {
     auto& message = request.as<MsgRing>();
     const int found = find_target(request);
+    // The kernel finds no file at all before a worker can.
+    if (found == -EBADF) request.clear(request_at_work);
     if (found < 0) return request.done(found);
     message.generation = message.target->generation.load();
     switch (message.fields.command) {

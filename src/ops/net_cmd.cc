@@ -67,6 +67,12 @@ long do_command(const Request& request, const Command& command) {
     }
 }
 
+// That a file takes no commands at all the kernel tells outside of its workers.
+Outcome refuse(Request& request) {
+    request.clear(request_at_work);
+    return request.done(-EOPNOTSUPP);
+}
+
 // /dev/null takes any command.
 bool is_null_device(int fd) {
     struct stat status;
@@ -88,14 +94,15 @@ int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome uring_cmd_issue(Request& request) {
     const int type = socket_option(request.fd, SO_TYPE);
     // No file of ours polls for the completion of commands.
-    if (request.ring->setup_flags & IORING_SETUP_IOPOLL) return request.done(type == -EBADF ? type : -EOPNOTSUPP);
+    if (type == -EBADF) return request.done(type);
+    if (request.ring->setup_flags & IORING_SETUP_IOPOLL) return refuse(request);
     if (type >= 0) {
         const auto& command = request.as<Command>();
         if (command.operation == SOCKET_URING_OP_TX_TIMESTAMP) return timestamp_issue(request);
         return request.done(do_command(request, command));
     }
     if (type != -ENOTSOCK) return request.done(type);
-    return request.done(is_null_device(request.fd) ? 0 : -EOPNOTSUPP);
+    return is_null_device(request.fd) ? request.done(0) : refuse(request);
 }
 
 }  // namespace ringside::engine

@@ -99,9 +99,6 @@ Outcome poll_first(Request& request) {
     return type < 0 ? complete_receive(request, type) : request.wait(awaited_events(receiving));
 }
 
-// Its first attempt by a worker: if there is more at once, that does not wait for readiness but goes on in its call.
-bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
-
 Outcome attempt(Request& request) {
     auto& receiving = request.as<Receiving>();
     for (;;) {
@@ -113,6 +110,7 @@ Outcome attempt(Request& request) {
         if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete_receive(request, received);
         const Rest rest = rest_of_receive(request, received, received_flags);
         if (rest != Rest::awaited) return complete_receive(request, received, rest == Rest::none);
+        // If there is more at once, a worker does not wait for readiness but goes on in its call.
         if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
     }
 }
@@ -175,8 +173,14 @@ Outcome complete_receive(Request& request, long last, bool all) {
     return request.done(last > 0 ? last + done : done != 0 ? done : last);
 }
 
+bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
+
 Outcome put_off_receive(Request& request) {
-    if (request.has(request_nowait)) return complete_receive(request, -EAGAIN);
+    if (request.has(request_nowait)) {
+        // The worker that was asked for gives it up; in a call that blocks it is the call's own answer.
+        if (!request.has(request_blocks)) request.clear(request_at_work);
+        return complete_receive(request, -EAGAIN);
+    }
     const int kept = keep(request, true);
     return kept < 0 ? complete_receive(request, kept) : request.wait(awaited_events(request.as<Receiving>()));
 }

@@ -35,6 +35,9 @@ Outcome complete_receive(Request& request, long last, bool all = true);
 // It would have to wait.
 Outcome put_off_receive(Request& request);
 
+// Whether this is its first attempt, and a worker's.
+bool is_workers_first(const Request& request);
+
 // One receive brought `received` bytes: what is to be done about MSG_WAITALL?
 enum class Rest : uint8_t { none, missed, awaited };
 Rest rest_of_receive(Request& request, long received, int received_flags);

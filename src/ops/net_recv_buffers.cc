@@ -140,10 +140,11 @@ Arrival receive(Request& request, Selection& selection) {
     return arrival;
 }
 
-// To a bundle, a group that was never made is not the same as an empty one.
+// To a bundle, a group that was never made is not the same as an empty one. What a worker makes is none.
 int without_buffer(Request& request) {
+    const bool bundle = request.as<Receiving>().bundle && !is_workers_first(request);
     const bool never_made = find_group(*request.ring, request.buf_index) == nullptr;
-    return unless_no_socket(request, never_made && request.as<Receiving>().bundle ? -ENOENT : -ENOBUFS);
+    return unless_no_socket(request, bundle && never_made ? -ENOENT : -ENOBUFS);
 }
 
 // --- Once -----------------------------------------------------------------------------------------------------------
@@ -199,6 +200,8 @@ Outcome receive_once(Request& request) {
         if (selected < 0) {
             const int reason = without_buffer(request);
             give_back(request, reason);
+            // Of a message it is not the worker that says so.
+            if (receiving.message) request.clear(request_at_work);
             return complete_receive(request, reason);
         }
         const Arrival arrival = receive(request, selection);

@@ -160,7 +160,11 @@ long blame(Request& request, long result) {
 
 Outcome put_off(Request& request) {
     const auto& sending = request.as<Sending>();
-    if (request.has(request_nowait)) return complete_send(request, -EAGAIN);
+    if (request.has(request_nowait)) {
+        // The worker that was asked for gives it up; in a call that blocks it is the call's own answer.
+        if (!request.has(request_blocks)) request.clear(request_at_work);
+        return complete_send(request, -EAGAIN);
+    }
     if (sending.form != Form::buffer || sending.name != 0) {
         const int kept = keep(request, true);
         if (kept < 0) return complete_send(request, kept);
@@ -210,6 +214,7 @@ int begin_zero_copy(Request& request) {
 // Returns whether there is nothing to be attempted yet: its outcome stands in `outcome`.
 bool settle_bundle_at_work(Request& request, Outcome& outcome) {
     auto& sending = request.as<Sending>();
+    request.clear(request_at_work);
     if (sending.waited) return false;
     const int type = socket_option(request.fd, SO_TYPE);
     if (type == -ENOTSOCK && !can_be_polled(request.fd)) {
@@ -218,7 +223,7 @@ bool settle_bundle_at_work(Request& request, Outcome& outcome) {
         outcome = complete_send(request, type);
     } else if (!is_ready_for(request.fd, POLLOUT)) {
         sending.waited = true;
-        request.clear(IOSQE_ASYNC | request_at_work | request_blocks);
+        request.clear(IOSQE_ASYNC | request_blocks);
         outcome = request.wait(POLLOUT);
     } else if (type == -ENOTSOCK) {
         outcome = complete_send(request, -ECANCELED);

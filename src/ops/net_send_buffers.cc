@@ -37,6 +37,7 @@ Outcome send_one(Request& request) {
         iovec buffer;
         // One that is sent is a bundle of one: it may lie anywhere.
         if (select_bundle(request, sending.wanted, &buffer, 1) < 0) {
+            request.clear(request_at_work);
             return complete_send(request, without_buffer(request));
         }
         sending.address = reinterpret_cast<uintptr_t>(buffer.iov_base);

@@ -136,8 +136,11 @@ int poll_remove_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome poll_remove_issue(Request& request) {
     const auto& remove = request.as<PollRemove>();
     Request* target = find_poll(*request.ring, remove.target);
-    if (target == nullptr) return request.done(-ENOENT);
-    if (!remove.update_events && !remove.update_user_data) return request.done(cancel_request(*target));
+    const bool removes = !remove.update_events && !remove.update_user_data;
+    const long removed = target == nullptr ? -ENOENT : removes ? cancel_request(*target) : 0;
+    // That it failed the kernel tells outside of its workers.
+    if (removed < 0) request.clear(request_at_work);
+    if (target == nullptr || removes) return request.done(removed);
 
     // An update is a removal and a new beginning, with the same file.
     disarm_poll(*target);

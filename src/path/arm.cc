@@ -45,8 +45,9 @@ void arm(Request& request) {
         return punt(request);
     }
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
-    // Of what a worker has to do with, only transfers come back to one.
-    if (!(operation_of(request).flags & (op_poll_in | op_poll_out))) request.clear(request_at_work);
+    // Of what a worker has to do with, only transfers come back to one, and only those that end with one result.
+    const bool comes_back = operation_of(request).flags & (op_poll_in | op_poll_out);
+    if (!comes_back || request.has(request_multishot)) request.clear(request_at_work);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
     // In a worker that waits in its call the kernel does not begin to count the time.

@@ -128,8 +128,11 @@ int pin_file(Request& request) {
 
 void leave_to_worker(Request& request) {
     request.set(request_at_work);
-    // A worker attempts nothing that goes on afterwards: it only has it wait.
-    if (request.has(request_multishot)) request.set(request_poll_first);
+    // A worker attempts nothing that goes on afterwards: it only has it wait, be it told not to.
+    if (request.has(request_multishot)) {
+        request.set(request_poll_first);
+        request.clear(request_nowait);
+    }
     // What draining had held up was to be a worker's from the beginning.
     if (request.has(IOSQE_ASYNC | request_ordered | request_multishot)) return;
     if (polls(request)) {
