@@ -166,10 +166,11 @@ Outcome read_multishot_issue(Request& request) {
     auto& transfer = request.as<Transfer>();
     const bool first = request.has(request_poll_first);
     request.clear(IOSQE_ASYNC | request_poll_first);
-    const bool at_work = request.has(request_at_work);
-    request.clear(request_at_work);
-    if (first && !can_be_polled(request.fd)) return request.done(is_file(request.fd) ? -EBADFD : -EBADF);
-    if (first && at_work) return request.wait(POLLIN);
+    if (first && !can_be_polled(request.fd)) {
+        request.clear(request_at_work);
+        return request.done(is_file(request.fd) ? -EBADFD : -EBADF);
+    }
+    if (first && request.has(request_at_work)) return request.wait(POLLIN);
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);

@@ -16,10 +16,19 @@ void answer(Request& request) {
     no_file ? finish(request, -EBADF) : finish_attempted(request, -EAGAIN);
 }
 
+bool is_transfer(const Request& request) { return operation_of(request).flags & (op_poll_in | op_poll_out); }
+
+// Whether its link timeout begins. In a worker that waits in its call, or has to do with what goes on only until the
+// first attempt, the kernel does not begin to count the time.
+bool counts_time(const Request& request) {
+    const bool only_waits = request.has(request_multishot) && request.has(request_at_work) && is_transfer(request);
+    return !request.has(request_blocks) && !only_waits;
+}
+
 // It was to wait before its first attempt, for a file that cannot be waited for: a poll tells at once what there is,
 // and that was all; a transfer is given up, as in a worker, which does not begin what goes on.
 void give_up_waiting(Request& request) {
-    if (operation_of(request).flags & (op_poll_in | op_poll_out)) {
+    if (is_transfer(request)) {
         return finish_attempted(request, request.has(request_multishot) ? -EBADFD : -EAGAIN);
     }
     request.clear(request_poll_first | request_multishot);
@@ -45,13 +54,12 @@ void arm(Request& request) {
         return punt(request);
     }
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
+    const bool counts = counts_time(request);
     // Of what a worker has to do with, only transfers come back to one, and only those that end with one result.
-    const bool comes_back = operation_of(request).flags & (op_poll_in | op_poll_out);
-    if (!comes_back || request.has(request_multishot)) request.clear(request_at_work);
+    if (!is_transfer(request) || request.has(request_multishot)) request.clear(request_at_work);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
-    // In a worker that waits in its call the kernel does not begin to count the time.
-    if (!request.has(request_blocks)) start_link_timeout(request);
+    if (counts) start_link_timeout(request);
     if (request.has(request_poll_first)) {
         request.clear(request_poll_first);
         poll_now(*request.ring);

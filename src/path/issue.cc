@@ -95,7 +95,11 @@ bool issue_again(Request& request) {
         return true;
     }
     const Outcome outcome = attempt(request);
-    if (outcome == Outcome::wait) return false;
+    if (outcome == Outcome::wait) {
+        // One that a worker had wait before its first attempt has now been attempted.
+        if (__builtin_expect(request.has(request_multishot), 0)) start_link_timeout(request);
+        return false;
+    }
     disarm_poll(request);
     settle(request, outcome);
     return true;

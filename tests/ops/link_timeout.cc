@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "support/files.h"
@@ -200,6 +201,34 @@ TEST(LinkTimeout, limits_a_request_that_asked_for_a_worker) {
     char byte;
     EXPECT_THAT(ring.submit(waiting_read(pipe, &byte).flag(IOSQE_ASYNC), link_timeout(soon).data(2)), Gives(2));
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME)));
+}
+
+// A worker only has it wait for readiness, and that is no attempt.
+TEST(LinkTimeout, of_a_request_that_goes_on_in_a_worker_begins_behind_its_first_result) {
+    RawRing ring;
+    const Ends ends = unix_pair(SOCK_STREAM);
+    char pool[4][16];
+    constexpr uint16_t group = 3;
+    ASSERT_THAT(ring.run(sqe::transfer(IORING_OP_PROVIDE_BUFFERS, 4, pool, 16, 0).set(&Sqe::buf_group, group)),
+                Gives(0));
+    const Sqe receive = sqe::transfer(IORING_OP_RECV, ends.near, nullptr, 0, 0)
+                            .set(&Sqe::ioprio, IORING_RECV_MULTISHOT)
+                            .set(&Sqe::buf_group, group)
+                            .flag(IOSQE_BUFFER_SELECT);
+    Sqe read = Sqe(receive).set(&Sqe::opcode, IORING_OP_READ_MULTISHOT).set(&Sqe::ioprio, 0);
+    for (Sqe request : {receive, read.set(&Sqe::off, sqe::file_position)}) {
+        SCOPED_TRACE(static_cast<int>(request.opcode));
+        EXPECT_THAT(ring.submit(request.data(1).flag(IOSQE_IO_LINK | IOSQE_ASYNC), link_timeout(soon).data(2)),
+                    Gives(2));
+        EXPECT_THAT(ring.linger(30), testing::IsEmpty());
+        ASSERT_EQ(write(ends.far, "abc", 3), 3);
+        const std::vector<Cqe> ended = ring.wait(3);
+        ASSERT_EQ(ended.size(), 3u);
+        EXPECT_EQ(ended[0].res, 3);
+        EXPECT_TRUE(ended[0].flags & IORING_CQE_F_MORE);
+        EXPECT_THAT(std::vector(ended.begin() + 1, ended.end()),
+                    UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME)));
+    }
 }
 
 TEST(LinkTimeout, needs_a_request_before_it) {
