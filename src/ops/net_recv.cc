@@ -74,8 +74,10 @@ long blame(Request& request, long result) {
     return kept;
 }
 
+// The error queue is not waited for by POLLIN; but data comes with POLLRDNORM as well, and what has no such queue
+// answers with that.
 uint32_t awaited_events(const Receiving& receiving) {
-    return receiving.flags & MSG_ERRQUEUE ? POLLPRI : POLLIN | POLLPRI;
+    return receiving.flags & MSG_ERRQUEUE ? POLLRDNORM | POLLPRI : POLLIN | POLLPRI;
 }
 
 // Whether it is for a message that may have control messages. Those come once, with the first part, so nothing more is
@@ -131,6 +133,17 @@ bool probably_has_more(const Request& request) {
     return more;
 }
 
+// There is data, but no error. In the kernel what does not go on tries again at once, some hundred times, and is then
+// left to a worker, which does not wait for errors.
+bool finds_data_only(const Request& request) {
+    return !request.has(request_multishot) && is_ready_for(request.fd, POLLRDNORM);
+}
+
+Outcome give_up_looking_for_errors(Request& request) {
+    request.set(request_at_work);
+    return complete_receive(request, -EAGAIN);
+}
+
 }  // namespace
 
 long receive_rest(const Request& request, int& received_flags) {
@@ -182,7 +195,12 @@ Outcome put_off_receive(Request& request) {
         return complete_receive(request, -EAGAIN);
     }
     const int kept = keep(request, true);
-    return kept < 0 ? complete_receive(request, kept) : request.wait(awaited_events(request.as<Receiving>()));
+    if (kept < 0) return complete_receive(request, kept);
+    const auto& receiving = request.as<Receiving>();
+    if (__builtin_expect(receiving.flags & MSG_ERRQUEUE, 0) && finds_data_only(request)) {
+        return give_up_looking_for_errors(request);
+    }
+    return request.wait(awaited_events(receiving));
 }
 
 Rest rest_of_receive(Request& request, long received, int received_flags) {

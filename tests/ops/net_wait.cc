@@ -101,6 +101,38 @@ TEST(WaitingRecv, that_polls_first_finds_what_is_there_already) {
     }
 }
 
+// Data is no error, but what has no queue of errors takes it. What has one finds nothing there, time and again, until
+// it is left to a worker, which does not wait for errors.
+TEST(WaitingRecv, for_errors_wakes_up_for_data) {
+    RawRing ring;
+    const Pipe nothing{O_NONBLOCK};
+    char byte = 0;
+    for (const unsigned ioprio : {0u, IORING_RECVSEND_POLL_FIRST}) {
+        for (const bool before : {true, false}) {
+            const Ends ends = unix_pair(SOCK_STREAM);
+            const auto send = [&] { EXPECT_EQ(::send(ends.far, "x", 1, 0), 1); };
+            if (before) send();
+            ASSERT_THAT(ring.submit(sqe::recv(ends.near, &byte, 1, MSG_ERRQUEUE).set(&Sqe::ioprio, ioprio).data(1)),
+                        Gives(1));
+            if (!before) send();
+            EXPECT_THAT(ring.wait(1), ElementsAre(testing::Field(&Cqe::res, 1)));
+        }
+        const Ends ends = tcp_pair();
+        ASSERT_EQ(::send(ends.far, "x", 1, 0), 1);
+        const Sqe receive = sqe::recv(ends.near, &byte, 1, MSG_ERRQUEUE).set(&Sqe::ioprio, ioprio).data(1);
+        EXPECT_THAT(ring.run(receive), Gives(-EAGAIN));
+        // So a worker does what follows.
+        ASSERT_THAT(ring.submit(Sqe(receive).flag(IOSQE_IO_HARDLINK), sqe::read(nothing.read_end, &byte, 1).data(2)),
+                    Gives(2));
+        EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, -EAGAIN), Completes(2, -EAGAIN)));
+        EXPECT_EQ(drain(ends.near), 1u);
+        ASSERT_THAT(ring.submit(receive), Gives(1));
+        EXPECT_THAT(ring.linger(5), IsEmpty());
+        ASSERT_EQ(::send(ends.far, "x", 1, 0), 1);
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -EAGAIN)));
+    }
+}
+
 TEST(WaitingRecv, can_be_cancelled) {
     for (const SocketPair& pair : socket_pairs) {
         for (const unsigned flag : {0U, IOSQE_ASYNC}) {

@@ -125,6 +125,31 @@ TEST(Timeout, with_several_counting_each_completes_at_its_count) {
     EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, 0), Completes(101, 0)));
 }
 
+// The kernel then counts back by one, and takes that for more completions than anybody waits for.
+TEST(Timeout, that_ends_without_a_completion_ends_all_that_count) {
+    RawRing ring;
+    const __kernel_timespec time = milliseconds_of(60'000), soon = milliseconds_of(1);
+    const Sqe counted = sqe::timeout(&time, 1).flag(IOSQE_CQE_SKIP_SUCCESS);
+    const Sqe timed = sqe::timeout(&soon, 0, IORING_TIMEOUT_ETIME_SUCCESS).flag(IOSQE_CQE_SKIP_SUCCESS);
+    ASSERT_THAT(
+        ring.submit(sqe::timeout(&time, 5).data(1), sqe::timeout(&time, 9).data(2), sqe::nop().data(3), counted),
+        Gives(4));
+    EXPECT_THAT(ring.wait(3), UnorderedElementsAre(Completes(3, 0), Completes(1, 0), Completes(2, 0)));
+    ASSERT_THAT(ring.submit(sqe::timeout(&time, 5).data(1), timed), Gives(2));
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 0)));
+    // One that has its completion does not, nor one that goes on.
+    ASSERT_THAT(ring.submit(sqe::timeout(&time, 5).data(1),
+                            sqe::timeout(&soon, 2, IORING_TIMEOUT_MULTISHOT | IORING_TIMEOUT_ETIME_SUCCESS)
+                                .flag(IOSQE_CQE_SKIP_SUCCESS)
+                                .data(4)),
+                Gives(2));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(4, -ETIME, IORING_CQE_F_MORE), Completes(1, 0)));
+    ASSERT_THAT(ring.submit(sqe::timeout(&time, 5).data(1), sqe::nop().data(3), sqe::timeout(&time, 1).data(4)),
+                Gives(3));
+    EXPECT_THAT(ring.wait(2), ElementsAre(Completes(3, 0), Completes(4, 0)));
+    EXPECT_THAT(ring.linger(5), IsEmpty());
+}
+
 TEST(Timeout, that_expires_breaks_a_chain_unless_that_counts_as_success) {
     const __kernel_timespec time = milliseconds_of(5);
     {
