@@ -84,14 +84,16 @@ void reap_by_call(Ring& ring) {
     for (long i = 0; i < count; ++i) take(ring, events[i]);
 }
 
-// Puts a transfer in line.
-void queue(Request& request, const iocb& transfer) {
+// Puts a transfer in line. Returns false where there is no way to the disk.
+bool queue(Request& request, const iocb& transfer) {
+    if (!open_disk(*request.ring)) return false;
     Disk& disk = request.ring->disk;
     iocb& queued = disk.queue[disk.queued++];
     queued = transfer;
     queued.aio_data = reinterpret_cast<uintptr_t>(&request);
     queued.aio_flags = IOCB_FLAG_RESFD;
     queued.aio_resfd = static_cast<uint32_t>(disk.eventfd);
+    return true;
 }
 
 void note_in_flight(Ring& ring, unsigned count) {
@@ -108,17 +110,15 @@ void place_at_disk(Request& request) {
 
 bool start_transfer(Request& request, const iocb& transfer) {
     Ring& ring = *request.ring;
-    if (!open_disk(ring)) return false;
+    if (!queue(request, transfer)) return false;
     place_at_disk(request);
-    queue(request, transfer);
     if (ring.disk.queued == most_queued || !ring.submitting_inline) submit_transfers(ring);
     return true;
 }
 
 bool start_transfer_at_once(Request& request, const iocb& transfer) {
     Ring& ring = *request.ring;
-    if (!open_disk(ring) || ring.disk.queued != 0) return false;
-    queue(request, transfer);
+    if (ring.disk.queued != 0 || !queue(request, transfer)) return false;
     ring.disk.queued = 0;
     iocb* only = ring.disk.queue;
     if (abi::syscall(__NR_io_submit, ring.disk.context, 1, &only) != 1) return false;
