@@ -36,8 +36,8 @@ bool is_beside(uint64_t header, uint64_t address, size_t size) {
     return address / page == shared && (address + size) / page == shared;
 }
 
-int set_vectors(Message& message, uint64_t vectors, unsigned count, bool there) {
-    int result = copy_iovecs(message.vectors(), vectors, count, there);
+int set_vectors(Message& message, uint64_t vectors, unsigned count, bool touched) {
+    int result = copy_iovecs(message.vectors(), vectors, count, touched);
     if (result == 0) result = check_ranges(message.vectors(), count);
     if (result < 0) return result;
     message.header.msg_iov = message.vectors();
@@ -55,7 +55,7 @@ int set_length(Message& message, uint64_t vectors, size_t count) {
     return static_cast<ssize_t>(message.length) < 0 ? -EINVAL : 0;
 }
 
-// `just_read` is the address of a header that was read a moment ago, or 0.
+// `just_read` is the address of the header where a system call has just read it, else 0.
 int fill(Message& message, const msghdr& theirs, Direction direction, uint64_t just_read) {
     message.header.msg_control = theirs.msg_control;
     message.header.msg_controllen = theirs.msg_controllen;
@@ -69,8 +69,8 @@ int fill(Message& message, const msghdr& theirs, Direction direction, uint64_t j
     }
     const auto vectors = reinterpret_cast<uintptr_t>(theirs.msg_iov);
     if (direction == Direction::in_selected) return set_length(message, vectors, theirs.msg_iovlen);
-    const bool there = just_read != 0 && is_beside(just_read, vectors, theirs.msg_iovlen * sizeof(iovec));
-    return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen), there);
+    const bool touched = just_read != 0 && is_beside(just_read, vectors, theirs.msg_iovlen * sizeof(iovec));
+    return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen), touched);
 }
 
 // A name's length is no error as long as it is not negative: what is too long for any address is cut off. That there
@@ -111,11 +111,7 @@ int tell_program(Message& message) {
 
 int keep_message(Request& request, uint64_t address, Direction direction, bool just_read) {
     msghdr theirs;
-    if (just_read) {
-        read_touched(&theirs, address, sizeof(theirs));
-    } else if (read_user(theirs, address) < 0) {
-        return -EFAULT;
-    }
+    if (read_user(&theirs, address, sizeof(theirs), just_read) < 0) return -EFAULT;
     const socklen_t name_room = theirs.msg_namelen;
     int result = check_header(theirs, direction);
     if (result < 0) return result;

@@ -24,14 +24,8 @@ bool starts_later(const Request& request) {
            request.ring->chain.head != nullptr;
 }
 
-int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool there) {
-    const size_t size = count * sizeof(iovec);
-    bool readable = true;
-    if (there) {
-        read_touched(to, from, size);
-    } else {
-        readable = read_user(to, from, size) == 0;
-    }
+int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool touched) {
+    const bool readable = read_user(to, from, count * sizeof(iovec), touched) == 0;
     for (unsigned i = 0; i < count; ++i) {
         // Where not all can be read, a length that is none among those before counts nevertheless.
         if (!readable && read_user(to[i], from + i * sizeof(iovec)) < 0) return -EFAULT;

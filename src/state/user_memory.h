@@ -38,6 +38,13 @@ int write_user(uint64_t to, const T& from) {
 void read_touched(void* to, uint64_t from, size_t size);
 void write_touched(uint64_t to, const void* from, size_t size);
 
+// The one or the other. Returns 0 or -EFAULT.
+inline int read_user(void* to, uint64_t from, size_t size, bool touched) {
+    if (!touched) return read_user(to, from, size);
+    read_touched(to, from, size);
+    return 0;
+}
+
 // In a child after fork: it is another process.
 void forget_own_process();
 
