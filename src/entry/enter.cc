@@ -97,7 +97,7 @@ int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned f
     take_messages(ring);
     if (to_submit == 0) come_for_completions(ring, min_complete, flags);
     const int result = enter_locked(ring, to_submit, min_complete, flags, arg, arg_size);
-    if (ring.poller.armed != 0 || !ring.timers.empty()) leave_waiting(ring, flags, result);
+    if (something_waits(ring)) leave_waiting(ring, flags, result);
     return result;
 }
 

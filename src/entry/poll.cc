@@ -52,7 +52,7 @@ void handle(Ring& ring, bool happened) {
     ring.timers.expire();
     settle_ring(ring);
     end_poll_call(ring);
-    if ((ring.poller.armed != 0 || !ring.timers.empty()) && !ring.closing) leave_to_helper(ring);
+    if (something_waits(ring) && !ring.closing) leave_to_helper(ring);
 }
 
 }  // namespace

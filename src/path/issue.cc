@@ -120,6 +120,14 @@ void queue_finish(Request& request) {
     queue_issue(request);
 }
 
+void queue_from_outside(Request& request) {
+    Ring& ring = *request.ring;
+    queue_issue(request);
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
+    wake_leader(ring);
+    if (ring.poller.leader == nullptr) announce_work(ring);
+}
+
 void settle_ring(Ring& ring) {
     if (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) {
         publish(ring);
@@ -130,8 +138,7 @@ void settle_ring(Ring& ring) {
 
 void settle_from_outside(Ring& ring) {
     settle_ring(ring);
-    const bool something_waits = ring.poller.armed != 0 || !ring.timers.empty();
-    if (something_waits && !ring.closing) leave_to_helper(ring);
+    if (something_waits(ring) && !ring.closing) leave_to_helper(ring);
 }
 
 void settle_deferred(Ring& ring) {

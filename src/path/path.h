@@ -84,15 +84,20 @@ bool issue_again(Request& request);
 void settle_ring(Ring& ring);
 void settle_deferred(Ring& ring);
 
-// settle_ring() for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another
-// ring, a registration. What waits after that is the helper's to look after, since the program may never enter again.
-void settle_from_outside(Ring& ring);
-
 // Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
 // the result that it has (which is none).
 void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
+
+// Both for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
+// registration. What waits after that is the helper's to look after, since the program may never enter again; and a
+// program that has to enter for what is put in line is told so.
+void settle_from_outside(Ring& ring);
+void queue_from_outside(Request& request);
+
+// Whether requests wait for readiness, for a disk or for time, which somebody has to look after.
+inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
 
 // --- arm.cc ---------------------------------------------------------------------------------------------------------
 

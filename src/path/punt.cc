@@ -41,15 +41,6 @@ Outcome work(Request& request) {
     return request.credentials->serial != 0 ? work_as_submitter(request, step) : impersonate(request, step);
 }
 
-// To be issued again or finished, by whoever may do that on this ring.
-void put_in_line(Request& request) {
-    Ring& ring = *request.ring;
-    queue_issue(request);
-    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
-    wake_leader(ring);
-    if (ring.poller.leader == nullptr) announce_work(ring);
-}
-
 // What a worker has done comes back to the path.
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
@@ -60,7 +51,7 @@ void take_from_worker(Request& request, Outcome outcome) {
     } else if (outcome == Outcome::wait) {
         arm(request);
     } else if (outcome == Outcome::queued || (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
-        put_in_line(request);
+        queue_from_outside(request);
     } else {
         finish(request);
     }

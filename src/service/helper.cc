@@ -104,8 +104,6 @@ void unhost(Ring& ring) {
     ring.helped.quiet_looks = 0;
 }
 
-bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
-
 // Until the next timer or event of a ring that goes on being hosted, or the next look where it cannot be.
 int64_t go_on_hosting(Ring& ring) {
     if (host(ring, EPOLL_CTL_MOD)) return ring.timers.ns_until_next();

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "path/path.h"
-#include "service/poller.h"
 
 namespace ringside::engine {
 namespace {
@@ -86,9 +85,7 @@ void complete_from_outside(Ring& ring, uint64_t user_data, int32_t res, uint32_t
     carrier->user_data = user_data;
     carrier->res = res;
     carrier->cqe_flags = flags;
-    queue_issue(*carrier);
-    wake_leader(ring);
-    if (ring.poller.leader == nullptr) announce_work(ring);
+    queue_from_outside(*carrier);
 }
 
 }  // namespace ringside::engine

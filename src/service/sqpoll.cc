@@ -25,7 +25,7 @@ Round work_once(Ring& ring) {
     const int submitted = submit(ring, ring.sq_entries);
     wake_workers(take_rung(ring));
     settle_ring(ring);
-    if (ring.poller.leader == nullptr && (ring.poller.armed != 0 || !ring.timers.empty())) {
+    if (ring.poller.leader == nullptr && something_waits(ring)) {
         poll_now(ring);
         settle_ring(ring);
     }
