@@ -49,8 +49,9 @@ int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg
     return result < 0 ? result : wait_for_completions(ring, min_complete, wait);
 }
 
-int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
-                 size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
+// On the way of each call, which is to be one for the compiler too.
+inline int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
+                        size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
     int result = 0;
     if (ring.setup_flags & IORING_SETUP_SQPOLL) {
         ring.lock.release();
@@ -107,9 +108,7 @@ int enter_generation(Ring& ring, unsigned generation, unsigned to_submit, unsign
     ring.lock.acquire();
     const bool same = ring.generation.load(std::memory_order_relaxed) == generation;
     const int result = same ? enter_open(ring, to_submit, min_complete, flags, arg, arg_size) : -EBADF;
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
+    let_go_to_workers(ring);
     return result;
 }
 

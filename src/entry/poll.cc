@@ -72,9 +72,7 @@ short begin_poll(RingInPoll& polled) {
     polled.limit_ns = no_deadline;
     ring.lock.acquire();
     const short holds = is_same(ring, polled) ? begin(ring, polled) : closed;
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
+    let_go_to_workers(ring);
     return holds;
 }
 
@@ -87,9 +85,7 @@ short end_poll(RingInPoll& polled, bool happened) {
         if (polled.leads && call.thread != 0 && call.serial == polled.serial) handle(ring, happened);
         holds = polled_events(ring, polled.events);
     }
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
+    let_go_to_workers(ring);
     return holds;
 }
 

@@ -185,9 +185,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     const bool can_be_woken = open_poller(ring) == 0;
     if (!can_be_woken || !poller.unpolled.empty()) limit = sooner(limit, nanoseconds_per_second / 1000);
     const int epoll_fd = poller.epoll_fd;
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
+    let_go_to_workers(ring);
     const int count = can_be_woken ? wait_in_set(epoll_fd, events, limit, mask) : wait_on_eventfd(-1, limit, mask);
     ring.lock.acquire();
     end_to_lead(ring, waiter);
@@ -205,9 +203,7 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     }
     const int64_t limit = waiter.wake_fd >= 0 ? timeout_ns : sooner(timeout_ns, nanoseconds_per_second / 1000);
     waiter.asleep = true;
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake_workers(rung);
+    let_go_to_workers(ring);
     const int result = wait_on_eventfd(waiter.wake_fd, limit, mask);
     ring.lock.acquire();
     waiter.asleep = false;
@@ -386,7 +382,6 @@ int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigse
 int64_t begin_to_lead(Ring& ring, Waiter& waiter, int64_t timeout_ns) {
     const int64_t limit = sooner(timeout_ns, ring.timers.ns_until_next());
     ring.poller.leader = &waiter;
-    ring.poller.sleeps_until_ns = limit == no_deadline ? no_deadline : later(now_ns(CLOCK_MONOTONIC), limit);
     waiter.asleep = true;
     return limit;
 }

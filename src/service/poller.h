@@ -56,7 +56,6 @@ struct Poller {
     Waiter* leader = nullptr;
     int spare_wake_fd = -1;       // of a waiter that left, for the next
     unsigned calls_unlooked = 0;  // calls of the program since somebody looked what is ready
-    int64_t sleeps_until_ns = 0;  // monotonic time at which the sleeping leader looks again by itself
 };
 
 // Makes the epoll set if the ring has none. Returns 0 or -errno.

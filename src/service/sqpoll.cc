@@ -23,7 +23,7 @@ Round work_once(Ring& ring) {
     if (ring.closing) return Round::closing;
     if (ring.disabled) return Round::idle;
     const int submitted = submit(ring, ring.sq_entries);
-    wake_workers(take_rung(ring));
+    wake_workers(ring);
     settle_ring(ring);
     if (ring.poller.leader == nullptr && something_waits(ring)) {
         poll_now(ring);

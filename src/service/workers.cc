@@ -187,6 +187,18 @@ Withdrawal withdraw(Pool& pool, Request& request) {
     return Withdrawal::gone;
 }
 
+// What is to be done for a batch, to be done without the ring's lock.
+Rung take_rung(Ring& ring) {
+    const Rung rung = ring.rung;
+    ring.rung = {};
+    return rung;
+}
+
+void wake(const Rung& rung) {
+    if (rung.bounded != 0) futex_wake(bounded_pool.bell, rung.bounded);
+    if (rung.unbounded != 0) futex_wake(unbounded_pool.bell, rung.unbounded);
+}
+
 void exchange_limit(Pool& pool, unsigned& limit) {
     Guard guard(pool.lock);
     const unsigned former = pool.limit != 0 ? pool.limit : default_limit(pool);
@@ -239,15 +251,12 @@ bool note_work_done() {
     return told_to_stop(this_worker->interruptible);
 }
 
-Rung take_rung(Ring& ring) {
-    const Rung rung = ring.rung;
-    ring.rung = {};
-    return rung;
-}
+void wake_workers(Ring& ring) { wake(take_rung(ring)); }
 
-void wake_workers(const Rung& rung) {
-    if (rung.bounded != 0) futex_wake(bounded_pool.bell, rung.bounded);
-    if (rung.unbounded != 0) futex_wake(unbounded_pool.bell, rung.unbounded);
+void let_go_to_workers(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
+    const Rung rung = take_rung(ring);
+    ring.lock.release();
+    wake(rung);
 }
 
 bool in_worker() { return this_worker != nullptr; }

@@ -19,10 +19,10 @@ bool queue_for_worker(Request& request);
 // The same for several, in order, of one class: one worker is woken for them.
 bool queue_for_worker(RequestQueue requests);
 
-// Wakes the workers for what was queued in a batch. That is put off while the ring's lock is held: take_rung() says
-// what is to be done, and wake_workers() does it without the lock.
-Rung take_rung(Ring& ring);
-void wake_workers(const Rung& rung);
+// Wakes the workers for what was queued in a batch. They need the ring's lock next, so who is about to let go of that
+// does it first, by let_go_to_workers().
+void wake_workers(Ring& ring);
+void let_go_to_workers(Ring& ring);
 
 // The worker is done with its request: called in the worker under the request's ring's lock. Returns whether it was
 // told to stop, which it may have been too late to notice.

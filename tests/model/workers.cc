@@ -1,5 +1,5 @@
-// Handing requests over: queue_for_worker(), worker_body() and rest() of service/workers.cc, with wake_workers() after
-// the ring's lock is let go. Requests here never end, so each needs a worker of its own.
+// Handing requests over: queue_for_worker(), worker_body() and rest() of service/workers.cc, with let_go_to_workers(),
+// which wakes after the ring's lock is let go. Requests here never end, so each needs a worker of its own.
 #include "model/verdict.h"
 
 namespace ringside::model {
