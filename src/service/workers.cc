@@ -253,7 +253,7 @@ bool note_work_done() {
 
 void wake_workers(Ring& ring) { wake(take_rung(ring)); }
 
-void let_go_to_workers(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
+void let_go_to_workers(Ring& ring) {
     const Rung rung = take_rung(ring);
     ring.lock.release();
     wake(rung);

@@ -22,7 +22,7 @@ bool queue_for_worker(RequestQueue requests);
 // Wakes the workers for what was queued in a batch. They need the ring's lock next, so who is about to let go of that
 // does it first, by let_go_to_workers().
 void wake_workers(Ring& ring);
-void let_go_to_workers(Ring& ring);
+void let_go_to_workers(Ring& ring) RINGSIDE_RELEASES(ring.lock);
 
 // The worker is done with its request: called in the worker under the request's ring's lock. Returns whether it was
 // told to stop, which it may have been too late to notice.
