@@ -22,8 +22,8 @@ namespace {
 
 bool anybody_inside(Ring& ring) {
     // Pairs with the release by which a waker has done (let_go_and_wake).
-    const bool waking = ring.poller.wakers.load(std::memory_order_acquire) != 0;
-    return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.poller.waiters.empty();
+    const bool waking = ring.waiters.wakers.load(std::memory_order_acquire) != 0;
+    return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.waiters.all.empty();
 }
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
@@ -89,6 +89,8 @@ void destroy_ring(Ring& ring) {
     close_disk(ring);
     forget_facts(ring.known_files);
     close_poll_call(ring);
+    close_waiters(ring.waiters);
+    close_registrations(ring.registrations);
     close_poller(ring);
     ring.timers.destroy();
     ring.requests.destroy();

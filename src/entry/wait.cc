@@ -4,6 +4,7 @@
 #include "entry/entry.h"
 #include "path/path.h"
 #include "service/poller.h"
+#include "service/waiters.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {

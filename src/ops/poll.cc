@@ -8,7 +8,7 @@
 #include "ops/ring_files.h"
 #include "path/path.h"
 #include "service/cancel.h"
-#include "service/poller.h"
+#include "service/registrations.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
@@ -108,7 +108,7 @@ Outcome poll_add_issue(Request& request) {
     if (request.has(request_poll_first)) return request.wait(events);
     if (__builtin_expect(poll.of_ring, 0)) return poll_ring(request, events);
     // An event has told already what to ask for.
-    const uint32_t happened = request.ring->poller.happened;
+    const uint32_t happened = request.ring->registrations.happened;
     const long ready = happened != 0 ? happened & events : ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);

@@ -4,8 +4,8 @@
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
-#include "service/poller.h"
 #include "service/timers.h"
+#include "service/waiters.h"
 #include "state/thread_end.h"
 #include "state/user_memory.h"
 

@@ -5,6 +5,8 @@
 #include "service/cancel.h"
 #include "service/helper.h"
 #include "service/poller.h"
+#include "service/registrations.h"
+#include "service/waiters.h"
 #include "state/thread_end.h"
 
 namespace ringside::engine {
@@ -46,7 +48,7 @@ Outcome attempt(Request& request) {
 __attribute__((noinline)) void let_others_go_first(const Request& request) {
     const uint32_t waits = operation_of(request).flags & (op_poll_in | op_poll_out);
     if (waits == 0 || request.has(IOSQE_FIXED_FILE)) return;
-    if (is_waited_for(request.ring->poller, request.sqe_fd)) poll_now(*request.ring);
+    if (is_waited_for(*request.ring, request.sqe_fd)) poll_now(*request.ring);
 }
 
 // What is in line now; what that puts in line comes after the next publish().
@@ -125,7 +127,7 @@ void queue_from_outside(Request& request) {
     queue_issue(request);
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
     wake_leader(ring);
-    if (ring.poller.leader == nullptr) announce_work(ring);
+    if (ring.waiters.leader == nullptr) announce_work(ring);
 }
 
 void settle_ring(Ring& ring) {

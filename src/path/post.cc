@@ -14,8 +14,8 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
-#include "service/poller.h"
 #include "service/readiness.h"
+#include "service/waiters.h"
 
 namespace ringside::engine {
 namespace {
@@ -160,7 +160,7 @@ inline void show_written(Ring& ring) {
     ring.memory.cq->cq_tail.store(tail, std::memory_order_release);
     completion.published = tail;
     tell_program(ring);
-    if (!ring.poller.waiters.empty()) wake_satisfied(ring);
+    if (!ring.waiters.all.empty()) wake_satisfied(ring);
 }
 
 // Where time-outs count them. One that is due is over by its time, whatever has completed with it.

@@ -11,7 +11,7 @@
 
 #include "abi/syscall.h"
 #include "path/path.h"
-#include "service/poller.h"
+#include "service/waiters.h"
 #include "service/workers.h"
 #include "state/fds.h"
 

@@ -4,7 +4,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
-#include "service/poller.h"
+#include "service/registrations.h"
 #include "service/workers.h"
 #include "state/thread_end.h"
 

@@ -156,7 +156,7 @@ int64_t stand_in(Ring& ring) {
 // The program calls, but its calls may all find something to return with and so never look what else is ready.
 void see_to_waiting(Ring& ring) {
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return look_with_next_call(ring);
-    if (ring.poller.leader == nullptr && has_work_for_next_call(ring)) announce_work(ring);
+    if (ring.waiters.leader == nullptr && has_work_for_next_call(ring)) announce_work(ring);
 }
 
 // Until the leader, which sleeps in a poll of the program's own, should have done what is due.
@@ -180,13 +180,13 @@ int64_t watch(Ring& ring) {
     const bool called = ring.calls != helped.calls_seen;
     helped.calls_seen = ring.calls;
     // Who polls the ring's descriptor calls to submit, and does not wait there.
-    const bool waits_elsewhere = ring.readiness.polled && ring.poller.leader == nullptr;
+    const bool waits_elsewhere = ring.readiness.polled && ring.waiters.leader == nullptr;
     if (called && !waits_elsewhere) {
         helped.quiet_looks = 0;
         see_to_waiting(ring);
     } else if (ring.poll_call.thread != 0) {
         return watch_poll_call(ring);
-    } else if (ring.poller.leader != nullptr) {
+    } else if (ring.waiters.leader != nullptr) {
         if (++helped.quiet_looks < quiet_looks_to_forget) return look_interval_ns;
         forget(ring);
         return no_deadline;
@@ -218,7 +218,7 @@ int64_t look_beside_leader(Ring& ring) {
 
 int64_t attend_to_events(Ring& ring) {
     if (ring.helped.state == Helped::State::watched) return watch(ring);
-    return ring.poller.leader != nullptr ? look_beside_leader(ring) : stand_in(ring);
+    return ring.waiters.leader != nullptr ? look_beside_leader(ring) : stand_in(ring);
 }
 
 int64_t attend(Ring& ring) {

@@ -4,6 +4,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/poller.h"
 #include "service/timers.h"
 #include "state/fds.h"
 #include "state/ring.h"
@@ -32,7 +33,7 @@ bool begin_poll_call(Ring& ring, int64_t& limit_ns) {
         lower_eventfd(call.nudge_fd);
         call.nudged = 0;
     }
-    if (ring.poller.leader != nullptr || call.nudged != 0) return false;
+    if (ring.waiters.leader != nullptr || call.nudged != 0) return false;
     // What waits without a set is not seen in one.
     if (open_poller(ring) < 0 || !ring.poller.unpolled.empty()) return false;
     if (call.nudge_fd < 0) call.nudge_fd = new_eventfd();

@@ -1,5 +1,5 @@
 // A thread that waits for a ring in a poll(2) of its own, among other things, where that call is seen (src/preload): it
-// sleeps in the ring's epoll set as its leader would (service/poller.h), so that what happens there wakes this thread
+// sleeps in the ring's epoll set as its leader would (service/waiters.h), so that what happens there wakes this thread
 // and no other, and handles it itself. Neither the helper has a part in that, nor an eventfd.
 //
 // Unlike one that waits in io_uring_enter, it may leave its sleep without a word: by a jump out of a signal's handler,
@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "service/poller.h"
+#include "service/waiters.h"
 
 namespace ringside::engine {
 

@@ -25,7 +25,7 @@ Round work_once(Ring& ring) {
     const int submitted = submit(ring, ring.sq_entries);
     wake_workers(ring);
     settle_ring(ring);
-    if (ring.poller.leader == nullptr && something_waits(ring)) {
+    if (ring.waiters.leader == nullptr && something_waits(ring)) {
         poll_now(ring);
         settle_ring(ring);
     }

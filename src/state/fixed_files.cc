@@ -6,7 +6,7 @@
 
 #include "abi/syscall.h"
 #include "path/path.h"
-#include "service/poller.h"
+#include "service/registrations.h"
 #include "state/fds.h"
 #include "state/registry.h"
 
@@ -157,7 +157,7 @@ bool hold_with_batch(Request& request) {
     if (held.fd != request.fd) {
         end_holding_with_batch(ring);
         held.fd = request.fd;
-        held.since = ring.poller.registrations;
+        held.since = ring.registrations.made;
         return false;
     }
     if (held.file == nullptr) {

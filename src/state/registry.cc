@@ -85,7 +85,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
         ring.inherited = true;
         drop_fd(ring.poller.epoll_fd);
         drop_fd(ring.poller.wake_fd);
-        drop_fd(ring.poller.spare_wake_fd);
+        drop_fd(ring.waiters.spare_wake_fd);
         drop_readiness(ring.readiness);
         close_inherited_files(ring.files);
     }

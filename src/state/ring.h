@@ -17,8 +17,10 @@
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
+#include "service/registrations.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
+#include "service/waiters.h"
 #include "state/credentials.h"
 #include "state/file_facts.h"
 #include "state/fixed_files.h"
@@ -164,6 +166,8 @@ struct Ring {
     Napi napi;
     Inbox inbox;
     Poller poller;
+    Registrations registrations;
+    Waiters waiters;
     PollCall poll_call;
     Disk disk;
     Timers timers;

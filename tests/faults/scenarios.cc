@@ -93,7 +93,7 @@ void waits_for_time_without_entering(Trial& trial) {
 static bool is_led(const RawRing& ring) {
     engine::Ring& engines = *engine::find(ring.fd());
     const engine::Guard guard(engines.lock);
-    return engines.poller.leader != nullptr;
+    return engines.waiters.leader != nullptr;
 }
 
 void waits_in_two_threads(Trial& trial) {

@@ -1,5 +1,5 @@
-// Waking the leader: wake_leader() and let_go_and_wake() of service/poller.cc against a leader that sleeps in the epoll
-// set, reaps one completion after the other, and closes the ring as soon as it has them all (entry/close.cc).
+// Waking the leader: wake_leader() and let_go_and_wake() of service/waiters.cc against a leader that sleeps in the
+// epoll set, reaps one completion after the other, and closes the ring as soon as it has them all (entry/close.cc).
 #include "model/verdict.h"
 
 namespace ringside::model {

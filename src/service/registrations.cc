@@ -1,0 +1,194 @@
+#include "service/registrations.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "path/path.h"
+#include "service/epoll.h"
+#include "service/poller.h"
+#include "service/waiters.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr unsigned slots_per_page = 64;
+constexpr int no_number = -1;
+
+// An event's cookie: the descriptor's number, and above it the count of its registration.
+constexpr unsigned number_bits = 32;
+
+FdSlot* find_slot(const Registrations& registrations, uint64_t number) {
+    const uint64_t page = number / slots_per_page;
+    if (page >= registrations.page_count || registrations.pages[page] == nullptr) return nullptr;
+    return &registrations.pages[page][number % slots_per_page];
+}
+
+bool grow_pages(Registrations& registrations, unsigned wanted) {
+    const unsigned before = registrations.page_count;
+    unsigned count = before == 0 ? 16 : before;
+    while (count <= wanted) count *= 2;
+    auto** pages = static_cast<FdSlot**>(realloc(registrations.pages, count * sizeof(FdSlot*)));
+    if (pages == nullptr) return false;
+    memset(pages + before, 0, (count - before) * sizeof(FdSlot*));
+    registrations.pages = pages;
+    registrations.page_count = count;
+    return true;
+}
+
+// The slot of a descriptor number, made if there is none; null when memory is out.
+FdSlot* slot_for(Registrations& registrations, unsigned number) {
+    const unsigned page = number / slots_per_page;
+    if (page >= registrations.page_count && !grow_pages(registrations, page)) return nullptr;
+    FdSlot*& slots = registrations.pages[page];
+    if (slots == nullptr) slots = static_cast<FdSlot*>(calloc(slots_per_page, sizeof(FdSlot)));
+    return slots == nullptr ? nullptr : &slots[number % slots_per_page];
+}
+
+// Registers a number for at least `events`, or again if it is registered: the kernel then looks at the file afresh, so
+// readiness that came between the attempt and now is not missed. A number that stands for another file than the last
+// time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
+int register_number(Ring& ring, FdSlot& slot, int number, uint32_t events) {
+    Registrations& registrations = ring.registrations;
+    const int epoll_fd = ring.poller.epoll_fd;
+    if (++registrations.made == 0) ++registrations.made;
+    // What nobody waits for any more is an event now and then, and is not looked for among the requests.
+    const uint32_t wanted = events | (slot.waiting.empty() ? 0 : slot.registered);
+    const uint32_t mask = wanted | EPOLLET;
+    const uint64_t cookie = uint64_t{registrations.made} << number_bits | static_cast<uint32_t>(number);
+    int result;
+    if (slot.registered != 0) {
+        result = epoll_control(epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
+        if (result == -ENOENT) result = epoll_control(epoll_fd, EPOLL_CTL_ADD, number, mask, cookie);
+    } else {
+        result = epoll_control(epoll_fd, EPOLL_CTL_ADD, number, mask, cookie);
+        if (result == -EEXIST) result = epoll_control(epoll_fd, EPOLL_CTL_MOD, number, mask, cookie);
+    }
+    slot.registered = result == 0 ? wanted : 0;
+    slot.registration = registrations.made;
+    return result;
+}
+
+bool is_registered_for(const FdSlot& slot, const Request& request) {
+    return (request.wait_events & ~slot.registered) == 0;
+}
+
+// Whether the request's file, which the batch holds, was registered for the same since it does: then any readiness that
+// came after the request's attempt is an event.
+bool is_registered_with_batch(const Request& request, const FdSlot& slot) {
+    const HeldByBatch& held = request.ring->held_by_batch;
+    const bool holds_it = held.file != nullptr && request.has(request_holds_slot) && request.fixed_file == held.file;
+    return holds_it && static_cast<int32_t>(slot.registration - held.since) > 0 && is_registered_for(slot, request);
+}
+
+// A descriptor of our own that many requests may hold, as that of a registered file, is of one and the same file until
+// it is closed, and then its number is forgotten.
+bool stays_registered(const Request& request, int number, const FdSlot& slot) {
+    const bool own = request.has(request_holds_slot) && number == request.fixed_file->fd;
+    return own && !request.has(request_poll_first) && is_registered_for(slot, request);
+}
+
+// Who sleeps in the set may be about to handle an event that is older than the request.
+bool events_may_be_old(const Ring& ring) { return ring.waiters.leader != nullptr && ring.waiters.leader->asleep; }
+
+// Sees to it that readiness of the file becomes an event. Returns 0 or -errno.
+int have_registered(Request& request, int number, FdSlot& slot) {
+    Ring& ring = *request.ring;
+    uint32_t registration = 0;
+    if (is_registered_with_batch(request, slot) || stays_registered(request, number, slot)) {
+        if (!events_may_be_old(ring)) registration = slot.registration;
+    } else {
+        const int registered = register_number(ring, slot, number, request.wait_events);
+        if (registered < 0) return registered;
+        registration = slot.registration;
+    }
+    if (!request.has(request_direct)) request.registration = registration;
+    return 0;
+}
+
+// A request that goes on stays where it is.
+bool goes_on(const Request& request) { return request.has(request_multishot); }
+
+// As in the kernel: the last to come is the first to look, but those that open something take turns.
+void take_place(FdSlot& slot, Request& request) {
+    const bool takes_turns = operation_of(request).flags & op_opens;
+    takes_turns ? slot.waiting.push_back(request) : slot.waiting.push_front(request);
+}
+
+// One that has looked in vain.
+void take_place_anew(FdSlot& slot, Request& request) {
+    if (operation_of(request).flags & op_opens) return;
+    slot.waiting.remove(request);
+    slot.waiting.push_front(request);
+}
+
+}  // namespace
+
+int arm_poll(Request& request, int number) {
+    Ring& ring = *request.ring;
+    if (open_poller(ring) < 0) {
+        request.poll_number = no_number;
+        ring.poller.unpolled.push_back(request);
+        ++ring.poller.armed;
+        return 0;
+    }
+    FdSlot* slot = slot_for(ring.registrations, static_cast<unsigned>(number));
+    if (slot == nullptr) return -ENOMEM;
+    const int registered = have_registered(request, number, *slot);
+    if (registered < 0) return registered;
+    request.poll_number = number;
+    take_place(*slot, request);
+    ++ring.poller.armed;
+    return 0;
+}
+
+bool is_waited_for(const Ring& ring, int number) {
+    const FdSlot* slot = number < 0 ? nullptr : find_slot(ring.registrations, static_cast<uint64_t>(number));
+    return slot != nullptr && !slot->waiting.empty();
+}
+
+void disarm_poll(Request& request) {
+    Ring& ring = *request.ring;
+    --ring.poller.armed;
+    if (request.poll_number == no_number) return ring.poller.unpolled.remove(request);
+    find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number))->waiting.remove(request);
+    if (request.poll_number != request.fd || !request.has(request_pinned)) return;
+    // Registered by a descriptor that is about to be closed.
+    forget_number(ring, request.fd);
+}
+
+// While the program has the file open too, the registration would outlive the descriptor.
+void forget_number(Ring& ring, int fd) {
+    FdSlot* slot = find_slot(ring.registrations, static_cast<uint64_t>(fd));
+    if (slot == nullptr || slot->registered == 0) return;
+    epoll_control(ring.poller.epoll_fd, EPOLL_CTL_DEL, fd, 0, 0);
+    slot->registered = 0;
+}
+
+// The requests that wait for the number are tried again. Those of the same registration are about the file to which it
+// has happened, and are told what.
+void handle_event(Ring& ring, uint32_t happened, uint64_t cookie, bool is_news) {
+    FdSlot* slot = find_slot(ring.registrations, static_cast<uint32_t>(cookie));
+    if (slot == nullptr) return;
+    const auto registration = static_cast<uint32_t>(cookie >> number_bits);
+    Request* next;
+    for (Request* at = slot->waiting.first(); at != nullptr; at = next) {
+        next = slot->waiting.after(*at);
+        if (!(happened & (at->wait_events | EPOLLERR | EPOLLHUP))) continue;
+        const bool told = is_news && !at->has(request_direct) && at->registration == registration;
+        ring.registrations.happened = told ? happened : 0;
+        const bool done = retry_armed(*at);
+        ring.registrations.happened = 0;
+        if (!done && !goes_on(*at)) take_place_anew(*slot, *at);
+    }
+}
+
+void close_registrations(Registrations& registrations) {
+    for (unsigned page = 0; page < registrations.page_count; ++page) free(registrations.pages[page]);
+    free(registrations.pages);
+    registrations.pages = nullptr;
+    registrations.page_count = 0;
+}
+
+}  // namespace ringside::engine

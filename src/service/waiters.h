@@ -1,0 +1,66 @@
+// The threads that wait for the ring's completions.
+//
+// Of those that wait in io_uring_enter, one, the leader, sleeps in the ring's epoll set (service/poller.h) and handles
+// what happens there; the others sleep until the leader's or a worker's completions satisfy them or until they are to
+// lead. All of it is under the ring's lock, which nobody holds while asleep. How the leader is woken is gone through in
+// tests/model/waiters.cc.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <atomic>
+
+#include "state/list.h"
+
+namespace ringside::engine {
+
+struct Ring;
+
+// A thread that waits in io_uring_enter.
+struct Waiter {
+    ListNode node;
+    unsigned target_tail;    // satisfied when the shared CQ tail has come this far
+    unsigned timeouts_seen;  // or when a time-out fired since
+    int wake_fd = -1;        // eventfd of a waiter that does not lead
+    bool asleep = false;
+};
+
+struct Waiters {
+    List<Waiter, &Waiter::node> all;
+    Waiter* leader = nullptr;
+    bool wake_sent = false;           // to the leader
+    bool wakes_late = false;          // whoever holds the ring's lock wakes the leader by let_go_and_wake()
+    bool wake_wanted = false;         // and has been asked to
+    std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
+    int spare_wake_fd = -1;           // of a waiter that left, for the next
+};
+
+// A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
+// and ends to wait, whereupon another may lead. sleep_for_events returns 0, or -EINTR.
+void enter_wait(Ring& ring, Waiter& waiter);
+int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
+void leave_wait(Ring& ring, Waiter& waiter);
+
+// Whether what the thread waits for has happened.
+bool wait_is_over(const Ring& ring, const Waiter& waiter);
+
+// The two ends of a leader's sleep, for one that sleeps in the set in a way of its own. The first says for how long at
+// most, by the ring's timers.
+int64_t begin_to_lead(Ring& ring, Waiter& waiter, int64_t timeout_ns);
+void end_to_lead(Ring& ring, Waiter& waiter);
+
+// Wakes the waiters whose condition holds. Called by whoever posted completions.
+void wake_satisfied(Ring& ring);
+
+// Gets the leader to look at the ring again: an earlier timer was set, task work came.
+void wake_leader(Ring& ring);
+
+// The leader begins with taking the ring's lock. So who comes to the ring from outside takes it by enter_to_wake() and
+// lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be.
+void enter_to_wake(Ring& ring);
+void let_go_and_wake(Ring& ring);
+
+// The ring is being closed: nobody waits any more.
+void close_waiters(Waiters& waiters);
+
+}  // namespace ringside::engine
