@@ -10,7 +10,7 @@ namespace {
 
 // Flags that the kernel knows beside the two that the ABI header names.
 constexpr uint32_t nop_file = 1u << 1;          // look up `fd`
-constexpr uint32_t nop_fixed_file = 1u << 2;    // which is an index of a registered file
+constexpr uint32_t nop_fixed_file = 1u << 2;    // which is an index of a registered file, as with IOSQE_FIXED_FILE
 constexpr uint32_t nop_fixed_buffer = 1u << 3;  // look up `buf_index`
 constexpr uint32_t nop_task_work = 1u << 4;     // complete by task work
 constexpr uint32_t known_flags =
@@ -23,7 +23,8 @@ struct Nop {
 static_assert(sizeof(Nop) <= Request::args_with_big_cqe);
 
 bool has_file(const Request& request, uint32_t flags) {
-    if (flags & nop_fixed_file) return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) != nullptr;
+    if ((flags & nop_fixed_file) || request.has(IOSQE_FIXED_FILE))
+        return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) != nullptr;
     return is_file(request.sqe_fd);
 }
 

@@ -204,7 +204,8 @@ void release_drained(Ring& ring) {
         drain.held.pop();
         drain.held_count -= chain_length(*head);
         // In the kernel it is a worker's, as if it had asked for one.
-        head->set(request_at_work | request_ordered);
+        head->set(request_ordered);
+        leave_to_worker(*head);
         // They are a worker's all at once, so what comes first finds those behind it to cancel.
         head->fd = -1;
         ring.requests.table.insert(*head);

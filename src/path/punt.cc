@@ -124,14 +124,15 @@ void leave_to_worker(Request& request) {
         request.set(request_poll_first);
         request.clear(request_nowait);
     }
-    // What draining had held up was to be a worker's from the beginning.
-    if (request.has(IOSQE_ASYNC | request_ordered | request_multishot)) return;
-    if (polls(request)) {
-        request.set(request_blocks);
-    } else {
+    if (request.has(IOSQE_ASYNC | request_multishot)) return;
+    const bool opens = !polls(request) && (operation_of(request).flags & op_opens);
+    if (opens) {
+        // It may wait there for a FIFO's other end.
+        request.clear(request_bounded);
         request.set(IOSQE_ASYNC);
-        // An open may wait for a FIFO's other end there.
-        if (operation_of(request).flags & op_opens) request.clear(request_bounded);
+    } else if (!request.has(request_ordered)) {
+        // What draining had held up was to be a worker's from the beginning, as if it had asked.
+        request.set(polls(request) ? +request_blocks : +IOSQE_ASYNC);
     }
 }
 

@@ -55,6 +55,7 @@ TEST(Nop, looks_up_a_file_when_told_to) {
     EXPECT_THAT(ring.run(sqe::nop(nop_file | IORING_NOP_INJECT_RESULT).set(&Sqe::fd, -1).set(&Sqe::len, 5)),
                 Gives(-EBADF));
     EXPECT_THAT(ring.run(sqe::nop(nop_file | nop_fixed_file).set(&Sqe::fd, file.get())), Gives(-EBADF));
+    EXPECT_THAT(ring.run(sqe::nop(nop_file).set(&Sqe::fd, file.get()).flag(IOSQE_FIXED_FILE)), Gives(-EBADF));
     // Nobody asked for a fixed file here.
     EXPECT_THAT(ring.run(sqe::nop(nop_fixed_file).set(&Sqe::fd, -1)), Gives(0));
 }

@@ -511,6 +511,33 @@ TEST_P(BehindAWorker, requests_that_had_to_drain_are_as_if_they_had_asked_for_a_
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
 }
 
+TEST_P(BehindAWorker, requests_that_had_to_drain_wait_as_in_a_worker) {
+    // One that goes on is not attempted before there is something, and an open waits for a FIFO's other end.
+    const Ends ends = unix_pair(SOCK_STREAM);
+    const Sqe repeated = receive(ends.near, nullptr, 0, IOSQE_BUFFER_SELECT, IORING_RECV_MULTISHOT).data(2);
+    const Sqe waiting = sqe::poll_add(pipe.read_end, POLLIN).data(3);
+    ASSERT_THAT(ring.submit(waiting, Sqe(repeated).flag(IOSQE_IO_DRAIN)), Gives(2));
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(3, POLLIN)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    ASSERT_EQ(write(ends.far, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, -ENOBUFS)));
+
+    const TemporaryDirectory directory;
+    const std::string path = directory.path_of("fifo");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    const Sqe open = sqe::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC).data(2);
+    ASSERT_EQ(::read(pipe.read_end, bytes, 1), 1);
+    ASSERT_THAT(ring.submit(waiting, Sqe(open).flag(IOSQE_IO_DRAIN)), Gives(2));
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(3, POLLIN)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+    const Fd other_end(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const std::vector<Cqe> opened = ring.wait(1);
+    ASSERT_EQ(opened.size(), 1u);
+    EXPECT_GE(Fd(opened[0].res).get(), 0);
+}
+
 // Whether who finds no socket is the operation or who looks its file up.
 TEST_P(BehindAWorker, requests_on_what_is_no_socket_stay_at_work_if_they_tell_so_themselves) {
     const sockaddr_storage name = {};
