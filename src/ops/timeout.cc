@@ -71,6 +71,21 @@ void note_success(const Request& request) {
     }
 }
 
+// A link timeout of the same time begins later by next to nothing: it is over as well before anybody is told, and finds
+// nothing to cancel.
+void expire_limit_too(Request& request) {
+    Request* limit = request.timeout_link;
+    if (limit == nullptr) return;
+    constexpr uint32_t kind = IORING_TIMEOUT_ABS | IORING_TIMEOUT_CLOCK_MASK;
+    const auto& own = request.as<Timeout>();
+    const auto& limits = limit->as<Timeout>();
+    if (limits.time_ns != own.time_ns || ((limits.flags ^ own.flags) & kind) != 0) return;
+    request.ring->timers.take_out(*limit);
+    untie_timeout(*limit);
+    limit->res = -ENOENT;
+    queue_finish(*limit);
+}
+
 void expired(Request& request) {
     auto& timeout = request.as<Timeout>();
     ++request.ring->completion.timeouts_fired;
@@ -78,6 +93,7 @@ void expired(Request& request) {
         set_timer(request, timeout.time_ns, timeout.flags, expired) == 0) {
         return;
     }
+    expire_limit_too(request);
     // With ETIME_SUCCESS the time being up is what was wanted: no chain is severed.
     request.res = -ETIME;
     timeout.flags& IORING_TIMEOUT_ETIME_SUCCESS ? note_success(request) : request.fail();

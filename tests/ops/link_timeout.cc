@@ -150,6 +150,20 @@ TEST(LinkTimeout, comes_too_late_for_a_read_of_nothing_that_an_empty_counter_ref
     }
 }
 
+TEST(LinkTimeout, of_a_timeout_of_the_same_time_comes_too_late) {
+    RawRing ring;
+    constexpr __kernel_timespec sooner = {0, 5'000'000};
+    for (const unsigned flags : {0u, unsigned{IORING_TIMEOUT_BOOTTIME}}) {
+        const Sqe timeout = sqe::timeout(&soon, 0, flags).data(1).flag(IOSQE_IO_LINK);
+        EXPECT_THAT(ring.submit(timeout, link_timeout(soon, flags).data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ETIME), Completes(2, -ENOENT)));
+        EXPECT_THAT(ring.submit(timeout, link_timeout(late, flags).data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ETIME), Completes(2, -ECANCELED)));
+        EXPECT_THAT(ring.submit(timeout, link_timeout(sooner, flags).data(2)), Gives(2));
+        EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(2, -ETIME)));
+    }
+}
+
 TEST(LinkTimeout, lets_the_chain_go_on_behind_it) {
     RawRing ring;
     const Pipe pipe;
