@@ -26,7 +26,8 @@ constexpr uint32_t most_rounds = 32;
 
 struct Selection {
     iovec vectors[most_in_bundle];
-    unsigned count;
+    unsigned count = 0;
+    bool took_last = false;  // buffer of the group, though more was wanted
 };
 
 // What one receive brought.
@@ -46,8 +47,11 @@ int select(Request& request, Selection& selection) {
         if (receiving.message) selection.vectors[0] = *message_of(request).vectors();
         return 0;
     }
+    // A worker fills one buffer.
+    if (request.has(request_at_work) && !is_multishot(request)) receiving.bundle = false;
     if (receiving.bundle) {
-        const int count = select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle);
+        const int count =
+            select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle, &selection.took_last);
         if (count < 0) return count;
         selection.count = static_cast<unsigned>(count);
         receiving.length = static_cast<uint32_t>(total_length(selection.vectors, selection.count));
@@ -140,16 +144,15 @@ Arrival receive(Request& request, Selection& selection) {
     return arrival;
 }
 
-// To a bundle, a group that was never made is not the same as an empty one. What a worker makes is none.
+// To a bundle, a group that was never made is not the same as an empty one.
 int without_buffer(Request& request) {
-    const bool bundle = request.as<Receiving>().bundle && !is_workers_first(request);
     const bool never_made = find_group(*request.ring, request.buf_index) == nullptr;
-    return unless_no_socket(request, bundle && never_made ? -ENOENT : -ENOBUFS);
+    return unless_no_socket(request, request.as<Receiving>().bundle && never_made ? -ENOENT : -ENOBUFS);
 }
 
 // --- Once -----------------------------------------------------------------------------------------------------------
 
-// What a worker selects is used up, however much of it is filled; of a bundle that fails the first buffer.
+// What a worker selects is used up, however much of it is filled.
 void commit_at_work(Request& request) {
     if (request.has(request_at_work)) commit_buffer(request, request.as<Receiving>().length);
 }
@@ -188,7 +191,7 @@ bool await_rest_of_bundle(Request& request, const Selection& selection, long rec
     receiving.kept = true;
     receiving.done = sum;
     request.set(request_ends_itself);
-    commit_buffer(request, receiving.length, count);
+    withdraw_buffers(request, count);
     return true;
 }
 
@@ -218,7 +221,9 @@ Outcome receive_once(Request& request) {
         }
         const Rest rest = rest_of_receive(request, arrival.received, arrival.received_flags);
         if (rest != Rest::awaited) return complete_once(request, arrival, rest == Rest::none);
-        commit_buffer(request, receiving.length);
+        // Some of its buffer is filled, and the rest of it is to be: nobody else may get any of that.
+        commit_at_work(request);
+        withdraw_buffers(request, 1);
     }
 }
 
@@ -247,6 +252,11 @@ bool count_off(Receiving& receiving, long received) {
     return receiving.left == 0;
 }
 
+// A bundle without a length selects all buffers there are, and the last of them counts only if something came into it.
+bool uses_last(const Receiving& receiving, const Selection& selection, const Arrival& arrival) {
+    return receiving.wanted != 0 || arrival.filled == selection.count;
+}
+
 Outcome receive_repeatedly(Request& request) {
     auto& receiving = request.as<Receiving>();
     Selection selection;
@@ -267,7 +277,7 @@ Outcome receive_repeatedly(Request& request) {
         if (arrival.received <= 0) return complete_receive(request, arrival.received);
         const uint32_t flags =
             more_to_read(request, arrival.received) | consume_buffer(request, arrival.received, arrival.filled);
-        const bool used_up = receiving.bundle && !has_buffers(*request.ring, request.buf_index);
+        const bool used_up = receiving.bundle && selection.took_last && uses_last(receiving, selection, arrival);
         const bool finished = count_off(receiving, arrival.received) || used_up || arrival.is_last;
         if (!finished && post_more(request, static_cast<int32_t>(arrival.received), flags)) {
             ++receiving.rounds;

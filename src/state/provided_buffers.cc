@@ -20,6 +20,7 @@ struct BufferGroup {
     BufferRingMemory memory;
     uint16_t entries;   // 0 in a classic group
     uint16_t head;      // the next to be taken; counts on and on, as the program's tail does
+    uint32_t serial;    // which of all rings it is: another may follow it under the same id
     bool incremental;   // a buffer is used up piece by piece
     uint32_t min_left;  // one of an incremental ring with less than this left is used up, too
 };
@@ -110,6 +111,19 @@ int select_from_ring(Request& request, BufferGroup& group, uint64_t wanted, iove
     return unless_nowhere(buffer);
 }
 
+// Withdrawn buffers that nothing has come into are the next of their ring again, unless others have taken some since.
+void put_back_unfilled(const Request& request, uint64_t bytes) {
+    const WithdrawnBuffers& withdrawn = request.withdrawn;
+    BufferGroup* group = find_group(*request.ring, request.buf_index);
+    if (group == nullptr || group->serial != withdrawn.serial || group->head != withdrawn.head) return;
+    auto at = static_cast<uint16_t>(withdrawn.head - withdrawn.count);
+    for (; bytes != 0 && at != withdrawn.head; ++at) {
+        const uint32_t length = read_once(entry_at(*group, at).len);
+        bytes -= bytes < length ? bytes : length;
+    }
+    group->head = at;
+}
+
 // Moves an incremental ring on by this many bytes. Returns whether the last buffer touched is used up.
 bool use_up(BufferGroup& group, uint64_t bytes) {
     if (bytes == 0) return false;
@@ -143,30 +157,32 @@ int select_buffer(Request& request, uint64_t wanted, iovec& buffer) {
     return selected < 0 ? selected : 0;
 }
 
-int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count) {
+int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_last) {
     BufferGroup* group = find_group(*request.ring, request.buf_index);
     if (group == nullptr) return -ENOBUFS;
-    if (!is_buffer_ring(*group)) return select_classic(request, *group, wanted, vectors[0]);
+    if (!is_buffer_ring(*group)) {
+        if (took_last != nullptr) *took_last = group->count <= 1;
+        return select_classic(request, *group, wanted, vectors[0]);
+    }
     const unsigned there = available(*group);
     if (there == 0) return -ENOBUFS;
 
     uint64_t left = wanted != 0 ? wanted : INT_MAX;
     unsigned selected = 0;
     while (selected < there && selected < count && left != 0) {
-        io_uring_buf& buffer = entry_at(*group, static_cast<uint16_t>(group->head + selected));
+        const io_uring_buf& buffer = entry_at(*group, static_cast<uint16_t>(group->head + selected));
         uint32_t length = read_once(buffer.len);
         if (length > left) {
-            // One that is not used up piece by piece is not begun after others; alone it is cut short for the program
-            // to see.
+            // One that is not used up piece by piece is not begun after others.
             if (!group->incremental && selected != 0) break;
             length = static_cast<uint32_t>(left);
-            if (!group->incremental) write_once<__u32>(buffer.len, length);
         }
         if (length == 0 && wanted != 0 && selected == 0) return -ENOBUFS;
         if (selected == 0) hold(request, BufferUse::peeked, read_once(buffer.bid));
         vectors[selected++] = {reinterpret_cast<void*>(read_once(buffer.addr)), length};
         left -= length;
     }
+    if (took_last != nullptr) *took_last = selected == there && left != 0;
     return static_cast<int>(selected);
 }
 
@@ -191,9 +207,20 @@ void commit_buffer(Request& request, uint64_t bytes, unsigned count) {
     }
 }
 
+void withdraw_buffers(Request& request, unsigned count) {
+    if (!request.has(request_holds_buffer) || request.buffer_use != BufferUse::peeked) return;
+    BufferGroup* group = find_group(*request.ring, request.buf_index);
+    if (group == nullptr || !is_buffer_ring(*group)) return;
+    group->head = static_cast<uint16_t>(group->head + count);
+    request.buffer_use = BufferUse::withdrawn;
+    request.withdrawn = {group->serial, static_cast<uint16_t>(count), group->head};
+}
+
 uint32_t consume_buffer(Request& request, long bytes, unsigned count) {
     if (!request.has(request_holds_buffer) || request.buffer_use == BufferUse::registered) return 0;
     if (bytes >= 0) commit_buffer(request, static_cast<uint64_t>(bytes), count);
+    if (request.buffer_use == BufferUse::withdrawn && bytes >= 0)
+        put_back_unfilled(request, static_cast<uint64_t>(bytes));
     if (request.buffer_use == BufferUse::classic) spare(*request.ring, *request.provided);
     request.clear(request_holds_buffer);
     const uint32_t more = request.buffer_use == BufferUse::unfinished ? IORING_CQE_F_BUF_MORE : 0;
@@ -234,12 +261,6 @@ BufferGroup* need_group(Ring& ring, unsigned id) {
 
 bool is_buffer_ring(const BufferGroup& group) { return group.entries != 0; }
 
-bool has_buffers(const Ring& ring, unsigned id) {
-    const BufferGroup* group = find_group(ring, id);
-    if (group == nullptr) return false;
-    return is_buffer_ring(*group) ? available(*group) != 0 : group->count != 0;
-}
-
 int provide_buffer(Ring& ring, BufferGroup& group, uint64_t address, uint32_t length, uint16_t id) {
     if (group.count == most_in_classic_group) return -EOVERFLOW;
     ProvidedBuffer* buffer = take_spare(ring);
@@ -272,6 +293,7 @@ int make_buffer_ring(Ring& ring, const io_uring_buf_reg& wanted) {
         drop_group(ring, wanted.bgid);
         return result;
     }
+    group->serial = ++ring.provided.rings_made;
     group->entries = static_cast<uint16_t>(wanted.ring_entries);
     group->incremental = wanted.flags & IOU_PBUF_RING_INC;
     group->min_left = wanted.min_left;

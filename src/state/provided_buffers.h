@@ -14,6 +14,7 @@
 //     recycle_buffer()        before Outcome::wait, and where the kernel gives it back: the request holds none, and the
 //                             next to select from the group gets it
 //     commit_buffer()         before Outcome::punt: out of the group, so that nobody else gets it meanwhile
+//     withdraw_buffers()      before Outcome::wait, of one that waits for the rest of what is to come into it
 //
 // A multishot operation calls consume_buffer() itself and hands what it returns to post_more(). A bundle is several
 // buffers of a ring at once; see select_bundle().
@@ -48,6 +49,7 @@ inline constexpr unsigned most_buffers_in_group = 1u << 16;
 struct ProvidedBuffers {
     BufferGroup*** pages = nullptr;
     ProvidedBuffer* spare = nullptr;  // used up and not yet provided again
+    uint32_t rings_made = 0;          // buffer rings, so far
 };
 
 // --- Requests -------------------------------------------------------------------------------------------------------
@@ -57,14 +59,18 @@ struct ProvidedBuffers {
 int select_buffer(Request& request, uint64_t wanted, iovec& buffer);
 
 // Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one, as
-// above. The last may be shortened. Returns how many, or -ENOBUFS.
-int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count);
+// above. The last may be shortened. Returns how many, or -ENOBUFS. `took_all` is told whether the group had no more,
+// and less than was wanted.
+int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_all = nullptr);
 
 // How many of the buffers of a bundle `bytes` bytes fill.
 unsigned buffers_filled(const iovec* vectors, unsigned count, uint64_t bytes);
 
 // Takes what was selected out of its group, as if `bytes` of it were used, whatever the request's result will be.
 void commit_buffer(Request& request, uint64_t bytes, unsigned count = 1);
+
+// Takes the buffers that were selected out of their ring, each as a whole, however much of it will be used.
+void withdraw_buffers(Request& request, unsigned count);
 
 // The request is done with its buffer, or its bundle of `count`, of which it used `bytes` (or failed). Returns the
 // flags for its CQE. Does nothing and returns 0 for a request that holds none.
@@ -83,9 +89,6 @@ BufferGroup* find_group(const Ring& ring, unsigned id);
 BufferGroup* need_group(Ring& ring, unsigned id);
 
 bool is_buffer_ring(const BufferGroup& group);
-
-// Whether there is anything left to select in a group.
-bool has_buffers(const Ring& ring, unsigned id);
 
 // Adds a buffer behind the others of a classic group. Returns 0, -ENOMEM or -EOVERFLOW.
 int provide_buffer(Ring& ring, BufferGroup& group, uint64_t address, uint32_t length, uint16_t id);

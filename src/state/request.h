@@ -81,7 +81,14 @@ enum class BufferUse : uint8_t {
     peeked,      // the next of a buffer ring, which has it still
     committed,   // was one of a buffer ring, which has moved on
     unfinished,  // the same, but the ring keeps what was not used of it
+    withdrawn,   // `withdrawn` tells of one or several of a buffer ring, which may get some of them back
     registered,  // is one of the holders of `registered`
+};
+
+struct WithdrawnBuffers {
+    uint32_t serial;  // of their ring
+    uint16_t count;
+    uint16_t head;  // of the ring, behind them
 };
 
 struct Request {
@@ -120,6 +127,7 @@ struct Request {
     union {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;
+        WithdrawnBuffers withdrawn;
     };
     Credentials* credentials;  // of the personality that the SQE names
     void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end

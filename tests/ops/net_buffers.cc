@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ops/net_sqe.h"
-#include "register/buffers.h"
+#include "ops/net_buffers.h"
 #include "support/eventually.h"
 
 namespace ringside::test {
@@ -17,34 +16,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
-
-constexpr unsigned group = 7;
-constexpr uint32_t more = IORING_CQE_F_MORE;
-constexpr uint32_t nonempty = IORING_CQE_F_SOCK_NONEMPTY;
-
-Sqe recv_selecting(int fd, size_t length = 0, unsigned ioprio = 0, int flags = 0) {
-    return sqe::selecting(sqe::recv(fd, nullptr, length, flags), group).set(&Sqe::ioprio, ioprio).data(1);
-}
-Sqe recv_multishot(int fd, size_t length = 0, unsigned more_ioprio = 0) {
-    return recv_selecting(fd, length, IORING_RECV_MULTISHOT | more_ioprio);
-}
-Sqe send_selecting(int fd, size_t length = 0, unsigned ioprio = 0) {
-    return sqe::selecting(sqe::send(fd, nullptr, length), group).set(&Sqe::ioprio, ioprio).data(1);
-}
-
-void say(int fd, const std::string& text) {
-    EXPECT_EQ(::send(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-}
-
-// A ring with a buffer ring of so many buffers of this size.
-struct Fixture {
-    Fixture(unsigned count, size_t size) : provided(ring, 16, group), buffers(count, size) {
-        for (unsigned id = 0; id < count; ++id) provided.add(buffers, id);
-    }
-    RawRing ring{32};
-    BufferRing provided;
-    Buffers buffers;
-};
 
 TEST(SelectingRecv, takes_the_next_buffer) {
     for (const SocketPair& pair : socket_pairs) {
@@ -454,24 +425,36 @@ TEST(BundledRecv, that_fails_in_a_worker_has_used_its_first_buffer) {
     }
 }
 
-// One that has filled what it selected goes on once, with as much as there is: unless a length cut a buffer of a ring
-// short, but neither a classic group nor a worker looks at that.
+// One that has filled what it selected goes on once, with as much as there is: unless a length cut a buffer of an
+// ordinary ring short, but neither a classic group nor a worker looks at that.
 TEST(BundledRecv, that_has_all_it_asked_for_goes_on_in_the_kernel_alone) {
     const bool on_kernel = provider_under_test() == provider::Kind::kernel;
-    for (const bool classic : {false, true}) {
-        SCOPED_TRACE(classic);
+    struct Case {
+        unsigned group;
+        size_t length;
+        unsigned flag;
+        int in_kernel;
+    };
+    constexpr unsigned ordinary = 1, incremental = 2, classic = 3;
+    for (const Case& each : {Case{ordinary, 5, IOSQE_ASYNC, 12}, Case{ordinary, 8, 0, 12}, Case{incremental, 5, 0, 12},
+                             Case{classic, 5, 0, 12}, Case{ordinary, 5, 0, 5}}) {
+        SCOPED_TRACE(testing::Message() << each.group << ' ' << each.length << ' ' << each.flag);
         RawRing ring;
         Buffers buffers(4, 8);
-        BufferRing provided(ring, 4, group);
-        for (unsigned id = 0; id < 4; ++id) provided.add(buffers, id);
-        EXPECT_THAT(ring.run(sqe::provide(buffers, 4, group + 1)), Gives(0));
+        BufferRing whole(ring, 4, ordinary), pieces(ring, 4, incremental, IOU_PBUF_RING_INC);
+        for (unsigned id = 0; id < 4; ++id) {
+            whole.add(buffers, id);
+            pieces.add(buffers, id);
+        }
+        EXPECT_THAT(ring.run(sqe::provide(buffers, 4, classic)), Gives(0));
         const Ends ends = unix_pair(SOCK_STREAM);
         say(ends.near, "hello, world");
-        const Sqe whole = recv_selecting(ends.far, 5, IORING_RECVSEND_BUNDLE).flag(classic ? 0 : IOSQE_ASYNC);
-        const Cqe cqe = ring.run(Sqe(whole).set(&Sqe::buf_group, classic ? group + 1 : group));
-        EXPECT_EQ(cqe.res, on_kernel ? 12 : 5);
+        Sqe receive = recv_selecting(ends.far, each.length, IORING_RECVSEND_BUNDLE).flag(each.flag);
+        const Cqe cqe = ring.run(receive.set(&Sqe::buf_group, each.group));
+        const int received = on_kernel ? each.in_kernel : static_cast<int>(each.length);
+        EXPECT_EQ(cqe.res, received);
         EXPECT_EQ(buffer_id(cqe), 0);
-        EXPECT_EQ(bool(cqe.flags & nonempty), !on_kernel);
+        EXPECT_EQ(bool(cqe.flags & nonempty), received < 12);
     }
 }
 
