@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -45,7 +44,7 @@ int prepare(Request& request, const io_uring_sqe& sqe, bool message) {
     receiving = {};
     receiving.address = sqe.addr;
     receiving.length = sqe.len;
-    receiving.flags = known_to_calls(sqe.msg_flags);
+    receiving.flags = known_to_calls(sqe.msg_flags) | MSG_DONTWAIT;
     receiving.message = message;
     // Nobody needs a message's, but it is looked at.
     if (sqe.len > INT_MAX) return -EINVAL;
@@ -107,6 +106,7 @@ Outcome attempt(Request& request) {
         int received_flags = 0;
         const long received = receive_rest(request, received_flags);
         if (received == -EINTR) continue;
+        if (received == -EAGAIN && waits_in_vain(request)) continue;
         if (received == -EAGAIN) return put_off_receive(request);
         if (__builtin_expect(received < 0, 0)) return complete_receive(request, blame(request, received));
         if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete_receive(request, received);
@@ -115,6 +115,11 @@ Outcome attempt(Request& request) {
         // If there is more at once, a worker does not wait for readiness but goes on in its call.
         if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
     }
+}
+
+bool has_error_queue(int fd) {
+    const int domain = socket_option(fd, SO_DOMAIN);
+    return domain == AF_INET || domain == AF_INET6;
 }
 
 // Whether there is more costs a call to ask, as dear as many a receive. A socket that was found empty time and again,
@@ -136,19 +141,19 @@ bool probably_has_more(const Request& request) {
 // There is data, but no error. In the kernel what does not go on tries again at once, some hundred times, and is then
 // left to a worker, which does not wait for errors.
 bool finds_data_only(const Request& request) {
-    return !request.has(request_multishot) && is_ready_for(request.fd, POLLRDNORM);
+    return is_ready_for(request.fd, POLLRDNORM) && has_error_queue(request.fd);
 }
 
-Outcome give_up_looking_for_errors(Request& request) {
-    request.set(request_at_work);
-    return complete_receive(request, -EAGAIN);
+// Likewise a datagram socket that was shut down is ready, and says that it is over only to a call that would wait.
+bool finds_nothing_more(const Request& request) {
+    return request.place == Place::armed && (ready_for(request.fd, POLLRDHUP) & POLLRDHUP);
 }
 
 }  // namespace
 
 long receive_rest(const Request& request, int& received_flags) {
     const auto& receiving = request.as<Receiving>();
-    const int flags = receiving.flags | MSG_DONTWAIT;
+    const int flags = receiving.flags;
     if (receiving.kept) return receive_message(request, receiving.done, flags, received_flags);
     if (receiving.message) return abi::syscall(__NR_recvmsg, request.fd, receiving.address, flags);
     const uint64_t address = receiving.address + receiving.done;
@@ -169,11 +174,11 @@ long receive_rest(const Request& request, int& received_flags) {
 uint32_t more_to_read(const Request& request, long received) {
     const auto& receiving = request.as<Receiving>();
     if (received < 0) return 0;
+    if (received == 0 && tcp_end_has_come(request.fd)) return IORING_CQE_F_SOCK_NONEMPTY;
     const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
     if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
     if (receiving.message || whole) return probably_has_more(request) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
-    if (received > 0) return 0;
-    return socket_option(request.fd, SO_PROTOCOL) == IPPROTO_TCP ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    return 0;
 }
 
 Outcome complete_receive(Request& request, long last, bool all) {
@@ -188,19 +193,25 @@ Outcome complete_receive(Request& request, long last, bool all) {
 
 bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
 
+bool waits_in_vain(Request& request) {
+    auto& receiving = request.as<Receiving>();
+    if (request.has(request_nowait) || !(receiving.flags & MSG_DONTWAIT)) return false;
+    const bool in_vain = finds_nothing_more(request) || ((receiving.flags & MSG_ERRQUEUE) && finds_data_only(request));
+    if (!in_vain) return false;
+    receiving.flags &= ~MSG_DONTWAIT;
+    request.set(request_at_work);
+    return true;
+}
+
 Outcome put_off_receive(Request& request) {
+    if (!(request.as<Receiving>().flags & MSG_DONTWAIT)) return complete_receive(request, -EAGAIN);
     if (request.has(request_nowait)) {
         // The worker that was asked for gives it up; in a call that blocks it is the call's own answer.
         if (!request.has(request_blocks)) request.clear(request_at_work);
         return complete_receive(request, -EAGAIN);
     }
     const int kept = keep(request, true);
-    if (kept < 0) return complete_receive(request, kept);
-    const auto& receiving = request.as<Receiving>();
-    if (__builtin_expect(receiving.flags & MSG_ERRQUEUE, 0) && finds_data_only(request)) {
-        return give_up_looking_for_errors(request);
-    }
-    return request.wait(awaited_events(receiving));
+    return kept < 0 ? complete_receive(request, kept) : request.wait(awaited_events(request.as<Receiving>()));
 }
 
 Rest rest_of_receive(Request& request, long received, int received_flags) {

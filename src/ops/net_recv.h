@@ -12,7 +12,7 @@ struct Receiving {
     uint64_t address;  // the buffer, or the msghdr
     uint64_t done;     // bytes received by earlier attempts
     uint32_t length;   // of the buffer
-    int32_t flags;     // MSG_*
+    int32_t flags;     // MSG_*, with MSG_DONTWAIT
     uint32_t wanted;   // of a provided buffer; 0 for all of it
     uint32_t left;     // what a multishot request may still receive, if it is limited
     uint32_t rounds;   // receives of a multishot request since it last waited
@@ -34,6 +34,10 @@ Outcome complete_receive(Request& request, long last, bool all = true);
 
 // It would have to wait.
 Outcome put_off_receive(Request& request);
+
+// Nothing came, though the request has waited for it. Returns whether there is no use in waiting again: it is a
+// worker's now, whose next call answers at once.
+bool waits_in_vain(Request& request);
 
 // Whether this is its first attempt, and a worker's.
 bool is_workers_first(const Request& request);

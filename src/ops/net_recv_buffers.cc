@@ -36,6 +36,7 @@ struct Arrival {
     int received_flags;
     unsigned filled = 1;   // buffers
     bool is_last = false;  // a message of nothing, which is told of with its header all the same
+    bool untold = false;   // a message whose header could not be written
 };
 
 bool is_multishot(const Request& request) { return request.has(request_multishot); }
@@ -72,7 +73,7 @@ void receive_bundle(const Request& request, const Receiving& receiving, Selectio
     msghdr header = {};
     header.msg_iov = selection.vectors;
     header.msg_iovlen = selection.count;
-    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags | MSG_DONTWAIT);
+    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags);
     if (arrival.received <= 0) return;
     arrival.received_flags = header.msg_flags;
     arrival.filled = buffers_filled(selection.vectors, selection.count, static_cast<uint64_t>(arrival.received));
@@ -114,14 +115,17 @@ void receive_parts(const Request& request, const Receiving& receiving, const iov
     header.msg_controllen = control_room;
     header.msg_iov = &payload;
     header.msg_iovlen = 1;
-    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags | MSG_DONTWAIT);
+    arrival.received = abi::syscall(__NR_recvmsg, request.fd, &header, receiving.flags);
     if (arrival.received < 0) return;
     const io_uring_recvmsg_out out = {header.msg_namelen, static_cast<uint32_t>(header.msg_controllen),
                                       static_cast<uint32_t>(arrival.received), static_cast<uint32_t>(header.msg_flags)};
     const auto in_buffer =
         arrival.received < static_cast<long>(payload.iov_len) ? arrival.received : static_cast<long>(payload.iov_len);
-    const bool written = write_header(start, out, arrival.received > 0 ? before : 0);
+    // With MSG_TRUNC a stream's bytes are thrown away.
+    const bool touches = in_buffer > 0 && !(receiving.flags & MSG_TRUNC);
+    const bool written = write_header(start, out, touches ? before : 0);
     arrival.is_last = arrival.received == 0;
+    arrival.untold = !written;
     arrival.received = !written ? -EFAULT : static_cast<long>(before) + in_buffer;
 }
 
@@ -208,6 +212,10 @@ Outcome receive_once(Request& request) {
             return complete_receive(request, reason);
         }
         const Arrival arrival = receive(request, selection);
+        if (arrival.received == -EAGAIN && waits_in_vain(request)) {
+            recycle_buffer(request);
+            continue;
+        }
         if (arrival.received == -EINTR || arrival.received == -EAGAIN) {
             give_back(request, arrival.received);
             if (arrival.received == -EINTR) continue;
@@ -257,6 +265,14 @@ bool uses_last(const Receiving& receiving, const Selection& selection, const Arr
     return receiving.wanted != 0 || arrival.filled == selection.count;
 }
 
+// One whose header could not be written has come nevertheless.
+Outcome complete_repeated(Request& request, const Arrival& arrival) {
+    const Outcome outcome = complete_receive(request, arrival.received);
+    const bool more = arrival.untold && (stream_has_more(request.fd) || tcp_end_has_come(request.fd));
+    if (more) request.cqe_flags = IORING_CQE_F_SOCK_NONEMPTY;
+    return outcome;
+}
+
 Outcome receive_repeatedly(Request& request) {
     auto& receiving = request.as<Receiving>();
     Selection selection;
@@ -274,9 +290,9 @@ Outcome receive_repeatedly(Request& request) {
             receiving.rounds = 0;
             return put_off_receive(request);
         }
-        if (arrival.received <= 0) return complete_receive(request, arrival.received);
-        const uint32_t flags =
-            more_to_read(request, arrival.received) | consume_buffer(request, arrival.received, arrival.filled);
+        if (arrival.received <= 0) return complete_repeated(request, arrival);
+        const uint32_t flags = more_to_read(request, arrival.is_last ? 0 : arrival.received) |
+                               consume_buffer(request, arrival.received, arrival.filled);
         const bool used_up = receiving.bundle && selection.took_last && uses_last(receiving, selection, arrival);
         const bool finished = count_off(receiving, arrival.received) || used_up || arrival.is_last;
         if (!finished && post_more(request, static_cast<int32_t>(arrival.received), flags)) {

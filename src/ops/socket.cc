@@ -1,6 +1,7 @@
 #include "ops/socket.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -38,10 +39,31 @@ bool stream_has_more(int fd) {
            socket_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
-bool is_ready_for(int fd, uint32_t events) {
+bool tcp_end_has_come(int fd) {
+    // States of a connection as tcp(7) tells them.
+    enum : uint8_t { time_wait = 6, closed = 7, close_wait = 8, last_ack = 9, closing = 11 };
+    tcp_info info = {};
+    socklen_t size = sizeof(info);
+    if (abi::syscall(__NR_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+    switch (info.tcpi_state) {
+        case time_wait:
+        case close_wait:
+        case last_ack:
+        case closing:
+            return true;
+        case closed:
+            // Nothing ever came to a socket that was not connected.
+            return info.tcpi_segs_in != 0;
+        default:
+            return false;
+    }
+}
+
+uint32_t ready_for(int fd, uint32_t events) {
     pollfd set = {fd, static_cast<short>(events), 0};
     const timespec at_once = {0, 0};
-    return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
+    const long ready = abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0);
+    return ready < 0 ? uint32_t{POLLERR} : static_cast<uint16_t>(set.revents);
 }
 
 int copy_address(void* to, uint64_t from, int32_t length) {

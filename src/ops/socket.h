@@ -19,8 +19,14 @@ bool supports_zero_copy(int fd);
 // Whether there is more to read in a socket that delivers a stream of bytes. Datagram sockets never say.
 bool stream_has_more(int fd);
 
-// Whether poll(2) reports one of `events` now. Says yes of what cannot be asked: the call that follows finds out why.
-bool is_ready_for(int fd, uint32_t events);
+// Whether the other side of a TCP connection has said that nothing more comes; also taken to be so when the connection
+// is over, though it may have been reset.
+bool tcp_end_has_come(int fd);
+
+// Which of `events` poll(2) reports now. Of what cannot be asked it says that there are some: the call that follows
+// finds out why.
+uint32_t ready_for(int fd, uint32_t events);
+inline bool is_ready_for(int fd, uint32_t events) { return ready_for(fd, events) != 0; }
 
 // Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that
 // no address has.
