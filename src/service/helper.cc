@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "path/path.h"
 #include "service/attend.h"
 #include "service/epoll.h"
 #include "service/threads.h"
 #include "state/fds.h"
+#include "state/growing.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -47,13 +47,7 @@ void open_set() {
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
-    if (helper.count == helper.capacity) {
-        const unsigned capacity = helper.capacity == 0 ? 16 : 2 * helper.capacity;
-        void* larger = realloc(helper.rings, capacity * sizeof(Ring*));
-        if (larger == nullptr) return false;
-        helper.rings = static_cast<Ring**>(larger);
-        helper.capacity = capacity;
-    }
+    if (!make_room(helper.rings, helper.capacity, helper.count)) return false;
     helper.rings[helper.count++] = &ring;
     return true;
 }

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "path/path.h"
 #include "service/epoll.h"
 #include "service/poller.h"
 #include "service/waiters.h"
+#include "state/growing.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -25,22 +25,10 @@ FdSlot* find_slot(const Registrations& registrations, uint64_t number) {
     return &registrations.pages[page][number % slots_per_page];
 }
 
-bool grow_pages(Registrations& registrations, unsigned wanted) {
-    const unsigned before = registrations.page_count;
-    unsigned count = before == 0 ? 16 : before;
-    while (count <= wanted) count *= 2;
-    auto** pages = static_cast<FdSlot**>(realloc(registrations.pages, count * sizeof(FdSlot*)));
-    if (pages == nullptr) return false;
-    memset(pages + before, 0, (count - before) * sizeof(FdSlot*));
-    registrations.pages = pages;
-    registrations.page_count = count;
-    return true;
-}
-
 // The slot of a descriptor number, made if there is none; null when memory is out.
 FdSlot* slot_for(Registrations& registrations, unsigned number) {
     const unsigned page = number / slots_per_page;
-    if (page >= registrations.page_count && !grow_pages(registrations, page)) return nullptr;
+    if (!make_room(registrations.pages, registrations.page_count, page)) return nullptr;
     FdSlot*& slots = registrations.pages[page];
     if (slots == nullptr) slots = static_cast<FdSlot*>(calloc(slots_per_page, sizeof(FdSlot)));
     return slots == nullptr ? nullptr : &slots[number % slots_per_page];

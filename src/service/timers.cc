@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "state/growing.h"
 #include "state/request.h"
 
 namespace ringside::engine {
@@ -62,13 +63,7 @@ void Timers::remove_at(Heap& heap, unsigned index) {
 
 int Timers::add(Request& request, clockid_t clock, int64_t deadline_ns, Expired expired) {
     Heap& heap = heaps_[heap_of(clock)];
-    if (heap.count == heap.capacity) {
-        const unsigned capacity = heap.capacity == 0 ? 16 : 2 * heap.capacity;
-        void* larger = realloc(heap.entries, capacity * sizeof(Entry));
-        if (larger == nullptr) return -ENOMEM;
-        heap.entries = static_cast<Entry*>(larger);
-        heap.capacity = capacity;
-    }
+    if (!make_room(heap.entries, heap.capacity, heap.count)) return -ENOMEM;
     request.timer_clock = static_cast<uint8_t>(heap_of(clock));
     request.set(request_timed);
     sift_up(heap, heap.count++, {deadline_ns, &request, expired});

@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "abi/syscall.h"
+#include "state/growing.h"
 
 namespace ringside::engine {
 namespace {
@@ -80,18 +81,6 @@ int change(const Credentials& from, const Credentials& to) {
     return 0;
 }
 
-bool make_room(Personalities& personalities, unsigned id) {
-    if (id < personalities.capacity) return true;
-    unsigned capacity = personalities.capacity == 0 ? 16 : personalities.capacity;
-    while (capacity <= id) capacity *= 2;
-    auto** entries = static_cast<Credentials**>(realloc(personalities.entries, capacity * sizeof(Credentials*)));
-    if (entries == nullptr) return false;
-    memset(entries + personalities.capacity, 0, (capacity - personalities.capacity) * sizeof(Credentials*));
-    personalities.entries = entries;
-    personalities.capacity = capacity;
-    return true;
-}
-
 // The next number that is free, 0 when none is.
 unsigned free_id(const Personalities& personalities) {
     unsigned id = personalities.next;
@@ -114,7 +103,7 @@ bool has_capability(unsigned capability) {
 int add_personality(Personalities& personalities) {
     const unsigned id = free_id(personalities);
     if (id == 0) return -EBUSY;
-    if (!make_room(personalities, id)) return -ENOMEM;
+    if (!make_room(personalities.entries, personalities.capacity, id)) return -ENOMEM;
     personalities.entries[id] = read_credentials();
     if (personalities.entries[id] == nullptr) return -ENOMEM;
     personalities.next = id + 1;
