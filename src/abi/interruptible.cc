@@ -10,18 +10,21 @@ extern const char ringside_interruptible_end[] __attribute__((visibility("hidden
 extern const char ringside_interruptible_abort[] __attribute__((visibility("hidden")));
 }
 
-#if defined(__x86_64__)
-
 asm(R"(
-    .text
     .globl ringside_interruptible_syscall
+    .globl ringside_interruptible_begin
+    .globl ringside_interruptible_end
+    .globl ringside_interruptible_abort
     .hidden ringside_interruptible_syscall
     .hidden ringside_interruptible_begin
     .hidden ringside_interruptible_end
     .hidden ringside_interruptible_abort
-    .globl ringside_interruptible_begin
-    .globl ringside_interruptible_end
-    .globl ringside_interruptible_abort
+)");
+
+#if defined(__x86_64__)
+
+asm(R"(
+    .text
     .type ringside_interruptible_syscall, @function
 ringside_interruptible_syscall:
     movq %rdi, %r11
@@ -53,14 +56,6 @@ greg_t& program_counter(ucontext_t& context) { return context.uc_mcontext.gregs[
 
 asm(R"(
     .text
-    .globl ringside_interruptible_syscall
-    .hidden ringside_interruptible_syscall
-    .hidden ringside_interruptible_begin
-    .hidden ringside_interruptible_end
-    .hidden ringside_interruptible_abort
-    .globl ringside_interruptible_begin
-    .globl ringside_interruptible_end
-    .globl ringside_interruptible_abort
     .type ringside_interruptible_syscall, %function
 ringside_interruptible_syscall:
     mov x9, x0
