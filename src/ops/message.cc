@@ -36,22 +36,25 @@ bool is_beside(uint64_t header, uint64_t address, size_t size) {
     return address / page == shared && (address + size) / page == shared;
 }
 
+// The iovecs are where they belong.
+void take_vectors(Message& message, unsigned count) {
+    message.header.msg_iov = message.vectors();
+    message.header.msg_iovlen = count;
+    message.length = total_length(message.vectors(), count);
+}
+
 int set_vectors(Message& message, uint64_t vectors, unsigned count, bool touched) {
     int result = copy_iovecs(message.vectors(), vectors, count, touched);
     if (result == 0) result = check_ranges(message.vectors(), count);
     if (result < 0) return result;
-    message.header.msg_iov = message.vectors();
-    message.header.msg_iovlen = count;
-    message.length = total_length(message.vectors(), count);
+    take_vectors(message, count);
     return 0;
 }
 
 int set_length(Message& message, uint64_t vectors, size_t count) {
     if (count > 1) return -EINVAL;
     if (count != 0 && read_user(*message.vectors(), vectors) < 0) return -EFAULT;
-    message.header.msg_iov = message.vectors();
-    message.header.msg_iovlen = 1;
-    message.length = message.vectors()->iov_len;
+    take_vectors(message, 1);
     return static_cast<ssize_t>(message.length) < 0 ? -EINVAL : 0;
 }
 
@@ -89,6 +92,18 @@ int check_header(msghdr& header, Direction direction) {
 int give_up(Request& request, int error) {
     drop_message(request);
     return error;
+}
+
+RestOfVectors rest_of(Message& message, uint64_t done) {
+    return {message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done};
+}
+
+// Of what is left of a message.
+msghdr header_of(const Message& message, const RestOfVectors& rest) {
+    msghdr header = message.header;
+    header.msg_iov = rest.vectors();
+    header.msg_iovlen = rest.count();
+    return header;
 }
 
 // What a received message has changed in the header, into the program's.
@@ -133,9 +148,7 @@ int keep_parts(Request& request, const Parts& parts) {
         result = set_vectors(*message, parts.address, count, false);
     } else {
         *message->vectors() = {user_pointer(parts.address), parts.length};
-        message->header.msg_iov = message->vectors();
-        message->header.msg_iovlen = 1;
-        message->length = parts.length;
+        take_vectors(*message, 1);
     }
     return result < 0 ? give_up(request, result) : 0;
 }
@@ -144,9 +157,7 @@ int keep_vectors(Request& request, const iovec* vectors, unsigned count) {
     Message* message = allocate(request, count);
     if (message == nullptr) return -ENOMEM;
     memcpy(message->vectors(), vectors, count * sizeof(iovec));
-    message->header.msg_iov = message->vectors();
-    message->header.msg_iovlen = count;
-    message->length = total_length(vectors, count);
+    take_vectors(*message, count);
     return 0;
 }
 
@@ -159,10 +170,8 @@ void drop_message(Request& request) {
 
 long send_message(const Request& request, uint64_t done, int flags) {
     Message& message = message_of(request);
-    const RestOfVectors rest(message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done);
-    msghdr header = message.header;
-    header.msg_iov = rest.vectors();
-    header.msg_iovlen = rest.count();
+    const RestOfVectors rest = rest_of(message, done);
+    msghdr header = header_of(message, rest);
     // Control messages went out with the first part.
     if (done != 0) header.msg_controllen = 0;
     return abi::syscall(__NR_sendmsg, request.fd, &header, flags);
@@ -170,10 +179,8 @@ long send_message(const Request& request, uint64_t done, int flags) {
 
 long receive_message(const Request& request, uint64_t done, int flags, int& received_flags) {
     Message& message = message_of(request);
-    const RestOfVectors rest(message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done);
-    msghdr header = message.header;
-    header.msg_iov = rest.vectors();
-    header.msg_iovlen = rest.count();
+    const RestOfVectors rest = rest_of(message, done);
+    msghdr header = header_of(message, rest);
     header.msg_control = static_cast<char*>(header.msg_control) + message.control_done;
     header.msg_controllen -= message.control_done;
     const long received = abi::syscall(__NR_recvmsg, request.fd, &header, flags);
