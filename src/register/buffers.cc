@@ -54,13 +54,6 @@ int fill_all(Ring& ring, uint64_t ranges, uint64_t tags) {
     return 0;
 }
 
-// A table that could not be filled goes as if it had never been: no completion tells of its tags.
-void forget_tags(RegisteredBuffers& buffers) {
-    for (uint32_t index = 0; index < buffers.count; ++index) {
-        if (buffers.slots[index] != nullptr) buffers.slots[index]->tag = 0;
-    }
-}
-
 int register_table(Ring& ring, uint64_t ranges, uint64_t tags, uint32_t count) {
     if (ring.buffers.count != 0) return -EBUSY;
     if (count == 0 || count > most_registered_buffers) return -EINVAL;

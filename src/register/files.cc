@@ -43,13 +43,6 @@ int fill_table(Ring& ring, uint64_t fds, uint64_t tags) {
     return 0;
 }
 
-// A table that could not be filled goes as if it had never been: no completion tells of its tags.
-void forget_tags(FixedFiles& files) {
-    for (uint32_t index = 0; index < files.count; ++index) {
-        if (files.slots[index] != nullptr) files.slots[index]->tag = 0;
-    }
-}
-
 int register_table(Ring& ring, uint64_t fds, uint64_t tags, uint32_t count) {
     if (ring.files.count != 0) return -EBUSY;
     if (count == 0) return -EINVAL;

@@ -42,6 +42,14 @@ int register_clone_buffers(Ring&, uint64_t description, unsigned);
 int read_table(io_uring_rsrc_register& wanted, uint64_t address, unsigned size);
 int read_table_update(io_uring_rsrc_update2& update, uint64_t address, unsigned size);
 
+// A table that could not be filled goes as if it had never been: no completion tells of its tags.
+template <typename Table>
+void forget_tags(Table& table) {
+    for (uint32_t index = 0; index < table.count; ++index) {
+        if (table.slots[index] != nullptr) table.slots[index]->tag = 0;
+    }
+}
+
 // --- provided.cc ----------------------------------------------------------------------------------------------------
 int register_pbuf_ring(Ring&, uint64_t description, unsigned);
 int unregister_pbuf_ring(Ring&, uint64_t description, unsigned);
