@@ -68,19 +68,11 @@ int register_table(Ring& ring, uint64_t ranges, uint64_t tags, uint32_t count) {
 }
 
 int update_table(Ring& ring, const io_uring_rsrc_update2& update) {
-    uint32_t end;
-    if (__builtin_add_overflow(update.offset, update.nr, &end)) return -EOVERFLOW;
-    if (ring.buffers.count == 0) return -ENXIO;
-    if (end > ring.buffers.count) return -EINVAL;
-    // Only a table can be described without.
-    if (update.data == 0) return -EFAULT;
-    for (uint32_t done = 0; done < update.nr; ++done) {
+    return update_slots(ring.buffers.count, update.offset, update.nr, update.data, [&](uint32_t nth) {
         Input input;
-        int result = read_input(update.data, update.tags, done, input);
-        if (result == 0) result = fill(ring, update.offset + done, input);
-        if (result < 0) return done != 0 ? static_cast<int>(done) : result;
-    }
-    return static_cast<int>(update.nr);
+        const int result = read_input(update.data, update.tags, nth, input);
+        return result < 0 ? result : fill(ring, update.offset + nth, input);
+    });
 }
 
 }  // namespace

@@ -71,19 +71,11 @@ int update_slot(Ring& ring, uint32_t index, const Input& input) {
 }  // namespace
 
 int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count) {
-    uint32_t end;
-    if (__builtin_add_overflow(offset, count, &end)) return -EOVERFLOW;
-    if (ring.files.count == 0) return -ENXIO;
-    if (end > ring.files.count) return -EINVAL;
-    // Only a table can be described without.
-    if (fds == 0) return -EFAULT;
-    for (uint32_t done = 0; done < count; ++done) {
+    return update_slots(ring.files.count, offset, count, fds, [&](uint32_t nth) {
         Input input;
-        int result = read_input(fds, tags, done, input);
-        if (result == 0) result = update_slot(ring, offset + done, input);
-        if (result < 0) return done != 0 ? static_cast<int>(done) : result;
-    }
-    return static_cast<int>(count);
+        const int result = read_input(fds, tags, nth, input);
+        return result < 0 ? result : update_slot(ring, offset + nth, input);
+    });
 }
 
 int register_files(Ring& ring, uint64_t fds, unsigned count) { return register_table(ring, fds, 0, count); }
