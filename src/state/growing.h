@@ -6,11 +6,10 @@
 
 namespace ringside::engine {
 
-// Sees to it that an array of `capacity` items has room for the item `index`; what is new in it is zero. Returns false
-// when memory is out, and the array is what it was.
+// Makes room for the item `index`, which there is not. What is new in the array is zero. Returns false when memory is
+// out, and the array is what it was.
 template <typename T>
-bool make_room(T*& items, unsigned& capacity, unsigned index) {
-    if (index < capacity) return true;
+__attribute__((noinline)) bool grow(T*& items, unsigned& capacity, unsigned index) {
     unsigned wanted = capacity == 0 ? 16 : capacity;
     while (wanted <= index) wanted *= 2;
     auto* larger = static_cast<T*>(realloc(items, wanted * sizeof(T)));
@@ -19,6 +18,12 @@ bool make_room(T*& items, unsigned& capacity, unsigned index) {
     items = larger;
     capacity = wanted;
     return true;
+}
+
+// Sees to it that an array of `capacity` items has room for the item `index`.
+template <typename T>
+bool make_room(T*& items, unsigned& capacity, unsigned index) {
+    return index < capacity || grow(items, capacity, index);
 }
 
 }  // namespace ringside::engine
