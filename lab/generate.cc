@@ -159,14 +159,17 @@ void Generator::link_timeout(bool head_is_silent, bool link) {
     if (builder_.chain_waits()) builder_.linger_us = 5000;
 }
 
+// An EPOLL_WAIT behind hard links tells by its result whether a worker goes on with the chain: there it does not wait.
 void Generator::chain() {
     builder_.begin_chain();
     const uint64_t length = random_.percent(65) ? 1 : random_.between(2, 4);
+    const bool tells = length > 1 && builder_.offer.opcodes.test(IORING_OP_EPOLL_WAIT) && random_.percent(25);
     for (uint64_t i = 1; i <= length; ++i) {
         const bool timed = random_.percent(8);
         const bool linked = i < length || timed || random_.percent(2);
-        const uint8_t link_flags = !linked ? 0 : random_.percent(70) ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
-        if (!request(choose(false), link_flags)) return close_chain();
+        const uint8_t link_flags = !linked ? 0 : !tells && random_.percent(70) ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
+        const Operation& operation = tells && i == length ? *find_operation(IORING_OP_EPOLL_WAIT) : choose(false);
+        if (!request(operation, link_flags)) return close_chain();
         // A chain that is never closed runs in a worker, where what would wait may give up.
         Sqe& last = std::get<Push>(builder_.program.steps.back()).sqe;
         if (i == length && !timed && (builder_.chain_waits() || !last[Field::ioprio].is_zero())) {

@@ -139,13 +139,14 @@ int prepare_selection(Request& request) {
 
 Outcome attempt_on_selected(Request& request) {
     const bool asynchronous = request.has(IOSQE_ASYNC | request_blocks);
+    // No buffer is taken for what is no file; a worker would find that out too late.
+    if (asynchronous && !is_file(request.fd)) return request.done(blame(request, -EBADF));
     const int selected = select(request);
     const uint32_t length = request.as<Transfer>().length;
     if (asynchronous) commit_buffer(request, length);
     const Outcome outcome = selected < 0            ? request.done(blame(request, selected))
                             : takes_worker(request) ? Outcome::punt
                                                     : attempt(request);
-    // No buffer is taken for what is no file.
     if (outcome == Outcome::done && request.res == -EBADF && !is_file(request.fd)) recycle_buffer(request);
     settle_selection(request, outcome, length);
     return outcome;
