@@ -81,6 +81,12 @@ Outcome read_in_full(Request& request) {
     return complete(request, transfer_rest(request, 0, false));
 }
 
+// Once its flags are judged, such a file has none left (rw_faults.cc).
+bool is_counter_for_older_way(const Request& request) {
+    const auto& transfer = request.as<Transfer>();
+    return transfer.writes && transfer.flags == 0 && kind_of(request.fd) == 0;
+}
+
 }  // namespace
 
 uint64_t wanted_bytes(const Transfer& transfer) {
@@ -160,9 +166,11 @@ Outcome put_off(Request& request, long reason) {
         if (refused < 0) return complete(request, refused);
     }
     const bool was_nowait_lost = reason == -EOPNOTSUPP && drop_nowait_if_spliced(request);
-    // A call that may wait is kept from waiting by O_NONBLOCK, which files know that do not know RWF_NOWAIT.
+    // A call that may wait is kept from waiting by O_NONBLOCK, which files know that do not know RWF_NOWAIT. So does a
+    // counter, which does know that, but not for the older way, which is its only one to be written to.
     const bool asks_plainly = request.has(request_blocks) && reason == -EOPNOTSUPP && !is_on_disk(request.fd);
-    if (asks_plainly || (was_nowait_lost && request.has(request_nowait))) return attempt_plainly(request);
+    const bool keeps_itself = request.has(request_nowait) && (was_nowait_lost || is_counter_for_older_way(request));
+    if (asks_plainly || keeps_itself) return attempt_plainly(request);
     // A file system that knows RWF_NOWAIT and cannot write without waiting says -EOPNOTSUPP too.
     if (request.has(request_nowait)) return complete(request, is_on_disk(request.fd) ? -EAGAIN : reason);
     const int kept = keep_iovecs(request);

@@ -42,6 +42,21 @@ TEST_F(OlderWay, to_a_counter_that_cannot_hold_a_value_holds_up_nobody) {
     }
 }
 
+TEST_F(OlderWay, to_a_counter_does_not_wait_if_that_keeps_from_waiting_itself) {
+    const Fd counter(eventfd(0, EFD_CLOEXEC)), nonblocking(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const uint64_t value = 5, most = ~uint64_t{1};
+    const auto write = [&](int fd, const uint64_t& number, int more_flags = 0) {
+        return ring.run(sqe::write(fd, &number, 8).set(&Sqe::rw_flags, RWF_NOWAIT | more_flags));
+    };
+    EXPECT_THAT(write(counter, value), Gives(-EAGAIN));
+    EXPECT_THAT(write(nonblocking, value), Gives(8));
+    EXPECT_THAT(write(nonblocking, value, RWF_DSYNC), Gives(8));
+    EXPECT_THAT(write(nonblocking, most), Gives(-EAGAIN));
+    eventfd_t sum = 0;
+    EXPECT_EQ(eventfd_read(nonblocking, &sum), 0);
+    EXPECT_EQ(sum, 10u);
+}
+
 // Not the parts are handed over, but the array that names them: as many bytes of it as there are parts.
 TEST_F(OlderWay, of_parts_of_a_registered_buffer_transfers_their_array) {
     const Fd counter(eventfd(0, EFD_CLOEXEC)), nonblocking(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
