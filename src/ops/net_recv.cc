@@ -100,28 +100,6 @@ Outcome poll_first(Request& request) {
     return type < 0 ? complete_receive(request, type) : request.wait(awaited_events(receiving));
 }
 
-Outcome attempt(Request& request) {
-    auto& receiving = request.as<Receiving>();
-    for (;;) {
-        int received_flags = 0;
-        const long received = receive_rest(request, received_flags);
-        if (received == -EINTR) continue;
-        if (received == -EAGAIN && waits_in_vain(request)) continue;
-        if (received == -EAGAIN) return put_off_receive(request);
-        if (__builtin_expect(received < 0, 0)) return complete_receive(request, blame(request, received));
-        if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete_receive(request, received);
-        const Rest rest = rest_of_receive(request, received, received_flags);
-        if (rest != Rest::awaited) return complete_receive(request, received, rest == Rest::none);
-        // If there is more at once, a worker does not wait for readiness but goes on in its call.
-        if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
-    }
-}
-
-bool has_error_queue(int fd) {
-    const int domain = socket_option(fd, SO_DOMAIN);
-    return domain == AF_INET || domain == AF_INET6;
-}
-
 // Whether there is more costs a call to ask, as dear as many a receive. A socket that was found empty time and again,
 // as those are on which requests and answers take turns, is only asked now and then. (Sockets that share a place in
 // the table are asked a little more or less often.)
@@ -136,6 +114,48 @@ bool probably_has_more(const Request& request) {
     if (more) emptied = 0;
     if (!more && emptied < patience) ++emptied;
     return more;
+}
+
+// A part of what was asked for is all there was; after a whole there may be more; and TCP counts its end as something.
+uint32_t hint_of_more(const Request& request, long received) {
+    const auto& receiving = request.as<Receiving>();
+    if (received < 0) return 0;
+    if (received == 0 && tcp_end_has_come(request.fd)) return IORING_CQE_F_SOCK_NONEMPTY;
+    const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
+    if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    if (receiving.message || whole) return probably_has_more(request) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    return 0;
+}
+
+[[gnu::always_inline]] inline Outcome complete(Request& request, long last, bool all) {
+    const auto& receiving = request.as<Receiving>();
+    request.cqe_flags = hint_of_more(request, last);
+    const auto done = static_cast<long>(receiving.done);
+    const bool falls_short = last < 0 && done != 0 && has_control(request);
+    if (!all || (last < 0 && !falls_short)) request.fail();
+    if (receiving.message && receiving.kept && tell_program(request) < 0) return request.done(-EFAULT);
+    return request.done(last > 0 ? last + done : done != 0 ? done : last);
+}
+
+Outcome attempt(Request& request) {
+    auto& receiving = request.as<Receiving>();
+    for (;;) {
+        int received_flags = 0;
+        const long received = receive_rest(request, received_flags);
+        if (received == -EINTR || (received == -EAGAIN && waits_in_vain(request))) continue;
+        if (received == -EAGAIN) return put_off_receive(request);
+        if (__builtin_expect(received < 0, 0)) return complete_receive(request, blame(request, received));
+        if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete(request, received, true);
+        const Rest rest = rest_of_receive(request, received, received_flags);
+        if (rest != Rest::awaited) return complete_receive(request, received, rest == Rest::none);
+        // If there is more at once, a worker does not wait for readiness but goes on in its call.
+        if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
+    }
+}
+
+bool has_error_queue(int fd) {
+    const int domain = socket_option(fd, SO_DOMAIN);
+    return domain == AF_INET || domain == AF_INET6;
 }
 
 // There is data, but no error. In the kernel what does not go on tries again at once, some hundred times, and is then
@@ -170,30 +190,13 @@ long receive_rest(const Request& request, int& received_flags) {
     return received;
 }
 
-// A part of what was asked for is all there was; after a whole there may be more; and TCP counts its end as something.
-uint32_t more_to_read(const Request& request, long received) {
-    const auto& receiving = request.as<Receiving>();
-    if (received < 0) return 0;
-    if (received == 0 && tcp_end_has_come(request.fd)) return IORING_CQE_F_SOCK_NONEMPTY;
-    const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
-    if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
-    if (receiving.message || whole) return probably_has_more(request) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
-    return 0;
-}
+uint32_t more_to_read(const Request& request, long received) { return hint_of_more(request, received); }
 
-Outcome complete_receive(Request& request, long last, bool all) {
-    const auto& receiving = request.as<Receiving>();
-    request.cqe_flags = more_to_read(request, last);
-    const auto done = static_cast<long>(receiving.done);
-    const bool falls_short = last < 0 && done != 0 && has_control(request);
-    if (!all || (last < 0 && !falls_short)) request.fail();
-    if (receiving.message && receiving.kept && tell_program(request) < 0) return request.done(-EFAULT);
-    return request.done(last > 0 ? last + done : done != 0 ? done : last);
-}
+Outcome complete_receive(Request& request, long last, bool all) { return complete(request, last, all); }
 
 bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
 
-bool waits_in_vain(Request& request) {
+__attribute__((noinline)) bool waits_in_vain(Request& request) {
     auto& receiving = request.as<Receiving>();
     if (request.has(request_nowait) || !(receiving.flags & MSG_DONTWAIT)) return false;
     const bool in_vain = finds_nothing_more(request) || ((receiving.flags & MSG_ERRQUEUE) && finds_data_only(request));
