@@ -14,6 +14,7 @@
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
+#include "state/inside.h"
 #include "state/registry.h"
 #include "state/user_memory.h"
 
@@ -114,8 +115,11 @@ void let_go_of_ring(Ring& ring) {
 Ring* find(int fd) { return ring_of(fd); }
 
 int close(int fd) {
+    const Ring* named = ring_of(fd);
+    if (named != nullptr && find_interrupted(*named) != nullptr) return -EDEADLK;
     Ring* ring = remove_descriptor(fd);
     if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
+    Inside inside(*ring);
     let_go_of_ring(*ring);
     return static_cast<int>(abi::syscall(__NR_close, fd));
 }
@@ -123,11 +127,13 @@ int close(int fd) {
 void note_dup(int fd, int copy) {
     Ring* ring = ring_of(fd);
     if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
+    Inside inside(*ring);
     Guard guard(ring->lock);
     ++ring->descriptors;
 }
 
 void* map(Ring& ring, uint64_t offset, size_t length) {
+    Inside inside(ring);
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
     if (offset == region_offset) return ring.region.ours ? user_pointer(ring.region.address) : nullptr;
@@ -143,6 +149,7 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 }
 
 int readiness_fd(Ring& ring) {
+    Inside inside(ring);
     Guard guard(ring.lock);
     return polled_descriptor(ring);
 }

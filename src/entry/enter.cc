@@ -13,6 +13,7 @@
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "service/workers.h"
+#include "state/inside.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -90,8 +91,8 @@ __attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int res
     leave_to_helper(ring);
 }
 
-int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size)
-    RINGSIDE_REQUIRES(ring.lock) {
+[[gnu::always_inline]] inline int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags,
+                                             const void* arg, size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
     if (!is_open(ring)) return -EBADF;
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
@@ -102,9 +103,26 @@ int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned f
     return result;
 }
 
+// A signal's handler calls for a ring that its thread is inside of. Nothing is consumed yet, as the answer says.
+__attribute__((noinline)) int put_off(Inside& interrupted, unsigned generation, unsigned to_submit,
+                                      unsigned min_complete, unsigned flags) {
+    if ((flags & IORING_ENTER_GETEVENTS) && min_complete != 0) return -EDEADLK;
+    PutOff& due = interrupted.put_off;
+    if (!due.wanted) due = {true, generation, 0, 0};
+    due.to_submit += to_submit;
+    due.flags |= flags & (IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP);
+    return 0;
+}
+
 // Between finding a ring and locking it another thread may have closed it, and its memory may be the next ring's.
-int enter_generation(Ring& ring, unsigned generation, unsigned to_submit, unsigned min_complete, unsigned flags,
-                     const void* arg, size_t arg_size) {
+[[gnu::always_inline]] inline int enter_generation(Ring& ring, unsigned generation, unsigned to_submit,
+                                                   unsigned min_complete, unsigned flags, const void* arg,
+                                                   size_t arg_size) {
+    if (__builtin_expect(innermost != nullptr, 0)) {
+        Inside* interrupted = find_interrupted(ring);
+        if (interrupted != nullptr) return put_off(*interrupted, generation, to_submit, min_complete, flags);
+    }
+    Inside inside(ring);
     ring.lock.acquire();
     const bool same = ring.generation.load(std::memory_order_relaxed) == generation;
     const int result = same ? enter_open(ring, to_submit, min_complete, flags, arg, arg_size) : -EBADF;
@@ -113,6 +131,10 @@ int enter_generation(Ring& ring, unsigned generation, unsigned to_submit, unsign
 }
 
 }  // namespace
+
+void make_up_for(Ring& ring, const PutOff& put_off) {
+    enter_generation(ring, put_off.generation, put_off.to_submit, 0, put_off.flags, nullptr, 0);
+}
 
 int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {
     if (flags & ~known_enter_flags) return -EINVAL;

@@ -7,6 +7,7 @@
 #include "entry/entry.h"
 #include "path/path.h"
 #include "register/register.h"
+#include "state/inside.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -106,6 +107,8 @@ int check_caller(const Ring& ring, unsigned opcode) {
 
 int register_by(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
     const Row& row = rows[opcode];
+    if (find_interrupted(ring) != nullptr) return -EDEADLK;
+    Inside inside(ring);
     {
         Guard guard(ring.lock);
         int result = check_caller(ring, opcode);

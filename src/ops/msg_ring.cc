@@ -10,6 +10,7 @@
 #include "service/messages.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/inside.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
@@ -62,6 +63,7 @@ Outcome send_file(Request& request) {
     FixedFile* file = request.ring->files.find(message.fields.source_slot);
     if (file == nullptr) return request.done(-EBADF);
     request.fixed_file = file;
+    Inside inside(*message.target);
     if (message.target->lock.acquire_soon()) {
         const long result = install_in_target(request);
         message.target->lock.release();

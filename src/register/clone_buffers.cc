@@ -9,6 +9,7 @@
 #include "abi/syscall.h"
 #include "entry/entry.h"
 #include "register/register.h"
+#include "state/inside.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 #include "state/user_memory.h"
@@ -112,6 +113,7 @@ int register_clone_buffers(Ring& ring, uint64_t address, unsigned) RINGSIDE_UNCH
     const int found = find_source(wanted, source);
     if (found < 0) return found;
     if (source == &ring) return clone(ring, ring, wanted);
+    Inside inside(*source);
     lock_too(ring, *source);
     const int result = clone(ring, *source, wanted);
     source->lock.release();

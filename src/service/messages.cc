@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "path/path.h"
+#include "state/inside.h"
 
 namespace ringside::engine {
 namespace {
@@ -37,6 +38,7 @@ int leave_in_inbox(Ring& to, uint64_t user_data, int32_t res, uint32_t flags) {
 bool takes_messages(const Ring& ring) { return ring.open && !ring.closing && !ring.inherited && !ring.disabled; }
 
 int send_message(Ring& to, uint64_t user_data, int32_t res, uint32_t flags) {
+    Inside inside(to);
     if (!to.lock.acquire_soon()) return leave_in_inbox(to, user_data, res, flags);
     const int result = post_message(to, user_data, res, flags);
     to.lock.release();
@@ -44,6 +46,7 @@ int send_message(Ring& to, uint64_t user_data, int32_t res, uint32_t flags) {
 }
 
 int send_message_now(Ring& to, uint64_t user_data, int32_t res, uint32_t flags) {
+    Inside inside(to);
     Guard guard(to.lock);
     return post_message(to, user_data, res, flags);
 }

@@ -8,6 +8,7 @@
 #include "service/poller.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/inside.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -18,6 +19,17 @@ constexpr int64_t look_again_ns = 1'000'000;
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// In the set, or without one.
+int sleep(int epoll_fd, epoll_event* events, int64_t limit_ns, const sigset_t* mask) {
+    const Asleep asleep;
+    return epoll_fd >= 0 ? wait_in_set(epoll_fd, events, limit_ns, mask) : wait_on_eventfd(-1, limit_ns, mask);
+}
+
+int sleep_on(int eventfd, int64_t limit_ns, const sigset_t* mask) {
+    const Asleep asleep;
+    return wait_on_eventfd(eventfd, limit_ns, mask);
+}
+
 int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
     epoll_event events[events_per_wait];
     int64_t limit = begin_to_lead(ring, waiter, timeout_ns);
@@ -26,7 +38,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     if (!can_be_woken || !ring.poller.unpolled.empty()) limit = sooner(limit, look_again_ns);
     const int epoll_fd = ring.poller.epoll_fd;
     let_go_to_workers(ring);
-    const int count = can_be_woken ? wait_in_set(epoll_fd, events, limit, mask) : wait_on_eventfd(-1, limit, mask);
+    const int count = sleep(can_be_woken ? epoll_fd : -1, events, limit, mask);
     ring.lock.acquire();
     end_to_lead(ring, waiter);
     if (count > 0 && can_be_woken) handle_events(ring, events, count);
@@ -44,7 +56,7 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     const int64_t limit = waiter.wake_fd >= 0 ? timeout_ns : sooner(timeout_ns, look_again_ns);
     waiter.asleep = true;
     let_go_to_workers(ring);
-    const int result = wait_on_eventfd(waiter.wake_fd, limit, mask);
+    const int result = sleep_on(waiter.wake_fd, limit, mask);
     ring.lock.acquire();
     waiter.asleep = false;
     return result == -EINTR ? -EINTR : 0;
