@@ -48,6 +48,8 @@ void mutate(Draft& draft, const Operation& operation) {
     if (field == Field::flags) value |= draft.sqe.flags();
     const bool looks_up_slot = field == Field::flags && (value & IOSQE_FIXED_FILE) != 0;
     if (looks_up_slot && !draft.builder.take(fixed_table_key, Access::shared)) return;
+    // Another puts its descriptor into one.
+    if (field == Field::file_index && !draft.builder.take(fixed_table_key, Access::exclusive)) return;
     // So does it a buffer, when the group has some.
     const bool selects = field == Field::flags && (value & IOSQE_BUFFER_SELECT) != 0;
     const Key group = buffer_group_key + (field == Field::buf_index ? value : draft[Field::buf_index].number);

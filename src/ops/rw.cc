@@ -117,7 +117,8 @@ bool is_ready(Request& request) {
 Outcome complete(Request& request, long last) {
     auto& transfer = request.as<Transfer>();
     const long result = last < 0 ? partial_result(request, last) : last + transfer.done;
-    if (result < 0) request.clear(request_at_work);
+    // What a last attempt has failed to add to, too, the kernel's worker does not tell itself.
+    if (last < 0) request.clear(request_at_work);
     if (result >= 0 && request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)) {
         if (static_cast<uint64_t>(result) != wanted_bytes(transfer)) request.fail();
     }

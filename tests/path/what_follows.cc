@@ -187,6 +187,36 @@ TEST_F(WhatFollows, requests_that_go_on) {
     expect({{read_again_and_again(file), -EBADFD, Then::waits}});
 }
 
+// A worker tries once more to write what is left, and gives up when that fails; a read is content with its part.
+TEST_F(WhatFollows, transfers_of_memory_that_ends) {
+    const ForbiddenPage page;
+    const iovec parts[] = {{&byte, 1}, {page.address(), 1}};
+    expect({{sqe::writev(file, parts, 2), 1, Then::waits}, {sqe::readv(file, parts, 2), 1, Then::answers}});
+}
+
+// A record is not all that was asked for, but no worker comes back for the next.
+TEST_F(WhatFollows, receives_of_all_that_have_one_record) {
+    for (const int type : {SOCK_SEQPACKET, SOCK_DGRAM}) {
+        const Ends pair = unix_pair(type);
+        const auto expect_record = [&](const Sqe& sqe, Then then) {
+            SCOPED_TRACE(type);
+            ASSERT_EQ(::send(pair.far, "x", 1, 0), 1);
+            expect({{sqe, 1, then}}, Way::behind);
+        };
+        const Then then = type == SOCK_SEQPACKET ? Then::waits : Then::answers;
+        expect_record(sqe::recv(pair.near, pool, 8, MSG_WAITALL), then);
+        iovec room = {pool, 8};
+        msghdr record = message;
+        record.msg_iov = &room;
+        expect_record(sqe::recvmsg(pair.near, &record, MSG_WAITALL), then);
+        char control[64];
+        record.msg_control = control;
+        record.msg_controllen = sizeof(control);
+        expect_record(sqe::recvmsg(pair.near, &record, MSG_WAITALL), Then::answers);
+        expect_record(sqe::recv(pair.near, pool, 1, MSG_WAITALL), Then::answers);
+    }
+}
+
 TEST_F(WhatFollows, what_fails) {
     epoll_event event = {};
     const Fd set(epoll_create1(EPOLL_CLOEXEC)), counter(eventfd(0, EFD_CLOEXEC));
