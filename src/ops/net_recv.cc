@@ -120,7 +120,9 @@ bool probably_has_more(const Request& request) {
 uint32_t hint_of_more(const Request& request, long received) {
     const auto& receiving = request.as<Receiving>();
     if (received < 0) return 0;
-    if (received == 0 && tcp_end_has_come(request.fd)) return IORING_CQE_F_SOCK_NONEMPTY;
+    // A call that blocks takes the end together with what came before it.
+    const bool took_end = receiving.done != 0 && request.has(request_blocks);
+    if (received == 0 && !took_end && tcp_end_has_come(request.fd)) return IORING_CQE_F_SOCK_NONEMPTY;
     const bool whole = static_cast<uint64_t>(received) >= receiving.length - receiving.done;
     if (receiving.flags & MSG_PEEK) return stream_has_more(request.fd) ? IORING_CQE_F_SOCK_NONEMPTY : 0;
     if (receiving.message || whole) return probably_has_more(request) ? IORING_CQE_F_SOCK_NONEMPTY : 0;

@@ -65,17 +65,22 @@ TEST(EndOfTcp, that_this_side_has_made_is_not) {
     expect_end(unconnected, 0);
 }
 
+// A worker that blocks in its call takes the end together with what came before it.
 TEST(EndOfTcp, is_told_with_the_part_of_a_receive_of_all) {
     for (const bool as_message : {false, true}) {
-        RawRing ring;
-        Forms forms;
-        const Ends ends = tcp_pair();
-        const Sqe whole = as_message ? forms.message(ends.far, MSG_WAITALL) : forms.plain(ends.far, MSG_WAITALL);
-        ASSERT_THAT(ring.submit(whole), Gives(1));
-        say(ends.near, "abc");
-        ASSERT_THAT(ring.linger(3), IsEmpty());
-        ASSERT_EQ(shutdown(ends.near, SHUT_WR), 0);
-        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 3, nonempty)));
+        for (const unsigned flag : {0U, unsigned{IOSQE_ASYNC}, unsigned{IOSQE_IO_LINK}}) {
+            SCOPED_TRACE(testing::Message() << as_message << ' ' << flag);
+            RawRing ring;
+            Forms forms;
+            const Ends ends = tcp_pair();
+            const Sqe whole = as_message ? forms.message(ends.far, MSG_WAITALL) : forms.plain(ends.far, MSG_WAITALL);
+            ASSERT_THAT(ring.submit(Sqe(whole).flag(flag)), Gives(1));
+            ASSERT_THAT(ring.linger(20), IsEmpty());
+            say(ends.near, "abc");
+            ASSERT_THAT(ring.linger(20), IsEmpty());
+            ASSERT_EQ(shutdown(ends.near, SHUT_WR), 0);
+            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 3, flag == IOSQE_IO_LINK ? 0 : nonempty)));
+        }
     }
 }
 
