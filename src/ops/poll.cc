@@ -24,6 +24,8 @@ struct Poll {
     bool looked;  // whether it is of a ring of ours is known: `of_ring`
     bool of_ring;
     bool ready_first;  // one that was ready from the beginning: that is told, too
+    bool of_eventfd;   // whether it is of the eventfd that its own ring raises
+    uint32_t raised;   // how often that had been before
 };
 
 struct PollRemove {
@@ -68,11 +70,26 @@ Outcome poll_ring(Request& request, uint32_t events) {
     return post_more(request, static_cast<int32_t>(ready), 0) ? request.wait(events) : request.done(ready);
 }
 
+// Nor does one of the eventfd that completions raise go on, once they have.
+void look_at_eventfd(Request& request) {
+    const Notification& notification = request.ring->notification;
+    auto& poll = request.as<Poll>();
+    if (!poll.multishot || notification.eventfd < 0) return;
+    poll.of_eventfd = same_file(request.sqe_fd, notification.eventfd);
+    poll.raised = notification.raised;
+}
+
+bool was_raised(const Request& request) {
+    const auto& poll = request.as<Poll>();
+    return poll.of_eventfd && poll.raised != request.ring->notification.raised;
+}
+
 // Before the first attempt: a ring is polled by another descriptor than its own. Returns 0 or -errno.
 int find_polled(Request& request) {
     auto& poll = request.as<Poll>();
     if (!is_about_ring(request)) {
         poll.looked = true;
+        look_at_eventfd(request);
         return 0;
     }
     const int fd = polled_in_place_of(request, request.sqe_fd);
@@ -92,7 +109,7 @@ int poll_add_prep(Request& request, const io_uring_sqe& sqe) {
     if (sqe.len != 0 && request.has(IOSQE_CQE_SKIP_SUCCESS)) return -EINVAL;
     auto& poll = request.as<Poll>();
     poll.events = events_of(sqe);
-    poll.looked = poll.of_ring = poll.ready_first = false;
+    poll.looked = poll.of_ring = poll.ready_first = poll.of_eventfd = false;
     poll.multishot = (sqe.len & IORING_POLL_ADD_MULTI) && !(poll.events & EPOLLONESHOT);
     if (!poll.multishot) return 0;
     // What is ready now is told by the event that registering the file brings, and once only.
@@ -112,7 +129,7 @@ Outcome poll_add_issue(Request& request) {
     const long ready = happened != 0 ? happened & events : ready_events(request.fd, events);
     if (ready < 0) return request.done(ready);
     if (ready == 0) return request.wait(events);
-    if (!request.has(request_multishot)) return request.done(ready);
+    if (!request.has(request_multishot) || __builtin_expect(was_raised(request), 0)) return request.done(ready);
     if (!post_more(request, static_cast<int32_t>(ready), 0)) return request.done(ready);
     return request.wait(events);
 }

@@ -2,6 +2,7 @@
 // and is issued again when it is.
 #include <errno.h>
 
+#include "ops/socket.h"
 #include "path/path.h"
 #include "service/poller.h"
 #include "state/fds.h"
@@ -35,10 +36,23 @@ void give_up_waiting(Request& request) {
     queue_issue(request);
 }
 
+// A worker that was to poll first finds it ready: it does not wait for that, nor for anything after its call.
+bool is_ready_for_worker(const Request& request) {
+    return request.has(request_at_work) && !request.has(request_multishot) && is_transfer(request) &&
+           is_ready_for(request.fd, request.wait_events);
+}
+
+void go_on_in_call(Request& request) {
+    request.clear(request_poll_first);
+    request.set(request_blocks);
+    issue(request);
+}
+
 }  // namespace
 
 void arm(Request& request) {
     if (request.has(request_nowait)) return answer(request);
+    if (request.has(request_poll_first) && is_ready_for_worker(request)) return go_on_in_call(request);
     // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
     // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
     // the program's descriptor anew for another request brings.

@@ -137,9 +137,10 @@ OverflowEntry* pop_overflow(Completion& completion) {
 }
 
 void notify_eventfd(Ring& ring) {
-    const Notification& notification = ring.notification;
+    Notification& notification = ring.notification;
     if (notification.eventfd_async && ring.submitting_inline) return;
     if (ring.memory.cq->cq_flags.load(std::memory_order_relaxed) & IORING_CQ_EVENTFD_DISABLED) return;
+    ++notification.raised;
     raise_eventfd(notification.eventfd);
 }
 

@@ -87,6 +87,7 @@ struct Completion {
 struct Notification {
     int eventfd = -1;            // registered by the program
     bool eventfd_async = false;  // only for completions that did not happen inline
+    uint32_t raised = 0;         // counts how often it was
 };
 
 // Busy polling of network devices, as it was asked for (register/napi.cc).

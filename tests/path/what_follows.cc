@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "ops/net_sqe.h"
+#include "support/interruption.h"
 #include "support/sqe_files.h"
 
 namespace ringside::test {
@@ -215,6 +216,16 @@ TEST_F(WhatFollows, receives_of_all_that_have_one_record) {
         expect_record(sqe::recvmsg(pair.near, &record, MSG_WAITALL), Then::answers);
         expect_record(sqe::recv(pair.near, pool, 1, MSG_WAITALL), Then::answers);
     }
+}
+
+// What a worker was to poll for first, and finds ready, it does in a call that blocks.
+TEST_F(WhatFollows, transfers_that_poll_first_and_are_ready) {
+    const Sqe receive_all = sqe::recv(ends.near, pool, 8, MSG_WAITALL).set(&Sqe::ioprio, IORING_RECVSEND_POLL_FIRST);
+    ASSERT_EQ(::send(ends.far, "abc", 3, 0), 3);
+    const auto submit_it = [&] { EXPECT_THAT(ring.submit(Sqe(receive_all).data(1).flag(IOSQE_ASYNC)), Gives(1)); };
+    const Interruption seen = interrupt(ring, submit_it);
+    EXPECT_THAT(seen.cancellation, Gives(-EALREADY));
+    EXPECT_THAT(seen.request, Gives(3));
 }
 
 TEST_F(WhatFollows, what_fails) {

@@ -2,6 +2,7 @@
 // uses it does not notice; and in the end nothing of it is left.
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -110,6 +111,26 @@ TEST(EventfdInUse, may_change_while_a_request_waits) {
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
     EXPECT_EQ(count_of(first), 0u);
     EXPECT_EQ(count_of(second), 1u);
+}
+
+// Its completions would raise what it waits for, again and again.
+TEST(EventfdInUse, that_is_polled_by_its_own_ring_ends_the_poll_with_a_completion_that_raises_it) {
+    for (const bool raised_before : {false, true}) {
+        RawRing ring;
+        const Fd eventfd(::eventfd(0, EFD_CLOEXEC));
+        EXPECT_THAT(register_eventfd(ring, eventfd), Gives(0));
+        const Sqe poll = sqe::poll_add(eventfd, POLLIN, IORING_POLL_ADD_MULTI).data(1);
+        if (raised_before) {
+            const uint64_t one = 1;
+            EXPECT_EQ(write(eventfd, &one, sizeof(one)), 8);
+            EXPECT_THAT(ring.submit(poll), Gives(1));
+            EXPECT_THAT(ring.wait(2), ElementsAre(Completes(1, POLLIN, IORING_CQE_F_MORE), Completes(1, POLLIN)));
+        } else {
+            EXPECT_THAT(ring.submit(sqe::nop().data(2), poll), Gives(2));
+            EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, 0), Completes(1, POLLIN)));
+        }
+        EXPECT_THAT(ring.linger(5), IsEmpty());
+    }
 }
 
 TEST(EventfdInUse, may_come_and_go_under_load) {
