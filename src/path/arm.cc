@@ -43,6 +43,7 @@ bool is_ready_for_worker(const Request& request) {
 }
 
 void go_on_in_call(Request& request) {
+    disarm_poll(request);
     request.clear(request_poll_first);
     request.set(request_blocks);
     issue(request);
@@ -52,7 +53,6 @@ void go_on_in_call(Request& request) {
 
 void arm(Request& request) {
     if (request.has(request_nowait)) return answer(request);
-    if (request.has(request_poll_first) && is_ready_for_worker(request)) return go_on_in_call(request);
     // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
     // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
     // the program's descriptor anew for another request brings.
@@ -68,6 +68,7 @@ void arm(Request& request) {
         return punt(request);
     }
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
+    if (request.has(request_poll_first) && is_ready_for_worker(request)) return go_on_in_call(request);
     const bool counts = counts_time(request);
     // Of what a worker has to do with, only transfers come back to one, and only those that end with one result.
     if (!is_transfer(request) || request.has(request_multishot)) request.clear(request_at_work);
