@@ -295,7 +295,8 @@ Outcome attempt_send(Request& request) {
         const long sent = send_rest(request, sending);
         if (sent == -EINTR) continue;
         if (sent == -EAGAIN) return put_off(request);
-        if (__builtin_expect(sent < 0, 0)) return complete_send(request, blame(request, sent));
+        if (__builtin_expect(sent < 0, 0))
+            return complete_send(request, blame(request, reason_of_blocked(request, sent)));
         if (__builtin_expect(!goes_on(request), 1)) return complete_send(request, sent);
         const bool short_of = static_cast<uint64_t>(sent) < missing(request);
         if (!short_of || sent == 0 || !continues_partial(request.fd)) return complete_send(request, sent, !short_of);

@@ -10,6 +10,7 @@
 
 #include "abi/syscall.h"
 #include "ops/rw.h"
+#include "ops/socket.h"
 #include "state/fds.h"
 #include "state/ring.h"
 
@@ -57,6 +58,7 @@ bool waits_although_mute(Request& request, long fault) {
 
 long first_fault(const Request& request, long fault) {
     const int flags = request.as<Transfer>().flags;
+    if (fault == -EPIPE) return reason_of_blocked(request, fault);
     if (flags == 0 && fault != -EINVAL) return fault;
     const int refused = check_file_and_flags(request);
     if (refused < 0) return refused;

@@ -66,6 +66,12 @@ uint32_t ready_for(int fd, uint32_t events) {
     return ready < 0 ? uint32_t{POLLERR} : static_cast<uint16_t>(set.revents);
 }
 
+long reason_of_blocked(const Request& request, long result) {
+    if (result != -EPIPE || !request.has(request_blocks) || request.place != Place::armed) return result;
+    const int reason = socket_option(request.fd, SO_ERROR);
+    return reason > 0 ? -reason : result;
+}
+
 int copy_address(void* to, uint64_t from, int32_t length) {
     if (length < 0 || static_cast<size_t>(length) > sizeof(sockaddr_storage)) return -EINVAL;
     return read_user(to, from, static_cast<size_t>(length));

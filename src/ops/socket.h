@@ -28,6 +28,10 @@ bool tcp_end_has_come(int fd);
 uint32_t ready_for(int fd, uint32_t events);
 inline bool is_ready_for(int fd, uint32_t events) { return ready_for(fd, events) != 0; }
 
+// What a call says that was blocked in a socket to write to it: why its other side has gone, where a call that begins
+// only finds that it has (-EPIPE). Passes all other results through.
+long reason_of_blocked(const Request& request, long result);
+
 // Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that
 // no address has.
 int copy_address(void* to, uint64_t from, int32_t length);

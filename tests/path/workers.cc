@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <atomic>
 
 #include "support/eventually.h"
 #include "support/files.h"
@@ -152,6 +155,58 @@ TEST_P(AtWork, blocked_write_that_is_cancelled_tells_what_was_written) {
     const Ends ends = unix_pair(SOCK_STREAM);
     ASSERT_EQ(write(ends.far, "x", 1), 1);
     expect_blocks(receive(ends.near, bytes, 2, link).set(&Sqe::msg_flags, MSG_WAITALL), 1);
+}
+
+// A worker's write raises SIGPIPE in the worker, where it means nothing.
+TEST_P(AtWork, write_that_nobody_reads_raises_no_signal) {
+    static std::atomic<int> raised;
+    raised = 0;
+    const auto before = signal(SIGPIPE, [](int) { ++raised; });
+    for (const unsigned flag : {link, unsigned{IOSQE_ASYNC}}) {
+        for (const bool to_socket : {true, false}) {
+            for (const bool waits : {true, false}) {
+                Ends ends = to_socket ? unix_pair(SOCK_STREAM) : Ends{};
+                Pipe target;
+                const int fd = to_socket ? ends.near : target.write_end;
+                EXPECT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+                while (waits && write(fd, bytes, large) > 0) {
+                }
+                EXPECT_EQ(fcntl(fd, F_SETFL, 0), 0);
+                Fd& other_end = to_socket ? ends.far : target.read_end;
+                if (!waits) other_end.reset();
+                ASSERT_THAT(ring.submit(sqe::write(fd, bytes, 1).data(1).flag(flag)), Gives(1));
+                if (waits) {
+                    EXPECT_THAT(ring.linger(), IsEmpty());
+                    other_end.reset();
+                }
+                // A call that was blocked knows why its reader has gone: without reading all.
+                const bool knows_why = to_socket && waits && flag == link;
+                EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, knows_why ? -ECONNRESET : -EPIPE)));
+            }
+        }
+    }
+    EXPECT_EQ(raised, 0);
+    sigset_t pending;
+    EXPECT_EQ(sigpending(&pending), 0);
+    EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
+    // What the submitter writes itself raises it.
+    Pipe target;
+    target.read_end.reset();
+    expect_result(sqe::write(target.write_end, bytes, 1).data(1), -EPIPE);
+    EXPECT_EQ(raised, 1);
+    signal(SIGPIPE, before);
+}
+
+TEST_P(AtWork, blocked_send_tells_why_its_reader_has_gone) {
+    for (const unsigned flag : {link, unsigned{IOSQE_ASYNC}}) {
+        Ends ends = unix_pair(SOCK_STREAM);
+        while (send(ends.near, bytes, large, MSG_DONTWAIT) > 0) {
+        }
+        ASSERT_THAT(ring.submit(send_of(ends.near, bytes, 1, flag)), Gives(1));
+        EXPECT_THAT(ring.linger(), IsEmpty());
+        ends.far.reset();
+        EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, flag == link ? -ECONNRESET : -EPIPE)));
+    }
 }
 
 TEST_P(AtWork, blocked_receive_of_all_is_content_with_one_record) {
