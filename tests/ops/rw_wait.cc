@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -293,6 +294,22 @@ TEST(WaitingWrite, ends_with_epipe_when_the_reader_goes) {
     pipe.read_end.reset();
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, -EPIPE)));
     signal(SIGPIPE, SIG_DFL);
+}
+
+TEST(WaitingWrite, that_ends_with_epipe_while_nobody_enters_raises_a_signal_in_the_kernel_alone) {
+    static std::atomic<int> raised;
+    const auto before = signal(SIGPIPE, [](int) { ++raised; });
+    for (const bool enters : {true, false}) {
+        RawRing ring;
+        Pipe pipe;
+        pipe.fill();
+        raised = 0;
+        EXPECT_THAT(ring.submit(sqe::write(pipe.write_end, "x", 1).data(1)), Gives(1));
+        pipe.read_end.reset();
+        EXPECT_THAT(enters ? ring.wait(1) : ring.watch(1), ElementsAre(Completes(1, -EPIPE)));
+        EXPECT_EQ(raised, enters || provider_under_test() == provider::Kind::kernel ? 1 : 0);
+    }
+    signal(SIGPIPE, before);
 }
 
 TEST(WaitingWrite, can_be_cancelled) {
