@@ -150,8 +150,6 @@ Outcome attempt(Request& request) {
         if (__builtin_expect(!(receiving.flags & MSG_WAITALL), 1)) return complete(request, received, true);
         const Rest rest = rest_of_receive(request, received, received_flags);
         if (rest != Rest::awaited) return complete_receive(request, received, rest == Rest::none);
-        // If there is more at once, a worker does not wait for readiness but goes on in its call.
-        if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
     }
 }
 
@@ -170,6 +168,9 @@ bool finds_data_only(const Request& request) {
 bool finds_nothing_more(const Request& request) {
     return request.place == Place::armed && (ready_for(request.fd, POLLRDHUP) & POLLRDHUP);
 }
+
+// Whether this is its first attempt, and a worker's.
+bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
 
 }  // namespace
 
@@ -195,8 +196,6 @@ long receive_rest(const Request& request, int& received_flags) {
 uint32_t more_to_read(const Request& request, long received) { return hint_of_more(request, received); }
 
 Outcome complete_receive(Request& request, long last, bool all) { return complete(request, last, all); }
-
-bool is_workers_first(const Request& request) { return request.has(request_at_work) && request.place == Place::path; }
 
 __attribute__((noinline)) bool waits_in_vain(Request& request) {
     auto& receiving = request.as<Receiving>();
@@ -232,6 +231,8 @@ Rest rest_of_receive(Request& request, long received, int received_flags) {
     if (is_over) return Rest::missed;
     receiving.done += static_cast<uint64_t>(received);
     request.set(request_ends_itself);
+    // If there is more at once, a worker does not wait for readiness but goes on in its call.
+    if (is_workers_first(request) && is_ready_for(request.fd, POLLIN)) request.set(request_blocks);
     return Rest::awaited;
 }
 

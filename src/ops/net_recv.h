@@ -39,9 +39,6 @@ Outcome put_off_receive(Request& request);
 // worker's now, whose next call answers at once.
 bool waits_in_vain(Request& request);
 
-// Whether this is its first attempt, and a worker's.
-bool is_workers_first(const Request& request);
-
 // One receive brought `received` bytes: what is to be done about MSG_WAITALL?
 enum class Rest : uint8_t { none, missed, awaited };
 Rest rest_of_receive(Request& request, long received, int received_flags);

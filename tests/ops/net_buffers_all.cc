@@ -66,6 +66,23 @@ int come_to(End end, Incremental& fixture) {
 // Of these a receive of all goes on with what comes next.
 bool continues(const SocketPair& pair) { return pair.stream || std::string_view(pair.name) == "UNIX seqpacket"; }
 
+// They are there at once, so the worker goes on in its call, in which one record is enough.
+TEST(ReceiveOfAll, that_a_worker_makes_ends_with_the_second_record) {
+    for (const bool message : {false, true}) {
+        Incremental fixture(unix_pair(SOCK_SEQPACKET));
+        say(fixture.ends.near, "ab");
+        say(fixture.ends.near, "cde");
+        const Cqe cqe = fixture.ring.run(fixture.receive(8, message, IOSQE_ASYNC));
+        EXPECT_EQ(cqe.res, 5);
+        EXPECT_EQ(std::string(fixture.buffers.at(0), 5), "abcde");
+        // Who submits it itself waits for the rest.
+        say(fixture.ends.near, "ab");
+        say(fixture.ends.near, "cde");
+        EXPECT_THAT(fixture.ring.submit(fixture.receive(8, message)), Gives(1));
+        EXPECT_THAT(fixture.ring.linger(5), IsEmpty());
+    }
+}
+
 // The kernel counts the first part alone as used, and lends what comes behind it to whoever receives next, while the
 // request fills it.
 TEST(ReceiveOfAll, has_its_incremental_buffer_to_itself_on_the_engine_alone) {
