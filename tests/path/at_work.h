@@ -48,6 +48,7 @@ class AtWork : public testing::TestWithParam<unsigned> {
     const Pipe pipe;
     const Pipe nonblocking{O_NONBLOCK};
     char bytes[large] = {};
+    GoesOnSeldom goes_on_seldom;
 
     Sqe read_of(int fd, unsigned flags = 0) { return sqe::read(fd, bytes, 1).data(1).flag(flags); }
 
@@ -64,7 +65,9 @@ class AtWork : public testing::TestWithParam<unsigned> {
     void expect_blocks(const Sqe& request, int result) { expect_blocked(interrupt(ring, request), result); }
     // It waits for readiness.
     void expect_waiting() {
-        EXPECT_THAT(ring.linger(), testing::IsEmpty());
+        const std::vector<Cqe> early = ring.linger();
+        if (goes_on_seldom.excuses(early)) return;
+        EXPECT_THAT(early, testing::IsEmpty());
         ASSERT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
         EXPECT_THAT(ring.wait(2), testing::UnorderedElementsAre(Completes(9, 0), Completes(1, -ECANCELED)));
     }

@@ -69,7 +69,9 @@ class WhatFollows : public testing::Test {
         }
     }
     void expect_next_waits() {
-        EXPECT_THAT(ring.linger(5), IsEmpty());
+        const std::vector<Cqe> early = ring.linger(5);
+        if (goes_on_seldom.excuses(early)) return;
+        EXPECT_THAT(early, IsEmpty());
         ASSERT_THAT(ring.submit(sqe::cancel(1).data(9)), Gives(1));
         EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(9, 0), Completes(1, -ECANCELED)));
     }
@@ -77,8 +79,12 @@ class WhatFollows : public testing::Test {
         if (then == Then::answers) {
             EXPECT_THAT(ring.wait(2), ElementsAre(Completes(2, result), Completes(1, -EAGAIN)));
         } else {
-            EXPECT_THAT(ring.wait(1), ElementsAre(Completes(2, result)));
-            expect_next_waits();
+            std::vector<Cqe> ended = ring.wait(1);
+            ASSERT_FALSE(ended.empty());
+            EXPECT_THAT(ended[0], Completes(2, result));
+            if (ended.size() == 1) return expect_next_waits();
+            ended.erase(ended.begin());
+            EXPECT_TRUE(goes_on_seldom.excuses(ended));
         }
     }
     void expect(const std::vector<Case>& cases, Way way = Way::both) {
@@ -99,6 +105,7 @@ class WhatFollows : public testing::Test {
     }
 
     RawRing ring;
+    GoesOnSeldom goes_on_seldom;
     Ends ends = unix_pair(SOCK_STREAM), full = unix_pair(SOCK_STREAM);
     const Pipe pipe, nonblocking{O_NONBLOCK};
     const Fd file = memory_file_with("content");
