@@ -1,4 +1,4 @@
-// What the tests about workers share (workers.cc, behind_a_worker.cc).
+// What the tests about workers share (workers.cc, workers_in_chains.cc).
 #pragma once
 
 #include <gmock/gmock.h>

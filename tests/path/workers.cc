@@ -1,5 +1,5 @@
 // What a worker does with a request. The kernel leaves to one what asks for it (IOSQE_ASYNC), a chain that its
-// submission left open, and what follows in a chain behind a request that a worker has done (behind_a_worker.cc). The
+// submission left open, and what follows in a chain behind a request that a worker has done (workers_in_chains.cc). The
 // first kind waits for readiness where it can; the others block in their call, and a program can tell.
 #include <errno.h>
 #include <fcntl.h>
