@@ -93,8 +93,8 @@ int uring_cmd_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome uring_cmd_issue(Request& request) {
     const int type = socket_option(request.fd, SO_TYPE);
-    // No file of ours polls for the completion of commands.
     if (type == -EBADF) return request.done(type);
+    // No file of ours polls for the completion of commands.
     if (request.ring->setup_flags & IORING_SETUP_IOPOLL) return refuse(request);
     if (type >= 0) {
         const auto& command = request.as<Command>();

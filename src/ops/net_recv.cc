@@ -224,10 +224,11 @@ Rest rest_of_receive(Request& request, long received, int received_flags) {
     if (static_cast<uint64_t>(received) >= missing(request)) return at_the_end;
     // In a call that blocks only a stream goes on by itself.
     const bool one_record = request.has(request_blocks) && socket_option(request.fd, SO_TYPE) != SOCK_STREAM;
-    const bool is_over = received == 0 || one_record || !continues_partial(request.fd);
+    const bool continues = received != 0 && continues_partial(request.fd);
+    const bool is_over = one_record || !continues;
     if (is_over && has_control(request)) return at_the_end;
     // The kernel would have it go on with the next record, and gives it up since its worker does not come back to it.
-    if (one_record && received != 0 && continues_partial(request.fd)) request.clear(request_at_work);
+    if (one_record && continues) request.clear(request_at_work);
     if (is_over) return Rest::missed;
     receiving.done += static_cast<uint64_t>(received);
     request.set(request_ends_itself);

@@ -90,6 +90,9 @@ extern const Operation operations[operation_count];
 
 inline const Operation& operation_of(const Request& request) { return operations[request.opcode]; }
 
+// Whether it is one that waits for the readiness of its file, and is attempted again then.
+inline bool is_transfer(const Request& request) { return operation_of(request).flags & (op_poll_in | op_poll_out); }
+
 // The issue of operations that only a worker does.
 inline Outcome always_punt(Request&) { return Outcome::punt; }
 

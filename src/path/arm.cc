@@ -17,8 +17,6 @@ void answer(Request& request) {
     no_file ? finish(request, -EBADF) : finish_attempted(request, -EAGAIN);
 }
 
-bool is_transfer(const Request& request) { return operation_of(request).flags & (op_poll_in | op_poll_out); }
-
 // Whether its link timeout begins. In a worker that waits in its call, or has to do with what goes on only until the
 // first attempt, the kernel does not begin to count the time.
 bool counts_time(const Request& request) {

@@ -46,8 +46,7 @@ Outcome attempt(Request& request) {
 // Who waits for the same file already goes first, as in the kernel: what it waits for may have come with the request
 // before in this one's chain.
 __attribute__((noinline)) void let_others_go_first(const Request& request) {
-    const uint32_t waits = operation_of(request).flags & (op_poll_in | op_poll_out);
-    if (waits == 0 || request.has(IOSQE_FIXED_FILE)) return;
+    if (!is_transfer(request) || request.has(IOSQE_FIXED_FILE)) return;
     if (is_waited_for(*request.ring, request.sqe_fd)) poll_now(*request.ring);
 }
 

@@ -19,9 +19,7 @@ namespace ringside::engine {
 namespace {
 
 // What waits for readiness where it can.
-bool polls(const Request& request) {
-    return (operation_of(request).flags & (op_poll_in | op_poll_out)) && !request.has(request_multishot);
-}
+bool polls(const Request& request) { return is_transfer(request) && !request.has(request_multishot); }
 
 bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);

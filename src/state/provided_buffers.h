@@ -59,9 +59,9 @@ struct ProvidedBuffers {
 int select_buffer(Request& request, uint64_t wanted, iovec& buffer);
 
 // Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one, as
-// above. The last may be shortened. Returns how many, or -ENOBUFS. `took_all` is told whether the group had no more,
+// above. The last may be shortened. Returns how many, or -ENOBUFS. `took_last` is told whether the group had no more,
 // and less than was wanted.
-int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_all = nullptr);
+int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_last = nullptr);
 
 // How many of the buffers of a bundle `bytes` bytes fill.
 unsigned buffers_filled(const iovec* vectors, unsigned count, uint64_t bytes);
