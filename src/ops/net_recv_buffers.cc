@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned most_in_bundle = 256;
 
 // After so many receives in one go it is another request's turn.
-constexpr uint32_t most_rounds = 32;
+constexpr uint32_t most_rounds = 33;
 
 struct Selection {
     iovec vectors[most_in_bundle];
@@ -247,8 +247,7 @@ Outcome wait_for_buffer(Request& request, bool received_before) {
 
 Outcome give_way(Request& request) {
     request.as<Receiving>().rounds = 0;
-    queue_issue(request);
-    return Outcome::queued;
+    return queue_as_waiting(request);
 }
 
 // Whether the request has received all that it may.

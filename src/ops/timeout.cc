@@ -131,9 +131,10 @@ void link_expired(Request& timeout) {
 
 Outcome armed(Request& request, int result) { return result < 0 ? request.done(result) : Outcome::queued; }
 
+// One whose time is up has ended in the kernel, whether or not its completion could be posted yet.
 Request* find_timer(Ring& ring, uint8_t opcode, uint64_t user_data) {
-    return ring.requests.table.find(user_data, [opcode](const Request& request) {
-        return request.opcode == opcode && request.place == Place::timer;
+    return ring.requests.table.find(user_data, [&ring, opcode](const Request& request) {
+        return request.opcode == opcode && request.place == Place::timer && !ring.timers.is_due(request);
     });
 }
 

@@ -56,7 +56,10 @@ void run_task_work(Ring& ring) {
     while (Request* request = work.pop()) {
         if (request->has(request_has_result)) {
             finish(*request);
-        } else if (request->has(IOSQE_ASYNC)) {
+            continue;
+        }
+        request->clear(request_has_news);
+        if (request->has(IOSQE_ASYNC)) {
             punt(*request);
         } else {
             if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);
@@ -119,6 +122,14 @@ void queue_result(Request& request, long result) {
 void queue_finish(Request& request) {
     request.set(request_has_result);
     queue_issue(request);
+}
+
+Outcome queue_as_waiting(Request& request) {
+    if (pin_file(request) == -EBADF) return request.done(-EBADF);
+    request.set(request_has_news);
+    request.ring->requests.table.insert(request);
+    queue_issue(request);
+    return Outcome::queued;
 }
 
 void queue_from_outside(Request& request) {

@@ -90,6 +90,10 @@ void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
 
+// The same for one that has not waited for its file, or has it ready, and is to go on after those in line: it holds its
+// file from now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
+Outcome queue_as_waiting(Request& request);
+
 // Both for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
 // registration. What waits after that is the helper's to look after, since the program may never enter again; and a
 // program that has to enter for what is put in line is told so.

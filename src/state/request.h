@@ -73,6 +73,7 @@ enum RequestFlag : uint64_t {
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
     request_after_batch = uint64_t{1} << 37,  // a worker's, which looks up its file or buffer when its batch is over
+    request_has_news = uint64_t{1} << 38,     // task work, and cancelled as if it still waited for its file
 };
 
 // How a request holds its buffer.
