@@ -51,8 +51,8 @@ int select(Request& request, Selection& selection) {
     // A worker fills one buffer.
     if (request.has(request_at_work) && !is_multishot(request)) receiving.bundle = false;
     if (receiving.bundle) {
-        const int count =
-            select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle, &selection.took_last);
+        const int count = select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle,
+                                        Empty::ends_bundle, &selection.took_last);
         if (count < 0) return count;
         selection.count = static_cast<unsigned>(count);
         receiving.length = static_cast<uint32_t>(total_length(selection.vectors, selection.count));
