@@ -44,7 +44,7 @@ bool has_work_for_next_call(Ring& ring) {
     const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
     if (!waits_for_disk_alone || ring.disk.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
     epoll_event events[events_per_wait];
-    wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    look_into_set(ring, events);
     if (!has_transferred(ring.disk)) return false;
     raise_eventfd(ring.disk.eventfd);
     return true;

@@ -137,6 +137,13 @@ void wake_leader(Ring& ring) {
     }
 }
 
+void pass_wake_on(Ring& ring) {
+    // Without the first there is nobody to wake; without the second it is a wake-up of a sleep that is over.
+    if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_eventfd(ring.poller.wake_fd);
+}
+
+bool is_led_in_enter(const Ring& ring) { return ring.waiters.leader != nullptr && ring.poll_call.thread == 0; }
+
 void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
     ring.lock.acquire();
     ring.waiters.wakes_late = true;
