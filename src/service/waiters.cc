@@ -1,3 +1,9 @@
+// Who else may come to what a sleeper sleeps on, beside those whom the header names:
+//     poll        who leads in a poll of its own takes nothing by sleeping; what others take out of the set meanwhile
+//                 they handle, and its wake-up they send again. Its nudge_fd is nobody else's until it has been seen
+//     helper      what is in its own set it alone takes; a ring's set that is empty when it comes was emptied by
+//                 somebody who handled what was there
+// Workers and the submission thread sleep on futexes, of which nothing can be taken.
 #include "service/waiters.h"
 
 #include <errno.h>
