@@ -50,7 +50,7 @@ void reset(Ring& ring) {
     ring.notification = {};
     ring.emptied = {};
     ring.submitter = 0;
-    ring.announced = false;
+    ring.announced = ring.ready_announced = false;
     ring.restrictions = {};
     ring.wait_clock = CLOCK_MONOTONIC;
     ring.disabled = false;

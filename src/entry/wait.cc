@@ -130,8 +130,11 @@ int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_
 
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
-    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep.
-    if (min_complete == 0) poll_in_call(ring);
+    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep. One that came
+    // because something is ready may find enough to return with, and does that first.
+    const bool looks = min_complete == 0 || ring.ready_announced;
+    ring.ready_announced = false;
+    if (looks) poll_in_call(ring);
     if (min_complete != 0 && ring.disk.in_flight != 0) reap_transfers(ring);
     catch_up(ring);
     const unsigned ready = completions_ready(ring);

@@ -86,9 +86,15 @@ void expire_limit_too(Request& request) {
     queue_finish(*limit);
 }
 
+// A time-out that fires ends every wait. It may do so without a completion, which would wake the waiters.
+void end_waits(Ring& ring) {
+    ++ring.completion.timeouts_fired;
+    wake_satisfied(ring);
+}
+
 void expired(Request& request) {
     auto& timeout = request.as<Timeout>();
-    ++request.ring->completion.timeouts_fired;
+    end_waits(*request.ring);
     if (repeats(timeout) && post_more(request, -ETIME, 0) &&
         set_timer(request, timeout.time_ns, timeout.flags, expired) == 0) {
         return;
@@ -101,7 +107,7 @@ void expired(Request& request) {
 }
 
 void counted(Request& request) {
-    ++request.ring->completion.timeouts_fired;
+    end_waits(*request.ring);
     note_success(request);
     queue_result(request, 0);
 }

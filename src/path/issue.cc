@@ -53,6 +53,7 @@ __attribute__((noinline)) void let_others_go_first(const Request& request) {
 // What is in line now; what that puts in line comes after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
+    withdraw_announcement(ring);
     while (Request* request = work.pop()) {
         if (request->has(request_has_result)) {
             finish(*request);
@@ -110,8 +111,12 @@ bool issue_again(Request& request) {
 }
 
 void queue_issue(Request& request) {
+    Ring& ring = *request.ring;
     request.place = Place::task_work;
-    request.ring->task_work.push(request);
+    ring.task_work.push(request);
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
+    wake_leader(ring);
+    announce_work(ring, request.has(request_at_work));
 }
 
 void queue_result(Request& request, long result) {
@@ -130,14 +135,6 @@ Outcome queue_as_waiting(Request& request) {
     request.ring->requests.table.insert(request);
     queue_issue(request);
     return Outcome::queued;
-}
-
-void queue_from_outside(Request& request) {
-    Ring& ring = *request.ring;
-    queue_issue(request);
-    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
-    wake_leader(ring);
-    if (ring.waiters.leader == nullptr) announce_work(ring);
 }
 
 void settle_ring(Ring& ring) {

@@ -85,7 +85,8 @@ void settle_ring(Ring& ring);
 void settle_deferred(Ring& ring);
 
 // Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
-// the result that it has (which is none).
+// the result that it has (which is none). On a ring with IORING_SETUP_DEFER_TASKRUN this announces the work, whoever
+// makes it; nothing else adds to Ring::task_work.
 void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
@@ -94,11 +95,9 @@ void queue_finish(Request& request);
 // file from now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
 Outcome queue_as_waiting(Request& request);
 
-// Both for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
-// registration. What waits after that is the helper's to look after, since the program may never enter again; and a
-// program that has to enter for what is put in line is told so.
+// For whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
+// registration. What waits after that is the helper's to look after, since the program may never enter again.
 void settle_from_outside(Ring& ring);
-void queue_from_outside(Request& request);
 
 // Whether requests wait for readiness, for a disk or for time, which somebody has to look after.
 inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
@@ -178,9 +177,10 @@ void publish(Ring& ring);
 // Moves overflowed CQEs into the ring as far as there is room now.
 void flush_overflow(Ring& ring);
 
-// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call: says so in the SQ's flags (if that was
-// asked for), by eventfd and by readiness; and takes it back when the call has come.
-void announce_work(Ring& ring);
+// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call, where it had none: says so in the SQ's
+// flags (if that was asked for), by eventfd and by readiness. An eventfd for what workers complete is raised if a
+// worker made the work. The announcement is withdrawn when the work is taken.
+void announce_work(Ring& ring, bool by_worker);
 void withdraw_announcement(Ring& ring);
 
 // CQEs that the program has not consumed yet, by the shared indices.

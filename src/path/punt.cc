@@ -49,7 +49,7 @@ void take_from_worker(Request& request, Outcome outcome) {
     } else if (outcome == Outcome::wait) {
         arm(request);
     } else if (outcome == Outcome::queued || (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
-        queue_from_outside(request);
+        queue_issue(request);
     } else {
         finish(request);
     }
@@ -66,10 +66,9 @@ void put_off(Request& request) {
         resolve_file(request);
         if (pin_file(request) == -EBADF) return finish(request, -EBADF);
     }
-    request.set(request_after_batch);
-    request.ring->after_batch = true;
+    request.place = Place::task_work;
     request.ring->requests.table.insert(request);
-    queue_issue(request);
+    request.ring->put_off.push(request);
 }
 
 void enter_worker_queue(Request& request) {
@@ -151,17 +150,10 @@ bool begins_after_batch(const Request& request) {
 }
 
 void punt_after_batch(Ring& ring) {
-    ring.after_batch = false;
     ring.batch_is_over = true;
-    RequestQueue work = ring.task_work.take_all();
-    while (Request* request = work.pop()) {
-        // One that was cancelled meanwhile is task work like any other.
-        if (request->has(request_after_batch) && !request->has(request_has_result)) {
-            request->clear(request_after_batch);
-            punt(*request);
-        } else {
-            ring.task_work.push(*request);
-        }
+    while (Request* request = ring.put_off.pop()) {
+        // One that was cancelled meanwhile has its result.
+        request->has(request_has_result) ? queue_issue(*request) : punt(*request);
     }
     ring.batch_is_over = false;
 }

@@ -105,8 +105,8 @@ int cancel_request(Request& request) {
         succeeds ? request.ended(-ECANCELED) : request.done(blocks ? -EINTR : -ECANCELED);
         request.set(request_has_result);
     }
-    if (!in_line) queue_issue(request);
     if (!blocks || (operation_of(request).flags & op_fails_outside)) request.clear(request_at_work);
+    if (!in_line) queue_issue(request);
     if (blocks) return -EALREADY;
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }

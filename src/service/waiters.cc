@@ -1,3 +1,9 @@
+// Who else may come to what a sleeper sleeps on, beside those whom the header names:
+//     poll        who leads in a poll of its own takes nothing by sleeping; what others take out of the set meanwhile
+//                 they handle, and its wake-up they send again. Its nudge_fd is nobody else's until it has been seen
+//     helper      what is in its own set it alone takes; a ring's set that is empty when it comes was emptied by
+//                 somebody who handled what was there
+// Workers and the submission thread sleep on futexes, of which nothing can be taken.
 #include "service/waiters.h"
 
 #include <errno.h>
@@ -136,6 +142,13 @@ void wake_leader(Ring& ring) {
         raise_eventfd(wake_fd);
     }
 }
+
+void pass_wake_on(Ring& ring) {
+    // Without the first there is nobody to wake; without the second it is a wake-up of a sleep that is over.
+    if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_eventfd(ring.poller.wake_fd);
+}
+
+bool is_led_in_enter(const Ring& ring) { return ring.waiters.leader != nullptr && ring.poll_call.thread == 0; }
 
 void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
     ring.lock.acquire();

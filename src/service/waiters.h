@@ -4,6 +4,13 @@
 // what happens there; the others sleep until the leader's or a worker's completions satisfy them or until they are to
 // lead. All of it is under the ring's lock, which nobody holds while asleep. How the leader is woken is gone through in
 // tests/model/waiters.cc.
+//
+// No wake-up is lost to another thread:
+//     leader      wake_fd is an edge in the ring's epoll set, into which others look as well (look_into_set): whoever
+//                 takes it while the leader counts on it sends it again
+//     follower    its eventfd is its own from the first sleep to leave_wait(), and is raised under the lock alone, so
+//                 that it is not raised any more when it becomes `spare_wake_fd`
+//     heir        who stops leading either leads again or wakes the first of the others, before it lets go of the lock
 #pragma once
 
 #include <signal.h>
@@ -54,6 +61,13 @@ void wake_satisfied(Ring& ring);
 
 // Gets the leader to look at the ring again: an earlier timer was set, task work came.
 void wake_leader(Ring& ring);
+
+// Somebody else has taken the leader's wake-up out of the set that the leader sleeps in. It is sent again:
+// wake_leader() sends none while it counts on that one.
+void pass_wake_on(Ring& ring);
+
+// Whether a leader sleeps in io_uring_enter. One that sleeps in a poll of its own may have left without a word.
+bool is_led_in_enter(const Ring& ring);
 
 // The leader begins with taking the ring's lock. So who comes to the ring from outside takes it by enter_to_wake() and
 // lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be.

@@ -72,8 +72,7 @@ enum RequestFlag : uint64_t {
     request_at_work = uint64_t{1} << 34,      // a worker's, by the kernel's rules: so is what follows it in its chain
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
-    request_after_batch = uint64_t{1} << 37,  // a worker's, which looks up its file or buffer when its batch is over
-    request_has_news = uint64_t{1} << 38,     // task work, and cancelled as if it still waited for its file
+    request_has_news = uint64_t{1} << 37,     // task work, and cancelled as if it still waited for its file
 };
 
 // How a request holds its buffer.

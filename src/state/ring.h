@@ -86,7 +86,8 @@ struct Completion {
 // Notification of completions (path/post.cc).
 struct Notification {
     int eventfd = -1;            // registered by the program
-    bool eventfd_async = false;  // only for completions that did not happen inline
+    bool eventfd_async = false;  // only for what workers complete
+    bool by_worker = false;      // some of what is told next is a worker's
     uint32_t raised = 0;         // counts how often it was
 };
 
@@ -140,15 +141,16 @@ struct Ring {
     ChainHead chain;
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
-    bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
-    bool after_batch = false;        // some of the task work begins when the batch is over (path/punt.cc),
-    bool batch_is_over = false;      // and that is now
+    bool submitting_inline = false;  // within the submitter's own call
+    bool batch_is_over = false;      // what was put off begins now
 
     uint32_t batch = 0;  // counts the batches that were submitted
 
     RequestPool requests;
     RequestQueue task_work;
-    bool announced = false;  // the program was told that there is task work for its next call
+    RequestQueue put_off;          // what begins when the batch is over (path/punt.cc)
+    bool announced = false;        // the program was told that its next call has something to do: task work,
+    bool ready_announced = false;  // or what has become ready, at which that call has to look
     Completion completion;
     Notification notification;
     Readiness readiness;
