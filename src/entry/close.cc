@@ -15,6 +15,7 @@
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registry.h"
 #include "state/user_memory.h"
 
@@ -60,8 +61,8 @@ void reset(Ring& ring) {
 }  // namespace
 
 void destroy_ring(Ring& ring) {
-    // A parent's ring: its threads and its requests are not here, and its private descriptors are closed already.
-    if (ring.inherited) return;
+    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
+    if (ring.inherited) return destroy_memory(ring.memory);
     ring.lock.acquire();
     ring.closing = true;
     cancel_all(ring);
@@ -115,7 +116,10 @@ void let_go_of_ring(Ring& ring) {
 Ring* find(int fd) { return ring_of(fd); }
 
 int close(int fd) {
+    come_in();
     const Ring* named = ring_of(fd);
+    // A child on its parent's memory closes a descriptor of its own.
+    if (named != nullptr && !is_own_process()) return static_cast<int>(abi::syscall(__NR_close, fd));
     if (named != nullptr && find_interrupted(*named) != nullptr) return -EDEADLK;
     Ring* ring = remove_descriptor(fd);
     if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
@@ -125,6 +129,7 @@ int close(int fd) {
 }
 
 void note_dup(int fd, int copy) {
+    come_in();
     Ring* ring = ring_of(fd);
     if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
     Inside inside(*ring);
@@ -133,6 +138,7 @@ void note_dup(int fd, int copy) {
 }
 
 void* map(Ring& ring, uint64_t offset, size_t length) {
+    come_in();
     Inside inside(ring);
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
@@ -149,6 +155,7 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 }
 
 int readiness_fd(Ring& ring) {
+    come_in();
     Inside inside(ring);
     Guard guard(ring.lock);
     return polled_descriptor(ring);

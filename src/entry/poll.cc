@@ -10,6 +10,7 @@
 #include "service/readiness.h"
 #include "service/timers.h"
 #include "service/workers.h"
+#include "state/own_process.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
@@ -66,6 +67,7 @@ bool find_polled(int fd, short events, RingInPoll& polled) {
 }
 
 short begin_poll(RingInPoll& polled) {
+    come_in();
     Ring& ring = *polled.ring;
     polled.leads = false;
     polled.fd = polled.nudge_fd = -1;
@@ -77,6 +79,7 @@ short begin_poll(RingInPoll& polled) {
 }
 
 short end_poll(RingInPoll& polled, bool happened) {
+    come_in();
     Ring& ring = *polled.ring;
     ring.lock.acquire();
     short holds = closed;

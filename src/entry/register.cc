@@ -8,6 +8,7 @@
 #include "path/path.h"
 #include "register/register.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -100,7 +101,7 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
 
 // Whether the calling thread may, and whether the ring still allows it.
 int check_caller(const Ring& ring, unsigned opcode) {
-    if (!ring.open || ring.closing || ring.inherited) return -EBADF;
+    if (!ring.open || ring.closing || ring.inherited) return refuse_closed(ring);
     if (ring.submitter != 0 && wrong_submitter(ring)) return -EEXIST;
     return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
 }
@@ -147,6 +148,7 @@ int find_ring(unsigned fd, bool by_index, Ring*& ring) {
 }  // namespace
 
 int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
+    come_in();
     const bool by_index = opcode & IORING_REGISTER_USE_REGISTERED_RING;
     opcode &= ~IORING_REGISTER_USE_REGISTERED_RING;
     if (opcode >= registration_count) return -EINVAL;

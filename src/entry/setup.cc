@@ -12,6 +12,7 @@
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 #include "state/thread_id.h"
@@ -151,6 +152,7 @@ int size_queues(unsigned entries, io_uring_params& params) {
 }
 
 int setup(unsigned entries, io_uring_params* user_params, Face face) {
+    mark_own_process();
     io_uring_params params;
     const auto address = reinterpret_cast<uintptr_t>(user_params);
     if (read_user(params, address) < 0) return -EFAULT;

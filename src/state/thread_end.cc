@@ -4,6 +4,7 @@
 
 #include "service/cancel.h"
 #include "state/lock.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -21,6 +22,7 @@ struct End {
 End end;
 
 void end_of_thread(void*) {
+    come_in();
     const uint32_t number = own_number;
     // What other destructors of the thread still submit is another's.
     own_number = 0;
@@ -37,6 +39,7 @@ void begin_thread() {
 
 // The library may be unloaded before the threads end that it was used by.
 [[gnu::destructor]] void forget_threads() {
+    come_in();
     Guard guard(end.lock);
     if (end.has_key) pthread_key_delete(end.key);
     end.has_key = false;
