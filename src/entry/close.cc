@@ -17,6 +17,7 @@
 #include "state/inside.h"
 #include "state/own_process.h"
 #include "state/registry.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -30,8 +31,12 @@ bool anybody_inside(Ring& ring) {
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
 void wait_until_left(Ring& ring) {
+    // In rounds of 100 us or longer. A thread that has jumped out of its wait does not come.
+    constexpr unsigned patience = 10'000;
     ring.lock.acquire();
-    while (anybody_inside(ring)) {
+    end_waits_of(ring, this_thread_number());
+    for (unsigned round = 0; anybody_inside(ring); ++round) {
+        if (round == patience) end_all_waits(ring);
         cancel_all(ring);
         wake_satisfied(ring);
         if (ring.disk.in_flight != 0) reap_transfers(ring);
@@ -105,12 +110,7 @@ void destroy_ring(Ring& ring) {
 }
 
 void let_go_of_ring(Ring& ring) {
-    bool last;
-    {
-        Guard guard(ring.lock);
-        last = --ring.descriptors == 0;
-    }
-    if (last) destroy_ring(ring);
+    if (ring.descriptors.fetch_sub(1) == 1) destroy_ring(ring);
 }
 
 Ring* find(int fd) { return ring_of(fd); }
@@ -131,14 +131,19 @@ int close(int fd) {
 void note_dup(int fd, int copy) {
     come_in();
     Ring* ring = ring_of(fd);
-    if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
-    Inside inside(*ring);
-    Guard guard(ring->lock);
-    ++ring->descriptors;
+    if (ring == nullptr) return;
+    // Without the lock, which an interrupted call of this thread may have. A ring without a name is on its way out.
+    int names = ring->descriptors.load();
+    while (names != 0 && !ring->descriptors.compare_exchange_weak(names, names + 1)) {
+    }
+    if (names == 0) return;
+    const bool same = ring_of(fd) == ring;
+    if (!same || enter_descriptor(copy, *ring) < 0) let_go_of_ring(*ring);
 }
 
 void* map(Ring& ring, uint64_t offset, size_t length) {
     come_in();
+    if (find_interrupted(ring) != nullptr) return nullptr;
     Inside inside(ring);
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
@@ -156,6 +161,12 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 
 int readiness_fd(Ring& ring) {
     come_in();
+    if (find_interrupted(ring) != nullptr) {
+        // In a handler: a descriptor that there is already will do.
+        const Readiness& readiness = ring.readiness;
+        if (readiness.own >= 0) return readiness.own;
+        return readiness.eventfd >= 0 ? readiness.eventfd : -EDEADLK;
+    }
     Inside inside(ring);
     Guard guard(ring.lock);
     return polled_descriptor(ring);
