@@ -106,12 +106,14 @@ int check_caller(const Ring& ring, unsigned opcode) {
     return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
 }
 
-int register_by(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
+int register_by(Ring& ring, unsigned generation, unsigned opcode, uint64_t address, unsigned count) {
     const Row& row = rows[opcode];
     if (find_interrupted(ring) != nullptr) return -EDEADLK;
     Inside inside(ring);
     {
         Guard guard(ring.lock);
+        // Another thread may have closed it since it was found, and its memory may be the next ring's.
+        if (ring.generation.load(std::memory_order_relaxed) != generation) return -EBADF;
         int result = check_caller(ring, opcode);
         if (result == 0) result = check_argument(row.argument, address, count);
         if (result < 0) return result;
@@ -137,11 +139,18 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
     }
 }
 
-int find_ring(unsigned fd, bool by_index, Ring*& ring) {
-    if (by_index) return find_registered_ring(fd, ring);
+int find_ring(unsigned fd, bool by_index, Ring*& ring, unsigned& generation) {
+    if (by_index) {
+        const int result = find_registered_ring(fd, ring);
+        if (result == 0) generation = ring->generation.load();
+        return result;
+    }
     const int number = static_cast<int>(fd);
     ring = ring_of(number);
-    if (ring != nullptr) return 0;
+    if (ring != nullptr) {
+        generation = ring->generation.load();
+        return ring_of(number) == ring ? 0 : -EBADF;
+    }
     return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
 }
 
@@ -156,8 +165,9 @@ int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
     constexpr unsigned no_ring = ~0u;
     if (fd == no_ring) return register_blind(opcode, address, nr_args);
     Ring* ring;
-    const int found = find_ring(fd, by_index, ring);
-    return found < 0 ? found : register_by(*ring, opcode, address, nr_args);
+    unsigned generation = 0;
+    const int found = find_ring(fd, by_index, ring, generation);
+    return found < 0 ? found : register_by(*ring, generation, opcode, address, nr_args);
 }
 
 }  // namespace ringside::engine
