@@ -31,12 +31,13 @@ bool anybody_inside(Ring& ring) {
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
 void wait_until_left(Ring& ring) {
-    // In rounds of 100 us or longer. A thread that has jumped out of its wait does not come.
-    constexpr unsigned patience = 10'000;
+    // A thread that has jumped out of its wait does not come.
+    constexpr int64_t patience_ns = 1'000'000'000;
+    const int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     ring.lock.acquire();
     end_waits_of(ring, this_thread_number());
-    for (unsigned round = 0; anybody_inside(ring); ++round) {
-        if (round == patience) end_all_waits(ring);
+    while (anybody_inside(ring)) {
+        if (now_ns(CLOCK_MONOTONIC) - begin_ns > patience_ns) end_all_waits(ring);
         cancel_all(ring);
         wake_satisfied(ring);
         if (ring.disk.in_flight != 0) reap_transfers(ring);

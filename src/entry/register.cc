@@ -1,8 +1,6 @@
 // io_uring_register(2): finds the ring and hands over to the row of the opcode.
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
 #include "path/path.h"
@@ -106,14 +104,14 @@ int check_caller(const Ring& ring, unsigned opcode) {
     return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
 }
 
-int register_by(Ring& ring, unsigned generation, unsigned opcode, uint64_t address, unsigned count) {
+int register_by(const FoundRing& found, unsigned opcode, uint64_t address, unsigned count) {
+    Ring& ring = *found.ring;
     const Row& row = rows[opcode];
     if (find_interrupted(ring) != nullptr) return -EDEADLK;
     Inside inside(ring);
     {
         Guard guard(ring.lock);
-        // Another thread may have closed it since it was found, and its memory may be the next ring's.
-        if (ring.generation.load(std::memory_order_relaxed) != generation) return -EBADF;
+        if (!found.is_same()) return -EBADF;
         int result = check_caller(ring, opcode);
         if (result == 0) result = check_argument(row.argument, address, count);
         if (result < 0) return result;
@@ -139,19 +137,12 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
     }
 }
 
-int find_ring(unsigned fd, bool by_index, Ring*& ring, unsigned& generation) {
-    if (by_index) {
-        const int result = find_registered_ring(fd, ring);
-        if (result == 0) generation = ring->generation.load();
-        return result;
-    }
-    const int number = static_cast<int>(fd);
-    ring = ring_of(number);
-    if (ring != nullptr) {
-        generation = ring->generation.load();
-        return ring_of(number) == ring ? 0 : -EBADF;
-    }
-    return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+int find_for_registration(unsigned fd, bool by_index, FoundRing& found) {
+    if (!by_index) return find_ring(static_cast<int>(fd), found);
+    const int result = find_registered_ring(fd, found.ring);
+    // The registration holds the ring.
+    if (result == 0) found.generation = found.ring->generation.load();
+    return result;
 }
 
 }  // namespace
@@ -164,10 +155,9 @@ int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
     const auto address = reinterpret_cast<uintptr_t>(arg);
     constexpr unsigned no_ring = ~0u;
     if (fd == no_ring) return register_blind(opcode, address, nr_args);
-    Ring* ring;
-    unsigned generation = 0;
-    const int found = find_ring(fd, by_index, ring, generation);
-    return found < 0 ? found : register_by(*ring, generation, opcode, address, nr_args);
+    FoundRing found;
+    const int result = find_for_registration(fd, by_index, found);
+    return result < 0 ? result : register_by(found, opcode, address, nr_args);
 }
 
 }  // namespace ringside::engine

@@ -92,7 +92,7 @@ int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {
 // IORING_SETUP_REGISTERED_FD_ONLY: the ring has no descriptor at all.
 int name_by_index(Ring& ring, const io_uring_params& params) {
     const int result = adopt_memory(params, ring.memory);
-    return result < 0 ? result : add_registered_ring(ring, any_index);
+    return result < 0 ? result : add_registered_ring({&ring, ring.generation.load()}, any_index);
 }
 
 void take_name_back(const io_uring_params& params, int name) {

@@ -1,12 +1,14 @@
 #include "state/registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <new>
 
 #include "abi/return_stack.h"
+#include "abi/syscall.h"
 #include "service/helper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
@@ -189,6 +191,13 @@ Ring* remove_descriptor(int fd) {
 Ring* ring_of(int fd) {
     const std::atomic<Ring*>* entry = entry_of(fd);
     return entry == nullptr ? nullptr : entry->load(std::memory_order_acquire);
+}
+
+int find_ring(int fd, FoundRing& found) {
+    found.ring = ring_of(fd);
+    if (found.ring == nullptr) return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+    found.generation = found.ring->generation.load();
+    return ring_of(fd) == found.ring ? 0 : -EBADF;
 }
 
 int duplicate_descriptor_of(const Ring& ring) {

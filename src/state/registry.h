@@ -20,6 +20,17 @@ Ring* remove_descriptor(int fd);
 // The ring that `fd` names, or null. Takes no lock.
 Ring* ring_of(int fd);
 
+// The ring that `fd` names, and which of the rings that its memory has been. Between this and the ring's lock another
+// thread may close it: who locks it then compares the generation. Returns 0, -EBADF for no descriptor, or -EOPNOTSUPP
+// for another file's.
+struct FoundRing {
+    Ring* ring = nullptr;
+    unsigned generation = 0;
+
+    bool is_same() const { return ring->generation.load(std::memory_order_relaxed) == generation; }
+};
+int find_ring(int fd, FoundRing& found);
+
 // A descriptor of our own of the file that the ring's descriptors name. -EBADF if there are none any more.
 int duplicate_descriptor_of(const Ring& ring);
 
