@@ -15,7 +15,9 @@
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registry.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -29,8 +31,13 @@ bool anybody_inside(Ring& ring) {
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
 void wait_until_left(Ring& ring) {
+    // A thread that has jumped out of its wait does not come.
+    constexpr int64_t patience_ns = 1'000'000'000;
+    const int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     ring.lock.acquire();
+    end_waits_of(ring, this_thread_number());
     while (anybody_inside(ring)) {
+        if (now_ns(CLOCK_MONOTONIC) - begin_ns > patience_ns) end_all_waits(ring);
         cancel_all(ring);
         wake_satisfied(ring);
         if (ring.disk.in_flight != 0) reap_transfers(ring);
@@ -60,8 +67,8 @@ void reset(Ring& ring) {
 }  // namespace
 
 void destroy_ring(Ring& ring) {
-    // A parent's ring: its threads and its requests are not here, and its private descriptors are closed already.
-    if (ring.inherited) return;
+    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
+    if (ring.inherited) return destroy_memory(ring.memory);
     ring.lock.acquire();
     ring.closing = true;
     cancel_all(ring);
@@ -104,18 +111,16 @@ void destroy_ring(Ring& ring) {
 }
 
 void let_go_of_ring(Ring& ring) {
-    bool last;
-    {
-        Guard guard(ring.lock);
-        last = --ring.descriptors == 0;
-    }
-    if (last) destroy_ring(ring);
+    if (ring.descriptors.fetch_sub(1) == 1) destroy_ring(ring);
 }
 
 Ring* find(int fd) { return ring_of(fd); }
 
 int close(int fd) {
+    come_in();
     const Ring* named = ring_of(fd);
+    // A child on its parent's memory closes a descriptor of its own.
+    if (named != nullptr && !is_own_process()) return static_cast<int>(abi::syscall(__NR_close, fd));
     if (named != nullptr && find_interrupted(*named) != nullptr) return -EDEADLK;
     Ring* ring = remove_descriptor(fd);
     if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
@@ -125,14 +130,21 @@ int close(int fd) {
 }
 
 void note_dup(int fd, int copy) {
+    come_in();
     Ring* ring = ring_of(fd);
-    if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
-    Inside inside(*ring);
-    Guard guard(ring->lock);
-    ++ring->descriptors;
+    if (ring == nullptr) return;
+    // Without the lock, which an interrupted call of this thread may have. A ring without a name is on its way out.
+    int names = ring->descriptors.load();
+    while (names != 0 && !ring->descriptors.compare_exchange_weak(names, names + 1)) {
+    }
+    if (names == 0) return;
+    const bool same = ring_of(fd) == ring;
+    if (!same || enter_descriptor(copy, *ring) < 0) let_go_of_ring(*ring);
 }
 
 void* map(Ring& ring, uint64_t offset, size_t length) {
+    come_in();
+    if (find_interrupted(ring) != nullptr) return nullptr;
     Inside inside(ring);
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
@@ -149,6 +161,13 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 }
 
 int readiness_fd(Ring& ring) {
+    come_in();
+    if (find_interrupted(ring) != nullptr) {
+        // In a handler: a descriptor that there is already will do.
+        const Readiness& readiness = ring.readiness;
+        if (readiness.own >= 0) return readiness.own;
+        return readiness.eventfd >= 0 ? readiness.eventfd : -EDEADLK;
+    }
     Inside inside(ring);
     Guard guard(ring.lock);
     return polled_descriptor(ring);

@@ -209,11 +209,12 @@ void end_helper() {
     helper.lock.release();
 }
 
-void forget_helper() RINGSIDE_UNCHECKED {
+void forget_helper(bool closes_descriptors) RINGSIDE_UNCHECKED {
     helper.lock.reset();
     helper.running = false;
     helper.count = 0;
-    close_set();
+    if (closes_descriptors) close_set();
+    helper.epoll_fd = helper.bell = -1;
 }
 
 }  // namespace ringside::engine

@@ -17,19 +17,29 @@
 #include <stdint.h>
 #include <atomic>
 
+#include "service/epoll.h"
 #include "state/list.h"
 
 namespace ringside::engine {
 
 struct Ring;
 
-// A thread that waits in io_uring_enter.
+// A thread that waits in io_uring_enter. It may leave its sleep without a word: by a jump out of a signal's handler, or
+// cancelled. So nothing of the wait is on its stack. The thread's next wait on the ring ends the one that was left, and
+// so does its end, or the close of the ring; what the sleep had taken out of the epoll set is handled then. If the
+// thread has left nothing, because that next wait is its handler's, it finds that its wait was ended, and a signal has
+// come, as -EINTR says.
 struct Waiter {
     ListNode node;
     unsigned target_tail;    // satisfied when the shared CQ tail has come this far
     unsigned timeouts_seen;  // or when a time-out fired since
     int wake_fd = -1;        // eventfd of a waiter that does not lead
     bool asleep = false;
+    bool over_another = false;                 // a wait of the same thread was ended for this one
+    uint32_t thread = 0;                       // by its number (state/thread_end.h); 0: nobody, or one in a poll call
+    uint32_t serial = 0;                       // counts the waits that have ended here
+    Waiter* next = nullptr;                    // of those that are free
+    epoll_event events[events_per_wait] = {};  // taken in a leader's sleep; all zero when they are handled
 };
 
 struct Waiters {
@@ -40,13 +50,24 @@ struct Waiters {
     bool wake_wanted = false;         // and has been asked to
     std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
     int spare_wake_fd = -1;           // of a waiter that left, for the next
+    Waiter own;                       // for one that waits at a time
+    Waiter* free = nullptr;           // made for more, and kept
 };
 
 // A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
-// and ends to wait, whereupon another may lead. sleep_for_events returns 0, or -EINTR.
+// and ends to wait, whereupon another may lead. begin_wait returns null where there is no memory. sleep_for_events
+// returns 0, -EINTR, or wait_was_ended: then the waiter is not the caller's any more, and the ring may be another.
+inline constexpr int wait_was_ended = -4096;
+Waiter* begin_wait(Ring& ring);
 void enter_wait(Ring& ring, Waiter& waiter);
 int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
 void leave_wait(Ring& ring, Waiter& waiter);
+
+// Ends the waits that a thread has left. Returns whether there were any.
+bool end_waits_of(Ring& ring, uint32_t thread);
+
+// Ends all, of a ring that is being closed, where those that wait do not come back.
+void end_all_waits(Ring& ring);
 
 // Whether what the thread waits for has happened.
 bool wait_is_over(const Ring& ring, const Waiter& waiter);

@@ -130,9 +130,9 @@ struct Ring {
     std::atomic<bool> disabled{false};  // IORING_SETUP_R_DISABLED and not enabled yet
     bool closing = false;
     Face face = Face::mappable;
-    int descriptors = 0;     // open names of the ring
-    int submitter = 0;       // thread id with IORING_SETUP_SINGLE_ISSUER, 0 until known
-    bool inherited = false;  // from a parent, by fork: its requests are not ours
+    std::atomic<int> descriptors{0};  // open names of the ring; not guarded by the lock
+    int submitter = 0;                // thread id with IORING_SETUP_SINGLE_ISSUER, 0 until known
+    bool inherited = false;           // from a parent, by fork: its requests are not ours
 
     RingMemory memory;
 
