@@ -32,8 +32,6 @@ struct Pool {
 
 Pool pool;
 
-constexpr timespec idle_time = {5, 0};
-
 }  // namespace
 
 struct StandIn {
@@ -100,7 +98,7 @@ void* stand_in_body(void* argument) {
                 stand(stand_in);
                 break;
             case idle:
-                if (futex_wait(stand_in.state, idle, &idle_time) == -ETIMEDOUT) retire(stand_in);
+                if (futex_wait_while_idle(stand_in.state, idle) == -ETIMEDOUT) retire(stand_in);
                 break;
             case called_back:
                 futex_wait(stand_in.state, called_back);
