@@ -44,6 +44,7 @@ void wait_until_left(Ring& ring) {
 void reset(Ring& ring) {
     ring.chain = {};
     ring.rung = {};
+    ring.write_order = {};
     ring.drain = {};
     ring.sq_head = 0;
     ring.completion = {};

@@ -8,6 +8,7 @@
 
 #include "path/path.h"
 #include "service/threads.h"
+#include "service/write_order.h"
 #include "state/limits.h"
 
 namespace ringside::engine {
@@ -284,7 +285,9 @@ void let_go_to_workers(Ring& ring) {
 
 bool in_worker() { return this_worker != nullptr; }
 
-Withdrawal withdraw_from_worker(Request& request) { return withdraw(pool_of(request), request); }
+Withdrawal withdraw_from_worker(Request& request) {
+    return leave_line(request) ? Withdrawal::withdrawn : withdraw(pool_of(request), request);
+}
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
     exchange_limit(bounded_pool, bounded);
