@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -27,6 +28,9 @@ namespace ringside::test {
 namespace {
 
 using testing::AnyOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 constexpr int last_signal = 64;
@@ -266,6 +270,73 @@ TEST(ProgramSignal, of_a_cancelled_thread_arrives_before_requests_are_cancelled)
                   Blocked blocked;
                   blocked.cancel_both();
                   cancel_thread();
+              }),
+              0);
+}
+
+// --- No signal to be had --------------------------------------------------------------------------------------------
+
+// A policy refuses handlers of signals, so that nobody can get a thread out of its call.
+void refuse_handlers() {
+    const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    EXPECT_EQ(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(rt_sigaction), 0), 0);
+    EXPECT_EQ(seccomp_load(filter), 0);
+    seccomp_release(filter);
+}
+
+bool is_engine() { return provider_under_test() != provider::Kind::kernel; }
+
+TEST(WithoutSignals, cancelled_request_ends_late_and_nothing_hangs) {
+    EXPECT_EQ(ending_within_patience([] {
+                  refuse_handlers();
+                  Blocked blocked;
+                  RawRing& ring = blocked.ring;
+                  EXPECT_THAT(ring.submit(blocked.splice()), Gives(1));
+                  sleep_ms(20);
+                  EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
+                  EXPECT_THAT(ring.wait(1), Contains(Completes(3, -EALREADY)));
+                  EXPECT_THAT(ring.run(sqe::nop().data(4)).res, AnyOf(0, -EINTR, restart));
+                  EXPECT_EQ(write(blocked.from.write_end, "x", 1), 1);
+                  if (is_engine()) {
+                      EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+                  }
+              }),
+              0);
+}
+
+TEST(WithoutSignals, wait_for_a_futex_is_refused_by_the_engine) {
+    EXPECT_EQ(ending_within_patience([] {
+                  refuse_handlers();
+                  Blocked blocked;
+                  EXPECT_THAT(blocked.ring.submit(blocked.wait_for_futex()), Gives(1));
+                  if (is_engine()) {
+                      EXPECT_THAT(blocked.ring.wait(1), ElementsAre(Completes(2, -ENOMEM)));
+                  } else {
+                      EXPECT_THAT(blocked.ring.linger(), IsEmpty());
+                  }
+              }),
+              0);
+}
+
+// close(2) of a ring waited for workers inside of calls, for as long as these took.
+TEST(WithoutSignals, ring_is_closed_while_a_request_blocks) {
+    EXPECT_EQ(ending_within_patience([] {
+                  refuse_handlers();
+                  const size_t threads = count_threads();
+                  Blocked blocked;
+                  EXPECT_THAT(blocked.ring.submit(blocked.splice()), Gives(1));
+                  sleep_ms(20);
+                  const Stopwatch stopwatch;
+                  EXPECT_EQ(blocked.ring.close(), 0);
+                  EXPECT_LT(stopwatch.elapsed_ms(), 5000);
+                  RawRing next(8);
+                  EXPECT_THAT(next.run(sqe::nop()), Gives(0));
+                  EXPECT_EQ(next.close(), 0);
+                  // All ends when the call does.
+                  EXPECT_EQ(write(blocked.from.write_end, "x", 1), 1);
+                  if (is_engine()) {
+                      EXPECT_TRUE(eventually([&] { return count_threads() <= threads; }));
+                  }
               }),
               0);
 }
