@@ -24,7 +24,8 @@ uint8_t turn_of(const Request& request) {
     struct stat status;
     if (file_status(request.fd, status) != 0 || !S_ISREG(status.st_mode)) return 0;
     // Writes past the page cache may go on side by side.
-    if (abi::syscall(__NR_fcntl, request.fd, F_GETFL) & O_DIRECT) return 0;
+    const long flags = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
+    if (flags >= 0 && (flags & O_DIRECT)) return 0;
     constexpr uint64_t golden_ratio = 0x9e3779b97f4a7c15;
     const uint64_t hash = (status.st_ino + status.st_dev * golden_ratio) * golden_ratio;
     return static_cast<uint8_t>(1 + (hash >> 58));
