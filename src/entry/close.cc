@@ -1,5 +1,6 @@
 // The end of a ring, and what the faces need to know of its descriptors.
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "abi/syscall.h"
@@ -13,6 +14,7 @@
 #include "service/poll_call.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
+#include "service/threads.h"
 #include "state/fds.h"
 #include "state/inside.h"
 #include "state/own_process.h"
@@ -29,14 +31,18 @@ bool anybody_inside(Ring& ring) {
     return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.waiters.all.empty();
 }
 
+constexpr unsigned for_ever = ~0u;
+
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
-void wait_until_left(Ring& ring) {
+// Looks as often as it may, ten times a second. Returns whether all have left.
+bool wait_until_left(Ring& ring, unsigned looks) {
     // A thread that has jumped out of its wait does not come.
     constexpr int64_t patience_ns = 1'000'000'000;
     const int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     ring.lock.acquire();
-    end_waits_of(ring, this_thread_number());
-    while (anybody_inside(ring)) {
+    bool left = !anybody_inside(ring);
+    for (; !left && looks > 0; left = !anybody_inside(ring)) {
+        if (looks != for_ever) --looks;
         if (now_ns(CLOCK_MONOTONIC) - begin_ns > patience_ns) end_all_waits(ring);
         cancel_all(ring);
         wake_satisfied(ring);
@@ -46,11 +52,13 @@ void wait_until_left(Ring& ring) {
         ring.lock.acquire();
     }
     ring.lock.release();
+    return left;
 }
 
 void reset(Ring& ring) {
     ring.chain = {};
     ring.rung = {};
+    ring.write_order = {};
     ring.drain = {};
     ring.sq_head = 0;
     ring.completion = {};
@@ -64,22 +72,8 @@ void reset(Ring& ring) {
     ring.closing = ring.inherited = false;
 }
 
-}  // namespace
-
-void destroy_ring(Ring& ring) {
-    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
-    if (ring.inherited) return destroy_memory(ring.memory);
-    ring.lock.acquire();
-    ring.closing = true;
-    cancel_all(ring);
-    wake_satisfied(ring);
-    withdraw_from_helper(ring);
-    // Whoever polls it sleeps on, as in the kernel.
-    end_poll_call(ring);
-    ring.lock.release();
-    end_sqpoll(ring);
-    wait_until_left(ring);
-
+// All have left: lets go of what the ring has.
+void dismantle(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
     cancel_all(ring);
@@ -108,6 +102,44 @@ void destroy_ring(Ring& ring) {
     reset(ring);
     ring.lock.release();
     give_back_ring(ring);
+}
+
+void* close_later(void* ring) {
+    wait_until_left(*static_cast<Ring*>(ring), for_ever);
+    dismantle(*static_cast<Ring*>(ring));
+    return nullptr;
+}
+
+// Some calls that workers are inside of cannot be interrupted, and take long: of a file on a network that is down, for
+// example. In the kernel close(2) does not wait for them. So a thread does.
+bool leave_to_closer(Ring& ring) {
+    pthread_t closer;
+    if (start_thread(closer, "ringside-closer", close_later, &ring) < 0) return false;
+    pthread_detach(closer);
+    return true;
+}
+
+}  // namespace
+
+void destroy_ring(Ring& ring) {
+    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
+    if (ring.inherited) return destroy_memory(ring.memory);
+    ring.lock.acquire();
+    ring.closing = true;
+    end_waits_of(ring, this_thread_number());
+    cancel_all(ring);
+    wake_satisfied(ring);
+    withdraw_from_helper(ring);
+    // Whoever polls it sleeps on, as in the kernel.
+    end_poll_call(ring);
+    ring.lock.release();
+    end_sqpoll(ring);
+    constexpr unsigned most_looks = 5;
+    if (!wait_until_left(ring, most_looks)) {
+        if (leave_to_closer(ring)) return;
+        wait_until_left(ring, for_ever);
+    }
+    dismantle(ring);
 }
 
 void let_go_of_ring(Ring& ring) {

@@ -118,6 +118,9 @@ void punt(Request& request);
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
 
+// A worker is done with the request, or it was withdrawn: the next that changes its file is handed to a worker.
+void pass_turn(Request& request);
+
 // A registered file or a buffer that a worker is to look up is looked up after the batch, as in the kernel, where the
 // submitter has the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails
 // one whose slot is still empty; the end of the batch hands them over.

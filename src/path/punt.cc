@@ -13,6 +13,7 @@
 #include "path/path.h"
 #include "service/waiters.h"
 #include "service/workers.h"
+#include "service/write_order.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
@@ -43,6 +44,7 @@ Outcome work(Request& request) {
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
     --ring.worker_jobs;
+    pass_turn(request);
     if (outcome == Outcome::done) request.set(request_has_result);
     if (ring.closing) {
         finish_unheard(request);
@@ -182,7 +184,12 @@ void punt(Request& request) {
     // Now, since its flags are the worker's afterwards; and not for what begins there.
     if (was_attempted) start_link_timeout(request);
     enter_worker_queue(request);
-    if (!queue_for_worker(request)) work_here(request);
+    if (take_turn(request, turn_of(request)) && !queue_for_worker(request)) work_here(request);
+}
+
+void pass_turn(Request& request) {
+    Request* next = end_turn(request);
+    if (next != nullptr && !queue_for_worker(*next)) work_here(*next);
 }
 
 void punt_together(RequestQueue requests) {
@@ -193,14 +200,16 @@ void punt_together(RequestQueue requests) {
         return;
     }
     RequestQueue ready;
+    uint8_t turn = 0;
     while (Request* request = requests.pop()) {
         request->fixed_file = file;
         request->fd = file->fd;
         hold(*request);
         enter_worker_queue(*request);
-        ready.push(*request);
+        if (request == &first) turn = turn_of(first);
+        if (take_turn(*request, turn)) ready.push(*request);
     }
-    if (queue_for_worker(ready)) return;
+    if (ready.empty() || queue_for_worker(ready)) return;
     while (Request* request = ready.pop()) work_here(*request);
 }
 

@@ -26,6 +26,7 @@ int take_out(Request& request) {
             switch (withdraw_from_worker(request)) {
                 case Withdrawal::withdrawn:
                     --request.ring->worker_jobs;
+                    pass_turn(request);
                     return 0;
                 case Withdrawal::interrupted:
                     return -EALREADY;

@@ -121,9 +121,10 @@ struct Request {
     uint16_t buffer_id;        // of the provided buffer in use
     uint8_t timer_clock : 4;   // which heap of service/timers
     BufferUse buffer_use : 4;
-    bool bounded_work;  // which class of workers has it: request_bounded when it was handed over, since its flags are
-                        // the worker's from then on
-    FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
+    uint8_t bounded_work : 1;  // which class of workers has it: request_bounded when it was handed over, since its
+                               // flags are the worker's from then on
+    uint8_t write_turn : 7;    // its place in the order of changes to its file; 0 for none (service/write_order)
+    FixedFile* fixed_file;     // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
     union {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;

@@ -21,6 +21,7 @@
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "service/waiters.h"
+#include "service/write_order.h"
 #include "state/credentials.h"
 #include "state/file_facts.h"
 #include "state/fixed_files.h"
@@ -179,6 +180,7 @@ struct Ring {
     unsigned calls = 0;  // of io_uring_enter: tells the helper whether the program is around
     Rung rung;
     unsigned worker_jobs = 0;  // requests queued for or inside a worker
+    WriteOrder write_order;
     uint32_t cancel_sequence = 0;
 };
 
