@@ -34,7 +34,7 @@ bool anybody_inside(Ring& ring) {
 constexpr unsigned for_ever = ~0u;
 
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
-// Looks as often as it may, ten times a second. Returns whether all have left.
+// Looks as often as it may, ten thousand times a second. Returns whether all have left.
 bool wait_until_left(Ring& ring, unsigned looks) {
     // A thread that has jumped out of its wait does not come.
     constexpr int64_t patience_ns = 1'000'000'000;
@@ -134,7 +134,7 @@ void destroy_ring(Ring& ring) {
     end_poll_call(ring);
     ring.lock.release();
     end_sqpoll(ring);
-    constexpr unsigned most_looks = 5;
+    constexpr unsigned most_looks = 5'000;
     if (!wait_until_left(ring, most_looks)) {
         if (leave_to_closer(ring)) return;
         wait_until_left(ring, for_ever);
