@@ -8,10 +8,22 @@
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
+#include "service/keeper.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
+
+// A file in the engine's own table is known by what it was when it was handed over.
+bool is_file_of(const Request& request, int fd) {
+    if (!holds_file_elsewhere(request)) return same_file(fd, request.fd);
+    const KeptFile& file = kept(*request.fixed_file);
+    struct stat status;
+    if (file_status(fd, status) < 0 || status.st_dev != file.device || status.st_ino != file.inode) return false;
+    struct stat original;
+    const bool is_there = file_status(file.sqe_number, original) == 0 && original.st_ino == file.inode;
+    return is_there ? same_file(fd, file.sqe_number) : !is_kind_on_disk(status.st_mode);
+}
 
 bool matches(const Cancel& cancel, const Request& request) {
     // What is at the disk cannot be had back, so it is not even found.
@@ -25,7 +37,7 @@ bool matches(const Cancel& cancel, const Request& request) {
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
-        if (!(operation_of(request).flags & op_file) || !same_file(cancel.fd, request.fd)) return false;
+        if (!(operation_of(request).flags & op_file) || !is_file_of(request, cancel.fd)) return false;
     }
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
     return !by_user_data || request.user_data == cancel.user_data;

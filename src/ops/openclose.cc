@@ -7,6 +7,8 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
+#include "service/disk.h"
+#include "service/keeper.h"
 #include "state/fixed_files.h"
 #include "state/registry.h"
 #include "state/user_memory.h"
@@ -147,6 +149,9 @@ Outcome close_issue(Request& request) {
     if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
     if (ring_of(request.sqe_fd) != nullptr) return request.done(-EBADF);
+    // What the batch has given to the disk or to the keeper by its number is theirs before that goes.
+    if (request.ring->disk.queued != 0) submit_transfers(*request.ring);
+    hand_over_batch(*request.ring);
     end_holding_with_batch(*request.ring);
     return request.done(abi::syscall(__NR_close, request.sqe_fd));
 }

@@ -73,7 +73,8 @@ Request* take_drained(Ring& ring);
 // Looks up the file and attempts the operation; the outcome decides where the request goes.
 void issue(Request& request);
 
-// Finds what the request's system calls will be made on. Returns 0 or -errno.
+// Finds what the request's system calls will be made on. Returns 0 or -errno; 1 where that is in the engine's own table
+// (service/keeper.h), and the calling thread has the program's.
 int resolve_file(Request& request);
 
 // A further attempt of a request whose file is known already. Returns false if it still has to wait.
@@ -103,6 +104,9 @@ inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 ||
 
 // The operation would block until its file is ready: wait for that.
 void arm(Request& request);
+
+// The request's file is in the engine's own table: the keeper attempts it there.
+void attempt_elsewhere(Request& request);
 
 // The file may be ready: try again. Called by the poller; takes the request off its list if it is done waiting.
 bool retry_armed(Request& request);
@@ -136,8 +140,13 @@ void run_in_worker(Request& request);
 void finish_elsewhere(Request& request, long result);
 
 // Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that
-// goes on after its first attempt. Returns 0 or -errno; does nothing for one that holds its file already.
+// goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing for
+// one that holds its file already.
 int pin_file(Request& request);
+
+// The same in the engine's own table (service/keeper.h). Returns false where that cannot be.
+bool hold_elsewhere(Request& request, const struct stat& status);
+bool holds_file_elsewhere(const Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------
 

@@ -59,8 +59,9 @@ int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t
     return static_cast<int>(abi::syscall(__NR_epoll_ctl, epoll_fd, operation, fd, &event));
 }
 
-bool can_be_polled(int fd) {
-    if (is_on_disk(fd)) return false;
+bool can_be_polled(int fd) { return !is_on_disk(fd) && is_known_to_epoll(fd); }
+
+bool is_known_to_epoll(int fd) {
     const int set = new_epoll_set();
     if (set < 0) return true;
     const int result = epoll_control(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0);

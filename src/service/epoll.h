@@ -19,6 +19,8 @@ int new_epoll_set();
 
 // Whether poll and epoll know this file. -EBADF is for others to find out.
 bool can_be_polled(int fd);
+// The same for files on disk too, of which those of /proc and /sys may be.
+bool is_known_to_epoll(int fd);
 
 int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie);
 

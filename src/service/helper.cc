@@ -6,6 +6,7 @@
 #include "path/path.h"
 #include "service/attend.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/threads.h"
 #include "state/fds.h"
 #include "state/growing.h"
@@ -28,11 +29,16 @@ struct Helper {
     pthread_t thread;
     int epoll_fd = -1;  // hosted rings' epoll sets, and `bell`
     int bell = -1;      // eventfd that wakes the thread
+    std::atomic<KeptFile*> bell_copy{nullptr};  // the same, for threads with the engine's own table
 };
 
 Helper helper;
 
-void ring_bell() { raise_eventfd(helper.bell); }
+void ring_bell() {
+    if (!has_own_table()) return raise_eventfd(helper.bell);
+    KeptFile* copy = helper.bell_copy.load(std::memory_order_acquire);
+    if (copy != nullptr) raise_eventfd(number_of(*copy));
+}
 
 void close_set() {
     drop_fd(helper.epoll_fd);
@@ -83,6 +89,10 @@ unsigned ring_count() {
 // is all that a look is to find out, and is not to be slowed down by it.
 bool come_to(Ring& ring) RINGSIDE_TRY_ACQUIRES(true, ring.lock) {
     if (ring.lock.try_acquire()) return true;
+    if (ring.helped.nudged.load(std::memory_order_relaxed)) {
+        ring.lock.acquire();
+        return true;
+    }
     if (ring.helped.state.load(std::memory_order_relaxed) != Helped::State::hosted) return false;
     ring.lock.acquire();
     return true;
@@ -139,11 +149,16 @@ bool take_on(Ring& ring) {
 }  // namespace
 
 bool is_looked_at(const Ring& ring) {
-    return ring.helped.state != Helped::State::forgotten || ring.helped.reaping_ns != 0;
+    return ring.helped.state != Helped::State::forgotten || ring.helped.reaping_ns != 0 || ring.helped.nudged;
 }
 
 void forget(Ring& ring) {
     ring.helped.state = Helped::State::forgotten;
+    drop_unless_looked_at(ring);
+}
+
+void forget_nudge(Ring& ring) {
+    ring.helped.nudged = false;
     drop_unless_looked_at(ring);
 }
 
@@ -189,10 +204,30 @@ void await_reaping(Ring& ring) {
     if (!helped.attended) ring_bell();
 }
 
+void nudge_helper(Ring& ring) {
+    if (ring.helped.nudged) return;
+    if (!is_looked_at(ring)) {
+        Guard guard(helper.lock);
+        if (!helper.running || !add_ring(ring)) return;
+    }
+    ring.helped.nudged = true;
+    ring_bell();
+}
+
+bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd)) {
+    Guard guard(helper.lock);
+    if (!start_helper()) return false;
+    // Without an eventfd, at the descriptor limit, the thread looks again and again.
+    if (helper.bell < 0 || helper.bell_copy.load() != nullptr) return true;
+    helper.bell_copy.store(keep(helper.bell), std::memory_order_release);
+    return helper.bell_copy.load() != nullptr;
+}
+
 void withdraw_from_helper(Ring& ring) {
     if (ring.helped.state == Helped::State::hosted) unhost(ring);
     if (ring.helped.state != Helped::State::forgotten) forget(ring);
     if (ring.helped.reaping_ns != 0) forget_reaping(ring);
+    if (ring.helped.nudged) forget_nudge(ring);
 }
 
 void end_helper() {
@@ -203,6 +238,8 @@ void end_helper() {
     if (!running) return;
     ring_bell();
     pthread_join(helper.thread, nullptr);
+    KeptFile* copy = helper.bell_copy.exchange(nullptr);
+    if (copy != nullptr) drop_kept(*copy);
     helper.lock.acquire();
     helper.running = false;
     close_set();
@@ -211,6 +248,7 @@ void end_helper() {
 
 void forget_helper() RINGSIDE_UNCHECKED {
     helper.lock.reset();
+    helper.bell_copy.store(nullptr);
     helper.running = false;
     helper.count = 0;
     close_set();

@@ -18,6 +18,7 @@
 
 namespace ringside::engine {
 
+struct KeptFile;
 struct Ring;
 
 // How a ring stands with the helper. Guarded by the ring's lock.
@@ -30,6 +31,7 @@ struct Helped {
     bool attended = false;                       // the helper is at it now
     int64_t reaping_ns = 0;     // until the next look whether the program has reaped; 0: it is not awaited
     unsigned calls_before = 0;  // Ring::calls at the last of those looks
+    std::atomic<bool> nudged{false};  // somebody without the program's table leaves it to the helper to go on
 };
 
 // A thread leaves io_uring_enter, and requests of the ring wait for time or readiness.
@@ -37,6 +39,12 @@ void leave_to_helper(Ring& ring);
 
 // The descriptor that a program polls was made readable: sees that it does not stay so.
 void await_reaping(Ring& ring);
+
+// A thread with the engine's own table (service/keeper.h) leaves it to the helper to go on with what it has put in
+// line. Beforehand, a thread with the program's table sees that there is a helper, and gives the eventfd that calls it
+// to the keeper. Returns false when there is none to be had.
+void nudge_helper(Ring& ring);
+bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd));
 
 // The ring is closed: the helper lets go of it. Called under the ring's lock.
 void withdraw_from_helper(Ring& ring);

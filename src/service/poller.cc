@@ -4,6 +4,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/registrations.h"
 #include "service/timers.h"
 #include "state/fds.h"
@@ -107,6 +108,8 @@ void look_at_unpolled(Ring& ring) {
 }
 
 void close_poller(Ring& ring) {
+    if (ring.poller.wake_copy != nullptr) drop_kept(*ring.poller.wake_copy);
+    ring.poller.wake_copy = nullptr;
     drop_fd(ring.poller.epoll_fd);
     drop_fd(ring.poller.wake_fd);
 }

@@ -15,11 +15,13 @@
 
 namespace ringside::engine {
 
+struct KeptFile;
 struct Ring;
 
 struct Poller {
     int epoll_fd = -1;
     int wake_fd = -1;                        // in the set: gets who sleeps in it out of its sleep
+    KeptFile* wake_copy = nullptr;           // the same, for threads with the engine's own table
     uint32_t rounds = 0;                     // of handling events
     unsigned armed = 0;                      // requests waiting for readiness, or for a disk
     List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set

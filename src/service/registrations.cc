@@ -5,6 +5,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/poller.h"
 #include "service/waiters.h"
 #include "state/growing.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr unsigned slots_per_page = 64;
 constexpr int no_number = -1;
+constexpr int number_of_kept = -2;
 
 // An event's cookie: the descriptor's number, and above it the count of its registration.
 constexpr unsigned number_bits = 32;
@@ -105,10 +107,10 @@ void take_place(FdSlot& slot, Request& request) {
 }
 
 // One that has looked in vain.
-void take_place_anew(FdSlot& slot, Request& request) {
+void take_place_anew(Circle<Request, &Request::node>& waiting, Request& request) {
     if (operation_of(request).flags & op_opens) return;
-    slot.waiting.remove(request);
-    slot.waiting.push_front(request);
+    waiting.remove(request);
+    waiting.push_front(request);
 }
 
 }  // namespace
@@ -131,6 +133,32 @@ int arm_poll(Request& request, int number) {
     return 0;
 }
 
+void arm_kept(Request& request) {
+    KeptFile& file = kept(*request.fixed_file);
+    request.poll_number = number_of_kept;
+    file.waiting.push_front(request);
+    ++request.ring->kept.armed;
+    ++request.ring->kept.waiting_by(request.sqe_fd);
+    await_readiness(file);
+}
+
+void attempt_waiting(KeptFile& file, uint32_t happened) {
+    Ring& ring = *file.ring;
+    const uint32_t concerns_all = happened == 0 ? ~0u : EPOLLERR | EPOLLHUP;
+    Request* next;
+    for (Request* at = file.waiting.first(); at != nullptr; at = next) {
+        next = file.waiting.after(*at);
+        if (happened != 0 && !(happened & (at->wait_events | concerns_all))) continue;
+        at->fd = file.number.load(std::memory_order_relaxed);
+        ring.registrations.happened = happened;
+        const bool done = retry_armed(*at);
+        ring.registrations.happened = 0;
+        // The last of them lets go of it.
+        if (file.dropped) return;
+        if (!done && !goes_on(*at)) take_place_anew(file.waiting, *at);
+    }
+}
+
 bool is_waited_for(const Ring& ring, int number) {
     const FdSlot* slot = number < 0 ? nullptr : find_slot(ring.registrations, static_cast<uint64_t>(number));
     return slot != nullptr && !slot->waiting.empty();
@@ -138,6 +166,11 @@ bool is_waited_for(const Ring& ring, int number) {
 
 void disarm_poll(Request& request) {
     Ring& ring = *request.ring;
+    if (request.poll_number == number_of_kept) {
+        --ring.kept.armed;
+        --ring.kept.waiting_by(request.sqe_fd);
+        return kept(*request.fixed_file).waiting.remove(request);
+    }
     --ring.poller.armed;
     if (request.poll_number == no_number) return ring.poller.unpolled.remove(request);
     find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number))->waiting.remove(request);
@@ -168,7 +201,7 @@ void handle_event(Ring& ring, uint32_t happened, uint64_t cookie, bool is_news) 
         ring.registrations.happened = told ? happened : 0;
         const bool done = retry_armed(*at);
         ring.registrations.happened = 0;
-        if (!done && !goes_on(*at)) take_place_anew(*slot, *at);
+        if (!done && !goes_on(*at)) take_place_anew(slot->waiting, *at);
     }
 }
 

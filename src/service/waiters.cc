@@ -4,6 +4,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/workers.h"
@@ -60,6 +61,11 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     ring.lock.acquire();
     waiter.asleep = false;
     return result == -EINTR ? -EINTR : 0;
+}
+
+// The leader's eventfd, by the number that it has in the calling thread's table.
+void raise_wake(Ring& ring) {
+    raise_eventfd(has_own_table() ? number_of(*ring.poller.wake_copy) : ring.poller.wake_fd);
 }
 
 void wake(Ring& ring, Waiter& waiter) {
@@ -133,7 +139,7 @@ void wake_leader(Ring& ring) {
     if (waiters.wakes_late) {
         waiters.wake_wanted = true;
     } else {
-        raise_eventfd(wake_fd);
+        raise_wake(ring);
     }
 }
 
@@ -145,13 +151,12 @@ void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
 void let_go_and_wake(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
     Waiters& waiters = ring.waiters;
     const bool wanted = waiters.wake_wanted;
-    const int wake_fd = ring.poller.wake_fd;
     waiters.wakes_late = waiters.wake_wanted = false;
     // Until this is zero again the ring does not go, nor does its eventfd (entry/close.cc).
     if (wanted) waiters.wakers.fetch_add(1, std::memory_order_relaxed);
     ring.lock.release();
     if (!wanted) return;
-    raise_eventfd(wake_fd);
+    raise_wake(ring);
     waiters.wakers.fetch_sub(1, std::memory_order_release);
 }
 

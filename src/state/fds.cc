@@ -63,8 +63,7 @@ mode_t kind_of(int fd) {
 }
 
 bool is_on_disk(int fd) {
-    const mode_t kind = kind_of(fd);
-    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
+    return is_kind_on_disk(kind_of(fd));
 }
 
 bool same_file(int a, int b) {

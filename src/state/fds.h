@@ -31,6 +31,7 @@ bool has_mode(long file_flags, bool writes);
 mode_t kind_of(int fd);
 
 // A file, a directory or a disk: one that is never waited for by polling.
+inline bool is_kind_on_disk(mode_t mode) { return S_ISREG(mode) || S_ISBLK(mode) || S_ISDIR(mode); }
 bool is_on_disk(int fd);
 
 // Whether two descriptors are the same open file.

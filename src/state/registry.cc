@@ -8,6 +8,7 @@
 
 #include "abi/return_stack.h"
 #include "service/helper.h"
+#include "service/keeper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
 #include "service/workers.h"
@@ -74,6 +75,7 @@ void leave_rings_to_parent() RINGSIDE_UNCHECKED {
     forget_locked_memory();
     forget_helper();
     forget_workers();
+    forget_keeper();
     forget_stand_ins();
     forget_registered_rings();
     forget_other_threads();
@@ -127,6 +129,7 @@ Ring* take_ring() {
     if (registry.open++ == 0) {
         allow_workers();
         allow_stand_ins();
+        reserve_keeper();
         abi::look_at_processor();
     }
     return &pooled->ring;
@@ -142,6 +145,7 @@ void give_back_ring(Ring& ring) {
     end_helper();
     end_workers();
     end_stand_ins();
+    end_keeper();
 }
 
 int enter_descriptor(int fd, Ring& ring) {

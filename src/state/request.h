@@ -16,6 +16,7 @@ namespace ringside::engine {
 
 struct Ring;
 struct FixedFile;
+struct KeptFile;
 struct ProvidedBuffer;
 struct RegisteredBuffer;
 struct Credentials;
@@ -72,6 +73,7 @@ enum RequestFlag : uint64_t {
     request_at_work = uint64_t{1} << 34,      // a worker's, by the kernel's rules: so is what follows it in its chain
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
+    request_second_kept = uint64_t{1} << 38,  // splice: its second file is held in the engine's own table, too
     request_after_batch = uint64_t{1} << 37,  // a worker's, which looks up its file or buffer when its batch is over
 };
 
@@ -155,6 +157,9 @@ struct Request {
     static constexpr size_t args_with_notification = 48;
     uint64_t* second_half() { return reinterpret_cast<uint64_t*>(args + args_with_big_cqe); }
     uint64_t& notification() { return *reinterpret_cast<uint64_t*>(args + args_with_notification); }
+
+    // With request_second_kept: the file, at the same end of `args`.
+    KeptFile*& second_kept() { return *reinterpret_cast<KeptFile**>(args + args_with_notification); }
 
     // Marks it as failed, which severs its chain. A request that was to succeed silently does not fail silently; the
     // rest of its chain does.

@@ -13,6 +13,7 @@
 #include "liburing/io_uring.h"
 #include "service/disk.h"
 #include "service/helper.h"
+#include "service/keeper.h"
 #include "service/messages.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
@@ -105,9 +106,9 @@ struct Napi {
 
 // Workers that a batch wants woken, once its thread has let go of the ring's lock, which they need
 // (service/workers.cc).
+inline constexpr unsigned worker_pools = 4;
 struct Rung {
-    int bounded = 0;
-    int unbounded = 0;
+    int of_pool[worker_pools] = {};
 };
 
 // How many receives in a row left a socket empty, by descriptor (ops/net_recv.cc).
@@ -154,6 +155,7 @@ struct Ring {
     Readiness readiness;
     FixedFiles files;
     HeldByBatch held_by_batch;
+    KeptByRing kept;
     KnownFiles known_files;
     EmptiedSockets emptied;
     RegisteredBuffers buffers;
