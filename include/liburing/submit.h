@@ -38,8 +38,8 @@ int io_uring_submit_and_wait_timeout(struct io_uring* ring, struct io_uring_cqe*
                                      struct __kernel_timespec* ts, sigset_t* sigmask);
 
 /*
- * The same, and after `min_wait` microseconds a single completion is enough. Needs IORING_FEAT_MIN_TIMEOUT, else
- * -EINVAL.
+ * The same, and after `min_wait` microseconds a single completion is enough. Without `ts` the minimum is ignored. Needs
+ * IORING_FEAT_MIN_TIMEOUT, else -EINVAL.
  */
 int io_uring_submit_and_wait_min_timeout(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned wait_nr,
                                          struct __kernel_timespec* ts, unsigned min_wait, sigset_t* sigmask);

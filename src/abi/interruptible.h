@@ -16,4 +16,7 @@ extern "C" long ringside_interruptible_syscall(const int* broken_off, long numbe
 // For the signal's handler: `context` is its third argument.
 void redirect_interrupted(void* context);
 
+// What a handler returns to; libc's own is for handlers that were set through libc.
+extern "C" void ringside_return_from_signal();
+
 }  // namespace ringside::abi

@@ -1,5 +1,6 @@
 // The end of a ring, and what the faces need to know of its descriptors.
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "abi/syscall.h"
@@ -13,9 +14,12 @@
 #include "service/poll_call.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
+#include "service/threads.h"
 #include "state/fds.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registry.h"
+#include "state/thread_end.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -27,10 +31,19 @@ bool anybody_inside(Ring& ring) {
     return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.waiters.all.empty();
 }
 
+constexpr unsigned for_ever = ~0u;
+
 // Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
-void wait_until_left(Ring& ring) {
+// Looks as often as it may, ten times a second. Returns whether all have left.
+bool wait_until_left(Ring& ring, unsigned looks) {
+    // A thread that has jumped out of its wait does not come.
+    constexpr int64_t patience_ns = 1'000'000'000;
+    const int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     ring.lock.acquire();
-    while (anybody_inside(ring)) {
+    bool left = !anybody_inside(ring);
+    for (; !left && looks > 0; left = !anybody_inside(ring)) {
+        if (looks != for_ever) --looks;
+        if (now_ns(CLOCK_MONOTONIC) - begin_ns > patience_ns) end_all_waits(ring);
         cancel_all(ring);
         wake_satisfied(ring);
         if (ring.disk.in_flight != 0) reap_transfers(ring);
@@ -39,40 +52,28 @@ void wait_until_left(Ring& ring) {
         ring.lock.acquire();
     }
     ring.lock.release();
+    return left;
 }
 
 void reset(Ring& ring) {
     ring.chain = {};
     ring.rung = {};
+    ring.write_order = {};
     ring.drain = {};
     ring.sq_head = 0;
     ring.completion = {};
     ring.notification = {};
     ring.emptied = {};
     ring.submitter = 0;
-    ring.announced = false;
+    ring.announced = ring.ready_announced = false;
     ring.restrictions = {};
     ring.wait_clock = CLOCK_MONOTONIC;
     ring.disabled = false;
     ring.closing = ring.inherited = false;
 }
 
-}  // namespace
-
-void destroy_ring(Ring& ring) {
-    // A parent's ring: its threads and its requests are not here, and its private descriptors are closed already.
-    if (ring.inherited) return;
-    ring.lock.acquire();
-    ring.closing = true;
-    cancel_all(ring);
-    wake_satisfied(ring);
-    withdraw_from_helper(ring);
-    // Whoever polls it sleeps on, as in the kernel.
-    end_poll_call(ring);
-    ring.lock.release();
-    end_sqpoll(ring);
-    wait_until_left(ring);
-
+// All have left: lets go of what the ring has.
+void dismantle(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
     cancel_all(ring);
@@ -103,19 +104,55 @@ void destroy_ring(Ring& ring) {
     give_back_ring(ring);
 }
 
-void let_go_of_ring(Ring& ring) {
-    bool last;
-    {
-        Guard guard(ring.lock);
-        last = --ring.descriptors == 0;
+void* close_later(void* ring) {
+    wait_until_left(*static_cast<Ring*>(ring), for_ever);
+    dismantle(*static_cast<Ring*>(ring));
+    return nullptr;
+}
+
+// Some calls that workers are inside of cannot be interrupted, and take long: of a file on a network that is down, for
+// example. In the kernel close(2) does not wait for them. So a thread does.
+bool leave_to_closer(Ring& ring) {
+    pthread_t closer;
+    if (start_thread(closer, "ringside-closer", close_later, &ring) < 0) return false;
+    pthread_detach(closer);
+    return true;
+}
+
+}  // namespace
+
+void destroy_ring(Ring& ring) {
+    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
+    if (ring.inherited) return destroy_memory(ring.memory);
+    ring.lock.acquire();
+    ring.closing = true;
+    end_waits_of(ring, this_thread_number());
+    cancel_all(ring);
+    wake_satisfied(ring);
+    withdraw_from_helper(ring);
+    // Whoever polls it sleeps on, as in the kernel.
+    end_poll_call(ring);
+    ring.lock.release();
+    end_sqpoll(ring);
+    constexpr unsigned most_looks = 5;
+    if (!wait_until_left(ring, most_looks)) {
+        if (leave_to_closer(ring)) return;
+        wait_until_left(ring, for_ever);
     }
-    if (last) destroy_ring(ring);
+    dismantle(ring);
+}
+
+void let_go_of_ring(Ring& ring) {
+    if (ring.descriptors.fetch_sub(1) == 1) destroy_ring(ring);
 }
 
 Ring* find(int fd) { return ring_of(fd); }
 
 int close(int fd) {
+    come_in();
     const Ring* named = ring_of(fd);
+    // A child on its parent's memory closes a descriptor of its own.
+    if (named != nullptr && !is_own_process()) return static_cast<int>(abi::syscall(__NR_close, fd));
     if (named != nullptr && find_interrupted(*named) != nullptr) return -EDEADLK;
     Ring* ring = remove_descriptor(fd);
     if (ring == nullptr) return static_cast<int>(abi::syscall(__NR_close, fd));
@@ -125,14 +162,21 @@ int close(int fd) {
 }
 
 void note_dup(int fd, int copy) {
+    come_in();
     Ring* ring = ring_of(fd);
-    if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
-    Inside inside(*ring);
-    Guard guard(ring->lock);
-    ++ring->descriptors;
+    if (ring == nullptr) return;
+    // Without the lock, which an interrupted call of this thread may have. A ring without a name is on its way out.
+    int names = ring->descriptors.load();
+    while (names != 0 && !ring->descriptors.compare_exchange_weak(names, names + 1)) {
+    }
+    if (names == 0) return;
+    const bool same = ring_of(fd) == ring;
+    if (!same || enter_descriptor(copy, *ring) < 0) let_go_of_ring(*ring);
 }
 
 void* map(Ring& ring, uint64_t offset, size_t length) {
+    come_in();
+    if (find_interrupted(ring) != nullptr) return nullptr;
     Inside inside(ring);
     Guard guard(ring.lock);
     const RingMemory& memory = ring.memory;
@@ -149,6 +193,13 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 }
 
 int readiness_fd(Ring& ring) {
+    come_in();
+    if (find_interrupted(ring) != nullptr) {
+        // In a handler: a descriptor that there is already will do.
+        const Readiness& readiness = ring.readiness;
+        if (readiness.own >= 0) return readiness.own;
+        return readiness.eventfd >= 0 ? readiness.eventfd : -EDEADLK;
+    }
     Inside inside(ring);
     Guard guard(ring.lock);
     return polled_descriptor(ring);

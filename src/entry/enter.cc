@@ -14,6 +14,7 @@
 #include "service/sqpoll.h"
 #include "service/workers.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -93,7 +94,7 @@ __attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int res
 
 [[gnu::always_inline]] inline int enter_open(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags,
                                              const void* arg, size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
-    if (!is_open(ring)) return -EBADF;
+    if (!is_open(ring)) return refuse_closed(ring);
     if (ring.disabled) return -EBADFD;
     ++ring.calls;
     take_messages(ring);
@@ -118,6 +119,7 @@ __attribute__((noinline)) int put_off(Inside& interrupted, unsigned generation, 
 [[gnu::always_inline]] inline int enter_generation(Ring& ring, unsigned generation, unsigned to_submit,
                                                    unsigned min_complete, unsigned flags, const void* arg,
                                                    size_t arg_size) {
+    come_in();
     if (__builtin_expect(innermost != nullptr, 0)) {
         Inside* interrupted = find_interrupted(ring);
         if (interrupted != nullptr) return put_off(*interrupted, generation, to_submit, min_complete, flags);

@@ -33,6 +33,9 @@ inline bool wrong_submitter(const Ring& ring) {
     return ring.submitter != this_thread_id();
 }
 
+// The answer to a call for a ring that is not open: -EBADF. In a child it says on stderr, once, why.
+int refuse_closed(const Ring& ring);
+
 // One name of the ring less (a descriptor, or a registered index); the last one ends it.
 void let_go_of_ring(Ring& ring);
 

@@ -1,4 +1,5 @@
 // A program's own poll(2), as far as a ring is concerned that stands in its set.
+#include <errno.h>
 #include <poll.h>
 
 #include "entry/engine.h"
@@ -10,6 +11,8 @@
 #include "service/readiness.h"
 #include "service/timers.h"
 #include "service/workers.h"
+#include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registry.h"
 
 namespace ringside::engine {
@@ -55,6 +58,27 @@ void handle(Ring& ring, bool happened) {
     if (something_waits(ring) && !ring.closing) leave_to_helper(ring);
 }
 
+// Takes the lock, unless the thread has interrupted itself in a call that has it.
+bool lock_from_anywhere(Ring& ring, bool interrupts) RINGSIDE_UNCHECKED {
+    if (interrupts) return ring.lock.acquire_soon();
+    ring.lock.acquire();
+    return true;
+}
+
+// What the ring's memory tells, for a handler that has interrupted a call with the lock. It cannot sleep for more: what
+// it would wait for comes behind it.
+short look_without_lock(const Ring& ring, RingInPoll& polled) {
+    const SharedHeader& sq = *ring.memory.header;
+    const SharedHeader& cq = *ring.memory.cq;
+    const bool to_reap = cq.cq_tail.load() != cq.cq_head.load() ||
+                         (sq.sq_flags.load() & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+    const bool has_room = sq.sq_tail.load() - sq.sq_head.load() < ring.sq_entries;
+    const int holds = (to_reap ? POLLIN | POLLRDNORM : 0) | (has_room ? POLLOUT | POLLWRNORM : 0);
+    const auto wanted = static_cast<short>(holds & polled.events);
+    if (wanted == 0) polled.fd = -EDEADLK;
+    return wanted;
+}
+
 }  // namespace
 
 bool find_polled(int fd, short events, RingInPoll& polled) {
@@ -65,20 +89,26 @@ bool find_polled(int fd, short events, RingInPoll& polled) {
     return ring_of(fd) == ring;
 }
 
-short begin_poll(RingInPoll& polled) {
+short begin_poll(RingInPoll& polled) RINGSIDE_UNCHECKED {
+    come_in();
     Ring& ring = *polled.ring;
     polled.leads = false;
     polled.fd = polled.nudge_fd = -1;
     polled.limit_ns = no_deadline;
-    ring.lock.acquire();
+    const bool interrupts = find_interrupted(ring) != nullptr;
+    Inside inside(ring);
+    if (!lock_from_anywhere(ring, interrupts)) return look_without_lock(ring, polled);
     const short holds = is_same(ring, polled) ? begin(ring, polled) : closed;
     let_go_to_workers(ring);
     return holds;
 }
 
-short end_poll(RingInPoll& polled, bool happened) {
+short end_poll(RingInPoll& polled, bool happened) RINGSIDE_UNCHECKED {
+    come_in();
     Ring& ring = *polled.ring;
-    ring.lock.acquire();
+    const bool interrupts = find_interrupted(ring) != nullptr;
+    Inside inside(ring);
+    if (!lock_from_anywhere(ring, interrupts)) return look_without_lock(ring, polled);
     short holds = closed;
     if (is_same(ring, polled)) {
         const PollCall& call = ring.poll_call;

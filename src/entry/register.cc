@@ -1,13 +1,12 @@
 // io_uring_register(2): finds the ring and hands over to the row of the opcode.
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
 #include "path/path.h"
 #include "register/register.h"
 #include "state/inside.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -100,17 +99,19 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
 
 // Whether the calling thread may, and whether the ring still allows it.
 int check_caller(const Ring& ring, unsigned opcode) {
-    if (!ring.open || ring.closing || ring.inherited) return -EBADF;
+    if (!ring.open || ring.closing || ring.inherited) return refuse_closed(ring);
     if (ring.submitter != 0 && wrong_submitter(ring)) return -EEXIST;
     return ring.restrictions.in_force && !ring.restrictions.registrations.has(opcode) ? -EACCES : 0;
 }
 
-int register_by(Ring& ring, unsigned opcode, uint64_t address, unsigned count) {
+int register_by(const FoundRing& found, unsigned opcode, uint64_t address, unsigned count) {
+    Ring& ring = *found.ring;
     const Row& row = rows[opcode];
     if (find_interrupted(ring) != nullptr) return -EDEADLK;
     Inside inside(ring);
     {
         Guard guard(ring.lock);
+        if (!found.is_same()) return -EBADF;
         int result = check_caller(ring, opcode);
         if (result == 0) result = check_argument(row.argument, address, count);
         if (result < 0) return result;
@@ -136,26 +137,27 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
     }
 }
 
-int find_ring(unsigned fd, bool by_index, Ring*& ring) {
-    if (by_index) return find_registered_ring(fd, ring);
-    const int number = static_cast<int>(fd);
-    ring = ring_of(number);
-    if (ring != nullptr) return 0;
-    return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+int find_for_registration(unsigned fd, bool by_index, FoundRing& found) {
+    if (!by_index) return find_ring(static_cast<int>(fd), found);
+    const int result = find_registered_ring(fd, found.ring);
+    // The registration holds the ring.
+    if (result == 0) found.generation = found.ring->generation.load();
+    return result;
 }
 
 }  // namespace
 
 int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args) {
+    come_in();
     const bool by_index = opcode & IORING_REGISTER_USE_REGISTERED_RING;
     opcode &= ~IORING_REGISTER_USE_REGISTERED_RING;
     if (opcode >= registration_count) return -EINVAL;
     const auto address = reinterpret_cast<uintptr_t>(arg);
     constexpr unsigned no_ring = ~0u;
     if (fd == no_ring) return register_blind(opcode, address, nr_args);
-    Ring* ring;
-    const int found = find_ring(fd, by_index, ring);
-    return found < 0 ? found : register_by(*ring, opcode, address, nr_args);
+    FoundRing found;
+    const int result = find_for_registration(fd, by_index, found);
+    return result < 0 ? result : register_by(found, opcode, address, nr_args);
 }
 
 }  // namespace ringside::engine

@@ -12,6 +12,7 @@
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 #include "state/thread_id.h"
@@ -91,7 +92,7 @@ int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {
 // IORING_SETUP_REGISTERED_FD_ONLY: the ring has no descriptor at all.
 int name_by_index(Ring& ring, const io_uring_params& params) {
     const int result = adopt_memory(params, ring.memory);
-    return result < 0 ? result : add_registered_ring(ring, any_index);
+    return result < 0 ? result : add_registered_ring({&ring, ring.generation.load()}, any_index);
 }
 
 void take_name_back(const io_uring_params& params, int name) {
@@ -151,6 +152,7 @@ int size_queues(unsigned entries, io_uring_params& params) {
 }
 
 int setup(unsigned entries, io_uring_params* user_params, Face face) {
+    mark_own_process();
     io_uring_params params;
     const auto address = reinterpret_cast<uintptr_t>(user_params);
     if (read_user(params, address) < 0) return -EFAULT;

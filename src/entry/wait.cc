@@ -96,23 +96,25 @@ int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t*
             if (left <= 0) return -ETIME;
         }
         const int result = sleep_for_events(ring, waiter, left, mask);
+        if (result == wait_was_ended) return result;
         catch_up(ring);
-        if (result < 0) return wait_is_over(ring, waiter) ? 0 : result;
+        if (result < 0) return result;
     }
 }
 
 int poll_for_completions(Ring& ring) {
     constexpr int64_t between_looks_ns = 1'000'000;
-    Waiter waiter;
-    waiter.target_tail = ring.completion.published + 1;
-    waiter.timeouts_seen = ring.completion.timeouts_fired;
-    enter_wait(ring, waiter);
+    Waiter* waiter = begin_wait(ring);
+    if (waiter == nullptr) return -ENOMEM;
+    waiter->target_tail = ring.completion.published + 1;
+    waiter->timeouts_seen = ring.completion.timeouts_fired;
     int result = 0;
-    while (result == 0 && ring.requests.in_use() != 0 && !wait_is_over(ring, waiter)) {
-        result = sleep_for_events(ring, waiter, between_looks_ns, nullptr);
+    while (result == 0 && ring.requests.in_use() != 0 && !wait_is_over(ring, *waiter)) {
+        result = sleep_for_events(ring, *waiter, between_looks_ns, nullptr);
+        if (result == wait_was_ended) return -EINTR;
         catch_up(ring);
     }
-    leave_wait(ring, waiter);
+    leave_wait(ring, *waiter);
     return result;
 }
 
@@ -134,8 +136,11 @@ namespace {
 
 int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
-    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep.
-    if (min_complete == 0) {
+    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep. One that came
+    // because something is ready may find enough to return with, and does that first.
+    const bool looks = min_complete == 0 || ring.ready_announced;
+    ring.ready_announced = false;
+    if (looks) {
         look_at_kept(ring);
         poll_in_call(ring);
     }
@@ -150,26 +155,28 @@ int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& w
         const int result = read_mask(wait, mask);
         if (result < 0) return result;
     }
-    Waiter waiter;
-    waiter.target_tail = ring.completion.published - ready + min_complete;
-    waiter.timeouts_seen = ring.completion.timeouts_fired;
-    enter_wait(ring, waiter);
+    Waiter* waiter = begin_wait(ring);
+    if (waiter == nullptr) return -ENOMEM;
+    // To end a wait that was left may have completed something.
+    waiter->target_tail = ring.completion.published - completions_ready(ring) + min_complete;
+    waiter->timeouts_seen = ring.completion.timeouts_fired;
     const sigset_t* mask_in_use = wait.mask_address != 0 ? &mask : nullptr;
     const int64_t deadline_ns = deadline_of(ring, wait);
     int result;
     if (wait.min_wait_ns != 0) {
         const int64_t first_deadline_ns = now_ns(ring.wait_clock) + wait.min_wait_ns;
-        result = sleep_until(ring, waiter, first_deadline_ns, mask_in_use);
+        result = sleep_until(ring, *waiter, first_deadline_ns, mask_in_use);
         if (result == -ETIME && deadline_ns != no_deadline) {
             // From now on anything will do, and only now the time limit counts, which may be over already. Where there
             // is none, the minimum is all the time that there is.
-            waiter.target_tail = ring.completion.published - completions_ready(ring) + 1;
-            result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
+            waiter->target_tail = ring.completion.published - completions_ready(ring) + 1;
+            result = sleep_until(ring, *waiter, deadline_ns, mask_in_use);
         }
     } else {
-        result = sleep_until(ring, waiter, deadline_ns, mask_in_use);
+        result = sleep_until(ring, *waiter, deadline_ns, mask_in_use);
     }
-    leave_wait(ring, waiter);
+    if (result == wait_was_ended) return -EINTR;
+    leave_wait(ring, *waiter);
     // Something to reap outweighs the reason for which the wait ended.
     return completions_ready(ring) != 0 ? 0 : result;
 }

@@ -176,6 +176,8 @@ int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, uns
 int io_uring_submit_and_wait_min_timeout(io_uring* ring, io_uring_cqe** cqe_ptr, unsigned wait_nr,
                                          __kernel_timespec* ts, unsigned min_wait, sigset_t* sigmask) {
     if (!(ring->features & IORING_FEAT_MIN_TIMEOUT)) return -EINVAL;
+    // As upstream: without a limit the minimum is none either. To the kernel it would be the limit.
+    if (ts == nullptr) return io_uring_submit_and_wait_timeout(ring, cqe_ptr, wait_nr, nullptr, sigmask);
     return wait_with_argument(*ring, cqe_ptr, publish_sqes(*ring), wait_nr, ts, min_wait, sigmask);
 }
 

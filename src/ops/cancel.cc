@@ -25,13 +25,22 @@ bool is_file_of(const Request& request, int fd) {
     return is_there ? same_file(fd, file.sqe_number) : !is_kind_on_disk(status.st_mode);
 }
 
+// Over, and only its completion is still to be posted. One that was cancelled while it waited for its file is found
+// until then.
+bool is_over(const Request& request) {
+    const bool has_ended = request.place == Place::task_work && request.has(request_has_result);
+    return (has_ended && !request.has(request_cancelled)) ||
+           (request.place == Place::timer && request.ring->timers.is_due(request));
+}
+
 bool matches(const Cancel& cancel, const Request& request) {
     // What is at the disk cannot be had back, so it is not even found.
     if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
     if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
     // What draining has let go is on its way to the workers: only who is there already comes upon it.
-    if (request.place == Place::task_work && request.has(request_ordered) && !cancel.at_work) return false;
+    const bool is_let_go = request.place == Place::task_work && request.has(request_ordered);
+    if (is_let_go && !request.has(request_has_result | request_has_news) && !cancel.at_work) return false;
     if (cancel.spares_workers && (request.place == Place::worker || request.has(request_blocks))) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
@@ -40,11 +49,12 @@ bool matches(const Cancel& cancel, const Request& request) {
         if (!(operation_of(request).flags & op_file) || !is_file_of(request, cancel.fd)) return false;
     }
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
-    return !by_user_data || request.user_data == cancel.user_data;
+    return (!by_user_data || request.user_data == cancel.user_data) && !is_over(request);
 }
 
 bool has_not_begun(const Request& request) {
-    return request.place == Place::worker || (request.place == Place::task_work && !request.has(request_cancelled));
+    const bool is_in_line = request.place == Place::task_work && !request.has(request_cancelled | request_has_news);
+    return request.place == Place::worker || is_in_line;
 }
 
 // From a bucket of the table on, where it is not known which one.

@@ -14,7 +14,6 @@
 // finds it open, and then waits at the futex, where it is the last in the queue now.
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "abi/syscall.h"
@@ -84,14 +83,14 @@ long move_from_gate(const GatedFutex& gated, uint32_t gate_word) {
     return requeue_one(gate, gated.futex);
 }
 
-int move_to_futex(GatedFutex& gated, const StandIn& stand_in) {
-    for (;;) {
+int move_to_futex(GatedFutex& gated, StandIn& stand_in) {
+    for (unsigned tries = 0;; ++tries) {
         const long moved = move_from_gate(gated, gate_closed);
         if (moved < 0) return static_cast<int>(moved);
         if (moved > 0) break;
         // It is on its way to the gate; or one of several futexes has been woken already, and it has left.
         if (has_result(stand_in)) return 0;
-        abi::syscall(__NR_sched_yield);
+        let_begin(stand_in, tries);
     }
     __atomic_store_n(&gated.gate.word, gate_open, __ATOMIC_SEQ_CST);
     // It may have begun to wait anew a moment before the gate was opened.
@@ -99,7 +98,7 @@ int move_to_futex(GatedFutex& gated, const StandIn& stand_in) {
     return 0;
 }
 
-int move_to_futexes(GatedFutex* all, uint32_t count, const StandIn& stand_in) {
+int move_to_futexes(GatedFutex* all, uint32_t count, StandIn& stand_in) {
     int result = 0;
     for (uint32_t i = 0; i < count && result == 0; ++i) result = move_to_futex(all[i], stand_in);
     return result;
@@ -147,8 +146,9 @@ Outcome wait_for_wake(Request& request, Stand stand) {
     if (wait.stand_in == nullptr) return request.done(-ENOMEM);
     result = move_to_futexes(all, wait.count, *wait.stand_in);
     if (result == 0) result = check_values(all, wait.count);
-    if (result < 0 && call_back(*wait.stand_in)) return request.done(result);
-    return Outcome::queued;
+    if (result == 0) return Outcome::queued;
+    const bool is_back = call_back(*wait.stand_in, result) == CalledBack::with_nothing;
+    return is_back ? request.done(result) : Outcome::queued;
 }
 
 // --- Preparation ----------------------------------------------------------------------------------------------------
@@ -191,6 +191,6 @@ int futex_waitv_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome futex_waitv_issue(Request& request) { return wait_for_wake(request, stand_at_any); }
 
-int futex_unpark(Request& request) { return call_back(*request.as<Wait>().stand_in) ? 0 : -ENOENT; }
+int futex_unpark(Request& request) { return unpark_from(*request.as<Wait>().stand_in); }
 
 }  // namespace ringside::engine

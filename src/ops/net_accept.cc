@@ -123,8 +123,7 @@ Outcome take_all(Request& request) {
         }
         if (++accept.rounds < most_rounds) continue;
         accept.rounds = 0;
-        queue_issue(request);
-        return Outcome::queued;
+        return queue_as_waiting(request);
     }
 }
 

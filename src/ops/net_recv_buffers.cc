@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned most_in_bundle = 256;
 
 // After so many receives in one go it is another request's turn.
-constexpr uint32_t most_rounds = 32;
+constexpr uint32_t most_rounds = 33;
 
 struct Selection {
     iovec vectors[most_in_bundle];
@@ -51,8 +51,8 @@ int select(Request& request, Selection& selection) {
     // A worker fills one buffer.
     if (request.has(request_at_work) && !is_multishot(request)) receiving.bundle = false;
     if (receiving.bundle) {
-        const int count =
-            select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle, &selection.took_last);
+        const int count = select_bundle(request, receiving.wanted, selection.vectors, most_in_bundle,
+                                        Empty::ends_bundle, &selection.took_last);
         if (count < 0) return count;
         selection.count = static_cast<unsigned>(count);
         receiving.length = static_cast<uint32_t>(total_length(selection.vectors, selection.count));
@@ -247,8 +247,7 @@ Outcome wait_for_buffer(Request& request, bool received_before) {
 
 Outcome give_way(Request& request) {
     request.as<Receiving>().rounds = 0;
-    queue_issue(request);
-    return Outcome::queued;
+    return queue_as_waiting(request);
 }
 
 // Whether the request has received all that it may.

@@ -4,6 +4,7 @@
 // The order of a stream is that of its buffers, so a buffer stays the request's from the first attempt to send it, also
 // while there is no room for it.
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -26,6 +27,9 @@ int without_buffer(const Request& request) {
     return find_group(*request.ring, request.buf_index) == nullptr ? -ENOENT : -ENOBUFS;
 }
 
+// How much may be selected at most: a length of 0 is no limit but that.
+uint64_t most_to_send(const Sending& sending) { return sending.wanted != 0 ? sending.wanted : INT_MAX; }
+
 // No buffer is taken for what is no socket.
 bool found_no_socket(long result) { return result == -ENOTSOCK || result == -EBADF; }
 
@@ -36,7 +40,7 @@ Outcome send_one(Request& request) {
     if (!request.has(request_holds_buffer)) {
         iovec buffer;
         // One that is sent is a bundle of one: it may lie anywhere.
-        if (select_bundle(request, sending.wanted, &buffer, 1) < 0) {
+        if (select_bundle(request, most_to_send(sending), &buffer, 1, Empty::is_skipped) < 0) {
             request.clear(request_at_work);
             return complete_send(request, without_buffer(request));
         }
@@ -51,25 +55,6 @@ Outcome send_one(Request& request) {
 
 // --- Several --------------------------------------------------------------------------------------------------------
 
-// What a CQE will say once it is known whether it is the last.
-struct Report {
-    long sent = -1;  // nothing to be said yet
-    uint32_t flags = 0;
-    bool as_wanted = false;  // it had the length that was asked for, so there may be more buffers
-};
-
-bool post_report(Request& request, Report& report) {
-    if (report.sent < 0) return true;
-    const bool posted = post_more(request, static_cast<int32_t>(report.sent), report.flags);
-    if (posted) report.sent = -1;
-    return posted;
-}
-
-Outcome end_with(Request& request, const Report& report) {
-    request.cqe_flags = report.flags;
-    return request.done(report.sent);
-}
-
 // Goes on with a bundle that was sent in part. Returns what the system call did, or the whole length when all is out.
 long send_rest_of_bundle(Request& request) {
     auto& sending = request.as<Sending>();
@@ -83,10 +68,11 @@ long send_rest_of_bundle(Request& request) {
 }
 
 // Selects a bundle into the request's memory. Returns 0 or -errno.
-int take_bundle(Request& request) {
+int take_bundle(Request& request, bool& took_last) {
     auto& sending = request.as<Sending>();
     iovec vectors[most_in_bundle];
-    const int count = select_bundle(request, sending.wanted, vectors, most_in_bundle);
+    const int count =
+        select_bundle(request, most_to_send(sending), vectors, most_in_bundle, Empty::is_skipped, &took_last);
     if (count < 0) return without_buffer(request);
     const int kept = keep_vectors(request, vectors, static_cast<unsigned>(count));
     sending.kept = kept == 0;
@@ -121,18 +107,10 @@ Outcome put_off(Request& request) {
 
 Outcome send_bundles(Request& request) {
     auto& sending = request.as<Sending>();
-    for (Report report;;) {
-        if (!sending.kept) {
-            const int taken = take_bundle(request);
-            // Nothing is left, so what was sent last was the last: if that was seen when it was taken.
-            if (taken < 0 && report.sent >= 0 && !report.as_wanted) return end_with(request, report);
-            if (taken < 0)
-                return post_report(request, report) ? complete_send(request, taken) : end_with(request, report);
-            if (!post_report(request, report)) {
-                give_back(request);
-                return end_with(request, report);
-            }
-        }
+    for (;;) {
+        bool took_last = false;
+        const int taken = sending.kept ? 0 : take_bundle(request, took_last);
+        if (taken < 0) return complete_send(request, taken);
         const long sent = send_rest_of_bundle(request);
         if (sent == -EAGAIN) return put_off(request);
         if (found_no_socket(sent)) {
@@ -141,10 +119,13 @@ Outcome send_bundles(Request& request) {
             commit_bundle(request);
         }
         if (sent <= 0) return complete_send(request, sent, false);
-        const bool as_wanted = static_cast<uint64_t>(sent) == sending.wanted;
-        report = {sent, consume_buffer(request, sent, bundle_size(request)), as_wanted};
+        const uint32_t flags = consume_buffer(request, sent, bundle_size(request));
         leave_bundle(request);
-        if (sending.waited) return end_with(request, report);
+        // What waited for room is the last, and so is what found no buffer behind it when it was selected.
+        if (sending.waited || took_last || !post_more(request, static_cast<int32_t>(sent), flags)) {
+            request.cqe_flags = flags;
+            return request.done(sent);
+        }
         // How much is wanted is said of the first alone.
         sending.wanted = 0;
     }

@@ -38,7 +38,8 @@ enum OperationFlag : uint32_t {
     op_may_want_lock = 1u << 18,     // a worker only waits for another ring's lock in its stead
     op_fails_outside = 1u << 19,     // when it fails in a worker, what follows in its chain is none's
     op_finds_socket = 1u << 20,      // that its file is no socket it tells itself
-    op_moves_descriptors = 1u << 21,  // it may put descriptors into the program's table, or take some from it
+    op_in_order = 1u << 21,          // workers do those on one regular file one after the other
+    op_moves_descriptors = 1u << 22,  // it may put descriptors into the program's table, or take some from it
 };
 
 // Fields that a row can refuse: a value other than zero is -EINVAL.

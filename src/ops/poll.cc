@@ -54,9 +54,11 @@ long ready_events(int fd, uint32_t events) {
     return static_cast<unsigned short>(set.revents);
 }
 
+// A poll that has begun. One that is in line to be completed, cancelled or not, is found until it is.
 Request* find_poll(Ring& ring, uint64_t user_data) {
     return ring.requests.table.find(user_data, [](const Request& request) {
-        return request.opcode == IORING_OP_POLL_ADD && request.place == Place::armed;
+        const bool is_in_line = request.place == Place::task_work && request.has(request_has_result | request_has_news);
+        return request.opcode == IORING_OP_POLL_ADD && (request.place == Place::armed || is_in_line);
     });
 }
 
@@ -100,6 +102,39 @@ int find_polled(Request& request) {
     request.fd = fd;
     poll.ready_first = poll.multishot && ready_events(fd, (poll.events & poll_bits) | always_reported) > 0;
     return 0;
+}
+
+// Begins an updated poll anew, with the file that it holds. What is ready already is told after the update itself, so
+// until then the poll is in line for that; any other is found by its number at once.
+void begin_anew(Request& request) {
+    const auto& poll = request.as<Poll>();
+    const uint32_t events = (poll.events & poll_bits) | always_reported;
+    request.clear(request_ordered);
+    const long ready = ready_events(request.fd, events);
+    if (ready == 0) {
+        request.wait(events);
+        return arm(request);
+    }
+    if (ready < 0 || !poll.multishot) return queue_result(request, ready);
+    request.set(request_poll_first);
+    if (queue_as_waiting(request) == Outcome::done) queue_finish(request);
+}
+
+// An update is a removal and a new beginning.
+void update(Request& request, const PollRemove& change) {
+    disarm_poll(request);
+    request.place = Place::path;
+    request.ring->requests.table.remove(request);
+    if (change.update_events) request.as<Poll>().events = change.events;
+    if (change.update_user_data) request.user_data = change.new_user_data;
+    begin_anew(request);
+}
+
+// In the kernel it is in no table any more, so nobody else finds it.
+long remove(Request& request) {
+    const long result = cancel_request(request);
+    request.ring->requests.table.remove(request);
+    return result;
 }
 
 }  // namespace
@@ -151,23 +186,15 @@ int poll_remove_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome poll_remove_issue(Request& request) {
-    const auto& remove = request.as<PollRemove>();
-    Request* target = find_poll(*request.ring, remove.target);
-    const bool removes = !remove.update_events && !remove.update_user_data;
-    const long removed = target == nullptr ? -ENOENT : removes ? cancel_request(*target) : 0;
+    const auto& change = request.as<PollRemove>();
+    const bool removes = !change.update_events && !change.update_user_data;
+    Request* target = find_poll(*request.ring, change.target);
+    long result = target == nullptr ? -ENOENT : target->place != Place::armed ? -EALREADY : 0;
+    if (result == 0 && removes) result = remove(*target);
     // That it failed the kernel tells outside of its workers.
-    if (removed < 0) request.clear(request_at_work);
-    if (target == nullptr || removes) return request.done(removed);
-
-    // An update is a removal and a new beginning, with the same file.
-    disarm_poll(*target);
-    if (target->as<Poll>().multishot) target->set(request_poll_first);
-    target->place = Place::path;
-    request.ring->requests.table.remove(*target);
-    if (remove.update_events) target->as<Poll>().events = remove.events;
-    if (remove.update_user_data) target->user_data = remove.new_user_data;
-    queue_issue(*target);
-    return request.done(0);
+    if (result < 0) request.clear(request_at_work);
+    if (result == 0 && !removes) update(*target, change);
+    return request.done(result);
 }
 
 }  // namespace ringside::engine

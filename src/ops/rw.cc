@@ -230,6 +230,8 @@ Outcome attempt_in_full(Request& request) {
     }
     FileFacts* facts = facts_of(request);
     if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
+    const bool may_overtake = transfer.writes && request.ring->write_order.taken != 0;
+    if (__builtin_expect(may_overtake, 0) && has_to_line_up(request)) return put_off(request, -EAGAIN);
     for (;;) {
         const long got = transfer_rest(request, RWF_NOWAIT, false);
         if (got == -EINTR) continue;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -99,14 +100,31 @@ bool is_readable(int fd) {
     return abi::syscall(__NR_ppoll, &set, 1, &at_once, nullptr, 0) != 0;
 }
 
-// A pipe that has a name, or was spliced, knows no RWF_NOWAIT: if it is ready, the plain call will not wait.
+// Files that know no RWF_NOWAIT (terminals, inotify, a pipe that has a name or was spliced) are read by the plain call
+// when they are ready: it will not wait. A file without an iterator the kernel reads only if that is non-blocking, and
+// has any other wait for ever.
 long read_at_once(Request& request) {
     auto& transfer = request.as<Transfer>();
     const long got = transfer_rest(request, RWF_NOWAIT, false);
-    if (got != -EOPNOTSUPP || kind_of(request.fd) != S_IFIFO) return got;
-    if (request.has(request_nowait) && !was_spliced(request.fd)) return got;
+    if (got != -EOPNOTSUPP) return got;
+    if (request.has(request_nowait) && (kind_of(request.fd) != S_IFIFO || !was_spliced(request.fd))) return got;
     transfer.flags &= ~RWF_NOWAIT;
-    return is_readable(request.fd) ? transfer_rest(request, 0, false) : -EAGAIN;
+    if (!is_readable(request.fd)) return -EAGAIN;
+    const bool reads = !request.has(request_multishot) || transfers_by_iterator(request) || is_nonblocking(request.fd);
+    return reads ? transfer_rest(request, 0, false) : -EAGAIN;
+}
+
+bool is_terminal(int fd) {
+    // As the kernel has it; larger than libc's.
+    unsigned char settings[64];
+    return abi::syscall(__NR_ioctl, fd, TCGETS, settings) == 0;
+}
+
+// A worker reads once from a file that has no way not to wait. Sockets, pipes and counters have one.
+bool reads_once_in_worker(const Request& request) {
+    const mode_t kind = kind_of(request.fd);
+    if ((kind != 0 && kind != S_IFCHR) || is_nonblocking(request.fd)) return false;
+    return !transfers_by_iterator(request) || (kind == S_IFCHR && is_terminal(request.fd));
 }
 
 }  // namespace
@@ -171,7 +189,10 @@ Outcome read_multishot_issue(Request& request) {
         request.clear(request_at_work);
         return request.done(is_file(request.fd) ? -EBADFD : -EBADF);
     }
-    if (first && request.has(request_at_work)) return request.wait(POLLIN);
+    if (first && request.has(request_at_work)) {
+        if (reads_once_in_worker(request)) request.clear(request_multishot);
+        return request.wait(POLLIN);
+    }
     for (bool selected_before = !first;;) {
         transfer.length = 0;
         const int selected = select(request);
@@ -187,7 +208,7 @@ Outcome read_multishot_issue(Request& request) {
         if (got <= 0) return request.done(got);
         const uint32_t flags = consume_buffer(request, got);
         selected_before = true;
-        if (!post_more(request, static_cast<int32_t>(got), flags)) {
+        if (!request.has(request_multishot) || !post_more(request, static_cast<int32_t>(got), flags)) {
             request.cqe_flags = flags;
             return request.done(got);
         }

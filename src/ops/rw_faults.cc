@@ -40,7 +40,10 @@ int judge_flags(Request& request) {
     auto& transfer = request.as<Transfer>();
     const int refused = check_file_and_flags(request);
     if (refused < 0 || transfers_by_iterator(request)) return refused;
-    if ((transfer.flags & RWF_NOWAIT) && !is_nonblocking(request.fd)) return -EAGAIN;
+    if (transfer.flags & RWF_NOWAIT) {
+        if (!knows_flag(request.fd, RWF_NOWAIT, current_position)) return -EOPNOTSUPP;
+        if (!is_nonblocking(request.fd)) return -EAGAIN;
+    }
     transfer.flags = 0;
     return 0;
 }
@@ -62,7 +65,11 @@ long first_fault(const Request& request, long fault) {
     if (flags == 0 && fault != -EINVAL) return fault;
     const int refused = check_file_and_flags(request);
     if (refused < 0) return refused;
-    return (flags & RWF_NOWAIT) && fault == -EINVAL && is_mute(request.fd) ? -EOPNOTSUPP : fault;
+    if (!(flags & RWF_NOWAIT) || fault != -EINVAL) return fault;
+    const bool is_anonymous = kind_of(request.fd) == 0;
+    const bool knows_no_flags =
+        is_mute(request.fd) || (is_anonymous && !knows_flag(request.fd, RWF_NOWAIT, current_position));
+    return knows_no_flags ? -EOPNOTSUPP : fault;
 }
 
 long blame(Request& request, long error) {

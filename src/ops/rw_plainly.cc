@@ -111,7 +111,9 @@ Outcome attempt_plainly(Request& request) {
         return Outcome::punt;
     }
     long got = -EAGAIN;
-    if (is_ready(request)) got = is_large ? write_what_fits(request) : transfer_rest(request, 0, false);
+    // Who is non-blocking need not be ready to be asked: fanotify takes answers and never says so.
+    if (is_ready(request) || is_nonblocking(request.fd))
+        got = is_large ? write_what_fits(request) : transfer_rest(request, 0, false);
     const bool has_rest = is_large && got == 0 && transfer.done < wanted_bytes(transfer);
     if (has_rest && blocks_in_write(request)) {
         request.set(request_ends_itself);

@@ -86,9 +86,15 @@ void expire_limit_too(Request& request) {
     queue_finish(*limit);
 }
 
+// A time-out that fires ends every wait. It may do so without a completion, which would wake the waiters.
+void end_waits(Ring& ring) {
+    ++ring.completion.timeouts_fired;
+    wake_satisfied(ring);
+}
+
 void expired(Request& request) {
     auto& timeout = request.as<Timeout>();
-    ++request.ring->completion.timeouts_fired;
+    end_waits(*request.ring);
     if (repeats(timeout) && post_more(request, -ETIME, 0) &&
         set_timer(request, timeout.time_ns, timeout.flags, expired) == 0) {
         return;
@@ -101,7 +107,7 @@ void expired(Request& request) {
 }
 
 void counted(Request& request) {
-    ++request.ring->completion.timeouts_fired;
+    end_waits(*request.ring);
     note_success(request);
     queue_result(request, 0);
 }
@@ -131,9 +137,10 @@ void link_expired(Request& timeout) {
 
 Outcome armed(Request& request, int result) { return result < 0 ? request.done(result) : Outcome::queued; }
 
+// One whose time is up has ended in the kernel, whether or not its completion could be posted yet.
 Request* find_timer(Ring& ring, uint8_t opcode, uint64_t user_data) {
-    return ring.requests.table.find(user_data, [opcode](const Request& request) {
-        return request.opcode == opcode && request.place == Place::timer;
+    return ring.requests.table.find(user_data, [&ring, opcode](const Request& request) {
+        return request.opcode == opcode && request.place == Place::timer && !ring.timers.is_due(request);
     });
 }
 

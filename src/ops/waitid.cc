@@ -119,6 +119,6 @@ Outcome waitid_issue(Request& request) {
     return request.has(request_pinned) ? request.wait(POLLIN) : begin_to_wait(request);
 }
 
-int waitid_unpark(Request& request) { return call_back(*request.as<Waitid>().stand_in) ? 0 : -ENOENT; }
+int waitid_unpark(Request& request) { return unpark_from(*request.as<Waitid>().stand_in); }
 
 }  // namespace ringside::engine

@@ -95,7 +95,7 @@ int submit(Ring& ring, unsigned to_submit) {
     }
     if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     close_chain(ring);
-    if (__builtin_expect(ring.after_batch, 0)) punt_after_batch(ring);
+    if (__builtin_expect(!ring.put_off.empty(), 0)) punt_after_batch(ring);
     if (__builtin_expect(ring.disk.queued != 0, 0)) submit_transfers(ring);
     if (__builtin_expect(!ring.kept.to_send.empty(), 0)) hand_over_batch(ring);
     if (__builtin_expect(ring.held_by_batch.fd >= 0, 0)) end_holding_with_batch(ring);

@@ -38,7 +38,15 @@ void post_notification(Request& request) {
 }
 
 constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | request_big_cqe | request_direct |
-                                     request_notifies | held_something | IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+                                     request_notifies | request_at_work | held_something | IOSQE_IO_LINK |
+                                     IOSQE_IO_HARDLINK;
+
+// On a ring with IORING_SETUP_DEFER_TASKRUN the submitter posts what workers have done.
+void note_poster(const Request& request) {
+    Ring& ring = *request.ring;
+    const bool deferred = ring.setup_flags & IORING_SETUP_DEFER_TASKRUN;
+    if (request.has(request_at_work) && !deferred) ring.notification.by_worker = true;
+}
 
 // Whether it was found to have no file, rather than told so by its operation.
 bool lacks_file(const Request& request) {
@@ -49,6 +57,7 @@ __attribute__((noinline)) void finish_in_full(Request& request) {
     if (request.has(request_direct)) move_into_slot(request);
     if (request.has(request_holds_buffer)) request.cqe_flags |= consume_buffer(request, request.res);
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS | request_no_cqe)) {
+        note_poster(request);
         const bool found_room = post(*request.ring, request.user_data, request.res, request.cqe_flags,
                                      request.has(request_big_cqe) ? request.second_half() : nullptr);
         // What a worker finds no room for the kernel leaves to the submitter, and with it the rest of the chain.

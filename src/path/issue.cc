@@ -66,10 +66,14 @@ bool goes_behind_others(Request& request) {
 // What is in line now; what that puts in line comes after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
+    withdraw_announcement(ring);
     while (Request* request = work.pop()) {
         if (request->has(request_has_result)) {
             finish(*request);
-        } else if (request->has(IOSQE_ASYNC)) {
+            continue;
+        }
+        request->clear(request_has_news);
+        if (request->has(IOSQE_ASYNC)) {
             punt(*request);
         } else {
             if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);
@@ -133,8 +137,13 @@ bool issue_again(Request& request) {
 }
 
 void queue_issue(Request& request) {
+    Ring& ring = *request.ring;
     request.place = Place::task_work;
-    request.ring->task_work.push(request);
+    ring.task_work.push(request);
+    if (__builtin_expect(has_own_table(), 0)) return nudge(ring);
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
+    wake_leader(ring);
+    announce_work(ring, request.has(request_at_work));
 }
 
 void queue_result(Request& request, long result) {
@@ -147,13 +156,12 @@ void queue_finish(Request& request) {
     queue_issue(request);
 }
 
-void queue_from_outside(Request& request) {
-    Ring& ring = *request.ring;
+Outcome queue_as_waiting(Request& request) {
+    if (pin_file(request) == -EBADF) return request.done(-EBADF);
+    request.set(request_has_news);
+    request.ring->requests.table.insert(request);
     queue_issue(request);
-    if (has_own_table()) return nudge(ring);
-    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
-    wake_leader(ring);
-    if (ring.waiters.leader == nullptr) announce_work(ring);
+    return Outcome::queued;
 }
 
 void settle_ring(Ring& ring) {

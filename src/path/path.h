@@ -86,16 +86,19 @@ void settle_ring(Ring& ring);
 void settle_deferred(Ring& ring);
 
 // Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
-// the result that it has (which is none).
+// the result that it has (which is none). On a ring with IORING_SETUP_DEFER_TASKRUN this announces the work, whoever
+// makes it; nothing else adds to Ring::task_work.
 void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
 
-// Both for whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
-// registration. What waits after that is the helper's to look after, since the program may never enter again; and a
-// program that has to enter for what is put in line is told so.
+// The same for one that has not waited for its file, or has it ready, and is to go on after those in line: it holds its
+// file from now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
+Outcome queue_as_waiting(Request& request);
+
+// For whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
+// registration. What waits after that is the helper's to look after, since the program may never enter again.
 void settle_from_outside(Ring& ring);
-void queue_from_outside(Request& request);
 
 // Whether requests wait for readiness, for a disk or for time, which somebody has to look after.
 inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
@@ -119,11 +122,17 @@ void punt(Request& request);
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
 
+// A worker is done with the request, or it was withdrawn: the next that changes its file is handed to a worker.
+void pass_turn(Request& request);
+
 // A registered file or a buffer that a worker is to look up is looked up after the batch, as in the kernel, where the
 // submitter has the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails
 // one whose slot is still empty; the end of the batch hands them over.
 bool begins_after_batch(const Request& request);
 void punt_after_batch(Ring& ring);
+
+// The batch closes a number of the program's: requests that were put off hold their file from now on.
+void hold_put_off(Ring& ring, int fd);
 
 // Nobody asked for it, but the kernel has this request done by a worker: the head of a chain that its submission left
 // open, and what follows in a chain behind a request that a worker has done. To be called before it is issued.
@@ -183,9 +192,10 @@ void publish(Ring& ring);
 // Moves overflowed CQEs into the ring as far as there is room now.
 void flush_overflow(Ring& ring);
 
-// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call: says so in the SQ's flags (if that was
-// asked for), by eventfd and by readiness; and takes it back when the call has come.
-void announce_work(Ring& ring);
+// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call, where it had none: says so in the SQ's
+// flags (if that was asked for), by eventfd and by readiness. An eventfd for what workers complete is raised if a
+// worker made the work. The announcement is withdrawn when the work is taken.
+void announce_work(Ring& ring, bool by_worker);
 void withdraw_announcement(Ring& ring);
 
 // CQEs that the program has not consumed yet, by the shared indices.

@@ -15,6 +15,7 @@
 #include "path/path.h"
 #include "service/epoll.h"
 #include "service/readiness.h"
+#include "service/sqpoll.h"
 #include "service/waiters.h"
 
 namespace ringside::engine {
@@ -138,7 +139,9 @@ OverflowEntry* pop_overflow(Completion& completion) {
 
 void notify_eventfd(Ring& ring) {
     Notification& notification = ring.notification;
-    if (notification.eventfd_async && ring.submitting_inline) return;
+    const bool by_worker = notification.by_worker;
+    notification.by_worker = false;
+    if (notification.eventfd_async && !by_worker) return;
     if (ring.memory.cq->cq_flags.load(std::memory_order_relaxed) & IORING_CQ_EVENTFD_DISABLED) return;
     ++notification.raised;
     raise_eventfd(notification.eventfd);
@@ -162,6 +165,7 @@ inline void show_written(Ring& ring) {
     completion.published = tail;
     tell_program(ring);
     if (!ring.waiters.all.empty()) wake_satisfied(ring);
+    if (__builtin_expect(ring.sqpoll.asleep, 0)) wake_sqpoll_after_completion(ring);
 }
 
 // Where time-outs count them. One that is due is over by its time, whatever has completed with it.
@@ -211,9 +215,10 @@ void flush_overflow(Ring& ring) {
     publish(ring);
 }
 
-void announce_work(Ring& ring) {
-    if (ring.announced) return;
+void announce_work(Ring& ring, bool by_worker) {
+    if (ring.announced || ring.closing) return;
     ring.announced = true;
+    ring.notification.by_worker = by_worker;
     if (ring.setup_flags & IORING_SETUP_TASKRUN_FLAG) set_sq_flag(ring, IORING_SQ_TASKRUN);
     tell_program(ring);
 }

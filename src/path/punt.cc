@@ -14,6 +14,7 @@
 #include "service/keeper.h"
 #include "service/waiters.h"
 #include "service/workers.h"
+#include "service/write_order.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
@@ -44,13 +45,14 @@ Outcome work(Request& request) {
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
     --ring.worker_jobs;
+    pass_turn(request);
     if (outcome == Outcome::done) request.set(request_has_result);
     if (ring.closing) {
         finish_unheard(request);
     } else if (outcome == Outcome::wait) {
         arm(request);
     } else if (outcome == Outcome::queued || (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) {
-        queue_from_outside(request);
+        queue_issue(request);
     } else {
         finish(request);
     }
@@ -68,10 +70,9 @@ void put_off(Request& request) {
         resolve_file(request);
         if (!is_file(request.fd)) return finish(request, -EBADF);
     }
-    request.set(request_after_batch);
-    request.ring->after_batch = true;
+    request.place = Place::task_work;
     request.ring->requests.table.insert(request);
-    queue_issue(request);
+    request.ring->put_off.push(request);
 }
 
 void enter_worker_queue(Request& request) {
@@ -183,18 +184,17 @@ bool begins_after_batch(const Request& request) {
            (looks_up_file || request.has(IOSQE_BUFFER_SELECT)) && !request.has(request_holds_slot);
 }
 
+void hold_put_off(Ring& ring, int fd) {
+    for (Request* at = ring.put_off.front(); at != nullptr; at = at->next) {
+        if (at->sqe_fd == fd && !at->has(IOSQE_FIXED_FILE)) pin_file(*at);
+    }
+}
+
 void punt_after_batch(Ring& ring) {
-    ring.after_batch = false;
     ring.batch_is_over = true;
-    RequestQueue work = ring.task_work.take_all();
-    while (Request* request = work.pop()) {
-        // One that was cancelled meanwhile is task work like any other.
-        if (request->has(request_after_batch) && !request->has(request_has_result)) {
-            request->clear(request_after_batch);
-            punt(*request);
-        } else {
-            ring.task_work.push(*request);
-        }
+    while (Request* request = ring.put_off.pop()) {
+        // One that was cancelled meanwhile has its result.
+        request->has(request_has_result) ? queue_issue(*request) : punt(*request);
     }
     ring.batch_is_over = false;
 }
@@ -219,6 +219,8 @@ void punt(Request& request) {
     // One that was never issued has not looked at its file yet.
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);
+    // While the number is the program's still.
+    const uint8_t turn = turn_of(request);
     const int held = pin_file(request);
     if (held == -EBADF) return finish(request, -EBADF);
     // Now, since its flags are the worker's afterwards; and not for what begins there.
@@ -226,7 +228,20 @@ void punt(Request& request) {
     // A file on disk that cannot be held while the request waits for a worker may be another's by then.
     if (held == -ENFILE) request.set(request_bounded);
     enter_worker_queue(request);
-    if (held == -ENFILE || !queue_for_worker(request)) work_here(request);
+    if (held == -ENFILE) return work_here(request);
+    if (take_turn(request, turn) && !queue_for_worker(request)) work_here(request);
+}
+
+void pass_turn(Request& request) {
+    Request* next = end_turn(request);
+    if (next == nullptr) return;
+    if (has_own_table() && !holds_file_elsewhere(*next)) {
+        // A thread with the program's table hands it over.
+        --next->ring->worker_jobs;
+        next->set(IOSQE_ASYNC);
+        return queue_issue(*next);
+    }
+    if (!queue_for_worker(*next)) work_here(*next);
 }
 
 void punt_together(RequestQueue requests) {
@@ -241,14 +256,15 @@ void punt_together(RequestQueue requests) {
         return;
     }
     RequestQueue ready;
+    const uint8_t turn = turn_of(first);
     while (Request* request = requests.pop()) {
         request->fixed_file = file;
         request->fd = file->fd;
         hold(*request);
         enter_worker_queue(*request);
-        ready.push(*request);
+        if (take_turn(*request, turn)) ready.push(*request);
     }
-    if (queue_for_worker(ready)) return;
+    if (ready.empty() || queue_for_worker(ready)) return;
     while (Request* request = ready.pop()) work_here(*request);
 }
 

@@ -21,12 +21,15 @@ int note_copy(int fd, int copy) {
 
 // dup2() and dup3() close what `copy` named before. A ring that goes that way has to be gone before its number means
 // something else, and has to stay if the call is going to fail.
-void make_way(int fd, int copy, int flags) {
-    if (!may_have_rings() || fd == copy || (flags & ~O_CLOEXEC) != 0) return;
-    if (find_own_ring(copy) == nullptr) return;
+// Returns false, with errno set, where a signal's handler does it in the middle of a call on that ring.
+bool make_way(int fd, int copy, int flags) {
+    if (!may_have_rings() || fd == copy || (flags & ~O_CLOEXEC) != 0) return true;
+    if (find_own_ring(copy) == nullptr) return true;
     const int error = errno;
-    if (next.fcntl(fd, F_GETFD, 0) >= 0) engine::close(copy);
-    errno = error;
+    int closed = 0;
+    if (next.fcntl(fd, F_GETFD, 0) >= 0) closed = engine::close(copy);
+    errno = closed == -EDEADLK ? EDEADLK : error;
+    return closed != -EDEADLK;
 }
 
 int fcntl_through(int (*next_fcntl)(int, int, long), int fd, int command, long argument) {
@@ -50,14 +53,14 @@ int interposed_dup(int fd) { return note_copy(fd, next.dup(fd)); }
 
 int interposed_dup2(int fd, int copy) RINGSIDE_INTERPOSE("dup2");
 int interposed_dup2(int fd, int copy) {
-    make_way(fd, copy, 0);
+    if (!make_way(fd, copy, 0)) return -1;
     const int result = next.dup2(fd, copy);
     return fd == copy ? result : note_copy(fd, result);
 }
 
 int interposed_dup3(int fd, int copy, int flags) RINGSIDE_INTERPOSE("dup3");
 int interposed_dup3(int fd, int copy, int flags) {
-    make_way(fd, copy, flags);
+    if (!make_way(fd, copy, flags)) return -1;
     return note_copy(fd, next.dup3(fd, copy, flags));
 }
 

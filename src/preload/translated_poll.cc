@@ -106,6 +106,14 @@ bool TranslatedPoll::begin(int64_t& limit_ns) {
     return ready;
 }
 
+// A signal's handler polls a ring that its own thread is inside of.
+bool TranslatedPoll::would_wait_for_itself() const {
+    for (unsigned i = 0; i < ring_count_; ++i) {
+        if (rings_[i].fd == -EDEADLK) return true;
+    }
+    return false;
+}
+
 void TranslatedPoll::end(bool slept) {
     for (unsigned i = 0; i < ring_count_; ++i) {
         pollfd& entry = entries_[ring_at_[i]];
@@ -138,6 +146,11 @@ int TranslatedPoll::wait_in_sleeps(int64_t timeout_ns, const sigset_t* mask) {
         int64_t limit_ns = left_ns;
         // The others are asked all the same.
         if (begin(limit_ns)) limit_ns = 0;
+        if (limit_ns != 0 && would_wait_for_itself()) {
+            end(false);
+            errno = EDEADLK;
+            return -1;
+        }
         const int result = sleep(limit_ns, mask);
         const int error = errno;
         end(result > 0);

@@ -66,6 +66,7 @@ class TranslatedPoll {
 
     void load(const pollfd* program);
     bool begin(int64_t& limit_ns);
+    bool would_wait_for_itself() const;
     void end(bool slept);
     int wait_in_sleeps(int64_t timeout_ns, const sigset_t* mask);
     int sleep(int64_t limit_ns, const sigset_t* mask);

@@ -57,7 +57,9 @@ int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout,
 int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) RINGSIDE_INTERPOSE("epoll_ctl");
 int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
     if (own_ring(fd) != nullptr) note_ring_in_epoll(fd);
-    return next.epoll_ctl(epoll, operation, pollable(fd), event);
+    const int polled = pollable(fd);
+    if (polled == -EDEADLK) return static_cast<int>(answer_as_libc(polled));
+    return next.epoll_ctl(epoll, operation, polled, event);
 }
 
 int interposed_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) RINGSIDE_INTERPOSE("epoll_wait");

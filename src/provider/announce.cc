@@ -41,7 +41,7 @@ void write_announcement(const Choice& choice, const char* remark) {
 bool announcement_due() {
     static std::atomic<bool> announced{false};
     if (announced.load(std::memory_order_relaxed) || announced.exchange(true)) return false;
-    const char* verbose = getenv("RINGSIDE_VERBOSE");
+    const char* verbose = secure_getenv("RINGSIDE_VERBOSE");
     return verbose != nullptr && strcmp(verbose, "1") == 0;
 }
 

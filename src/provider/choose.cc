@@ -20,7 +20,7 @@ std::atomic<int> wish_override{unset};
 std::atomic<int> kernel_answer{not_asked};
 
 Wish wish_of_environment() {
-    const char* text = getenv("RINGSIDE_PROVIDER");
+    const char* text = secure_getenv("RINGSIDE_PROVIDER");
     if (text != nullptr && strcmp(text, "kernel") == 0) return Wish::kernel;
     if (text != nullptr && strcmp(text, "engine") == 0) return Wish::engine;
     return Wish::automatic;

@@ -4,9 +4,7 @@
 // first and takes both in the order of their addresses, so that two rings can be cloned into each other at the same
 // time.
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "entry/entry.h"
 #include "register/register.h"
 #include "state/inside.h"
@@ -28,12 +26,11 @@ void lock_too(Ring& ring, Ring& other) RINGSIDE_UNCHECKED {
 }
 
 // The ring to clone from, or -errno.
-int find_source(const io_uring_clone_buffers& wanted, Ring*& source) {
-    if (wanted.flags & IORING_REGISTER_SRC_REGISTERED) return find_registered_ring(wanted.src_fd, source);
-    const auto fd = static_cast<int>(wanted.src_fd);
-    source = ring_of(fd);
-    if (source != nullptr) return 0;
-    return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+int find_source(const io_uring_clone_buffers& wanted, FoundRing& source) {
+    if (!(wanted.flags & IORING_REGISTER_SRC_REGISTERED)) return find_ring(static_cast<int>(wanted.src_fd), source);
+    const int result = find_registered_ring(wanted.src_fd, source.ring);
+    if (result == 0) source.generation = source.ring->generation.load();
+    return result;
 }
 
 // What is to go where, once all is known to fit.
@@ -109,14 +106,17 @@ int register_clone_buffers(Ring& ring, uint64_t address, unsigned) RINGSIDE_UNCH
     for (uint32_t pad : wanted.pad) {
         if (pad != 0) return -EINVAL;
     }
-    Ring* source;
+    FoundRing source;
+    const FoundRing target = {&ring, ring.generation.load()};
     const int found = find_source(wanted, source);
     if (found < 0) return found;
-    if (source == &ring) return clone(ring, ring, wanted);
-    Inside inside(*source);
-    lock_too(ring, *source);
-    const int result = clone(ring, *source, wanted);
-    source->lock.release();
+    if (source.ring == &ring) return clone(ring, ring, wanted);
+    // In a handler, in the middle of a call on the other ring.
+    if (find_interrupted(*source.ring) != nullptr) return -EDEADLK;
+    Inside inside(*source.ring);
+    lock_too(ring, *source.ring);
+    const int result = source.is_same() && target.is_same() ? clone(ring, *source.ring, wanted) : -EBADF;
+    source.ring->lock.release();
     return result;
 }
 

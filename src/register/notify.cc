@@ -35,6 +35,7 @@ int set_eventfd(Ring& ring, uint64_t address, bool async) {
     if (own < 0) return own;
     notification.eventfd = own;
     notification.eventfd_async = async;
+    notification.by_worker = false;
     return 0;
 }
 

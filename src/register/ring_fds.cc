@@ -1,8 +1,6 @@
 // IORING_REGISTER_RING_FDS and IORING_UNREGISTER_RING_FDS (state/registered_rings.h)
 #include <errno.h>
-#include <fcntl.h>
 
-#include "abi/syscall.h"
 #include "register/register.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
@@ -16,10 +14,10 @@ int add_one(uint64_t address) {
     if (read_user(update, address) < 0) return -EFAULT;
     if (update.resv != 0) return -EINVAL;
     if (update.offset != any_index && update.offset >= most_registered_rings) return -EINVAL;
-    const int fd = static_cast<int>(update.data);
-    Ring* ring = ring_of(fd);
-    if (ring == nullptr) return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
-    const int index = add_registered_ring(*ring, update.offset);
+    FoundRing found;
+    const int result = find_ring(static_cast<int>(update.data), found);
+    if (result < 0) return result;
+    const int index = add_registered_ring(found, update.offset);
     if (index < 0) return index;
     update.offset = static_cast<uint32_t>(index);
     if (write_user(address, update) == 0) return 0;

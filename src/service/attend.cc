@@ -44,17 +44,22 @@ bool has_work_for_next_call(Ring& ring) {
     const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
     if (!waits_for_disk_alone || ring.disk.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
     epoll_event events[events_per_wait];
-    wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    look_into_set(ring, events);
     if (!has_transferred(ring.disk)) return false;
     raise_eventfd(ring.disk.eventfd);
     return true;
+}
+
+void announce_ready(Ring& ring) {
+    ring.ready_announced = true;
+    announce_work(ring, false);
 }
 
 // A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program enters. All that can be done for it is to
 // say that it should.
 int64_t announce(Ring& ring) {
     if (!has_work_for_next_call(ring)) return go_on_hosting(ring);
-    announce_work(ring);
+    announce_ready(ring);
     return leave(ring);
 }
 
@@ -69,7 +74,7 @@ int64_t stand_in(Ring& ring) {
 // The program calls, but its calls may all find something to return with and so never look what else is ready.
 void see_to_waiting(Ring& ring) {
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return look_with_next_call(ring);
-    if (ring.waiters.leader == nullptr && has_work_for_next_call(ring)) announce_work(ring);
+    if (ring.waiters.leader == nullptr && has_work_for_next_call(ring)) announce_ready(ring);
 }
 
 // Until the leader, which sleeps in a poll of the program's own, should have done what is due.
@@ -132,7 +137,7 @@ int64_t look_beside_leader(Ring& ring) {
 void go_on_after_nudge(Ring& ring) {
     forget_nudge(ring);
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return settle_from_outside(ring);
-    if (ring.waiters.leader == nullptr) announce_work(ring);
+    if (ring.waiters.leader == nullptr) announce_work(ring, false);
 }
 
 int64_t attend_to_events(Ring& ring) {

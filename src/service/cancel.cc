@@ -26,6 +26,7 @@ int take_out(Request& request) {
             switch (withdraw_from_worker(request)) {
                 case Withdrawal::withdrawn:
                     --request.ring->worker_jobs;
+                    pass_turn(request);
                     return 0;
                 case Withdrawal::interrupted:
                     return -EALREADY;
@@ -92,8 +93,8 @@ int cancel_request(Request& request) {
     if (request.place == Place::task_work && request.has(request_cancelled)) return 0;
     const bool blocks = is_at_work(request);
     // In the kernel what waits for a file is found, and cancelled once more, until its completion is posted.
-    const bool still_found =
-        request.place == Place::armed && !blocks && !(operation_of(request).flags & op_cancel_counts);
+    const bool waits = request.place == Place::armed || request.has(request_has_news);
+    const bool still_found = waits && !blocks && !(operation_of(request).flags & op_cancel_counts);
     const bool not_begun = request.place == Place::worker;
     const bool in_line = request.place == Place::task_work;
     const int result = take_out(request);
@@ -105,8 +106,8 @@ int cancel_request(Request& request) {
         succeeds ? request.ended(-ECANCELED) : request.done(blocks ? -EINTR : -ECANCELED);
         request.set(request_has_result);
     }
-    if (!in_line) queue_issue(request);
     if (!blocks || (operation_of(request).flags & op_fails_outside)) request.clear(request_at_work);
+    if (!in_line) queue_issue(request);
     if (blocks) return -EALREADY;
     return operation_of(request).flags & op_cancel_counts ? 1 : 0;
 }

@@ -246,12 +246,13 @@ void end_helper() {
     helper.lock.release();
 }
 
-void forget_helper() RINGSIDE_UNCHECKED {
+void forget_helper(bool closes_descriptors) RINGSIDE_UNCHECKED {
     helper.lock.reset();
     helper.bell_copy.store(nullptr);
     helper.running = false;
     helper.count = 0;
-    close_set();
+    if (closes_descriptors) close_set();
+    helper.epoll_fd = helper.bell = -1;
 }
 
 }  // namespace ringside::engine

@@ -52,7 +52,7 @@ void withdraw_from_helper(Ring& ring);
 // Ends the thread and waits until it is gone. Called when the last ring is closed.
 void end_helper();
 
-// In a child after fork: there is no helper there.
-void forget_helper();
+// In a child after fork: there is no helper there. Its descriptors are closed if they are known to be ours still.
+void forget_helper(bool closes_descriptors);
 
 }  // namespace ringside::engine

@@ -1,4 +1,4 @@
-// Getting a thread of ours out of a system call that blocks: by a signal that the program has not claimed.
+// Getting a thread of ours out of a system call that blocks: by a signal that the program has no say in.
 #pragma once
 
 #include <atomic>
@@ -17,8 +17,12 @@ void begin_interruptible(Interruptible& thread);
 // Before what it does next: what it was told so far is of the past.
 void allow_blocking(Interruptible& thread);
 
-// Tells the thread to stop: a blocking_syscall() that it is in, or makes next, gives -EINTR.
-void interrupt(Interruptible& thread);
+// Tells the thread to stop: a blocking_syscall() that it is in, or makes next, gives -EINTR. Returns false when no
+// signal could be sent: then only the next does.
+bool interrupt(Interruptible& thread);
+
+// Whether there is a signal for it. A policy may refuse to have one set.
+bool can_interrupt();
 
 // Whether the thread was, since then.
 bool told_to_stop(const Interruptible& thread);

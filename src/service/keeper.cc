@@ -592,7 +592,7 @@ void end_keeper() {
     keeper.lock.release();
 }
 
-void forget_keeper() RINGSIDE_UNCHECKED {
+void forget_keeper(bool closes) RINGSIDE_UNCHECKED {
     keeper.lock.reset();
     keeper.running = keeper.ending = keeper.refused = false;
     keeper.expected.store(false);
@@ -600,7 +600,8 @@ void forget_keeper() RINGSIDE_UNCHECKED {
     keeper.dropped = {};
     keeper.threads = {};
     keeper.count = 0;
-    close_pair();
+    if (closes) close_pair();
+    keeper.near = keeper.far_of_program = -1;
 }
 
 }  // namespace ringside::engine

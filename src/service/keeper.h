@@ -123,7 +123,8 @@ bool start_with_own_table(ThreadWanted& wanted);
 // Ends the keeper and waits until it is gone. Called when the last ring is closed and the workers are gone.
 void end_keeper();
 
-// In a child after fork: there is no keeper there.
-void forget_keeper();
+// In a child after fork: there is no keeper there. Closes what the child has inherited, if its numbers are sure to be
+// the engine's still.
+void forget_keeper(bool closes);
 
 }  // namespace ringside::engine

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "path/path.h"
+#include "service/workers.h"
 #include "state/inside.h"
 
 namespace ringside::engine {
@@ -78,17 +79,18 @@ void complete_from_outside(Ring& ring, uint64_t user_data, int32_t res, uint32_t
     Request* carrier = nullptr;
     if (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) carrier = ring.requests.take(ring);
     if (carrier == nullptr) {
+        if (in_worker()) ring.notification.by_worker = true;
         post(ring, user_data, res, flags);
         return;
     }
     // Such a ring shows a completion only when its program enters: until then it is a request that is done.
     carrier->link = nullptr;
     carrier->opcode = IORING_OP_NOP;
-    carrier->flags = request_has_result;
+    carrier->flags = request_has_result | (in_worker() ? +request_at_work : 0);
     carrier->user_data = user_data;
     carrier->res = res;
     carrier->cqe_flags = flags;
-    queue_from_outside(*carrier);
+    queue_issue(*carrier);
 }
 
 }  // namespace ringside::engine

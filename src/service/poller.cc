@@ -7,6 +7,7 @@
 #include "service/keeper.h"
 #include "service/registrations.h"
 #include "service/timers.h"
+#include "service/waiters.h"
 #include "state/fds.h"
 #include "state/ring.h"
 
@@ -53,9 +54,17 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
     }
 }
 
+int look_into_set(Ring& ring, epoll_event* events) {
+    const int count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    for (int i = 0; i < count; ++i) {
+        if (events[i].data.u64 == wake_cookie) pass_wake_on(ring);
+    }
+    return count;
+}
+
 void take_events(Ring& ring) {
     epoll_event events[events_per_wait];
-    const int count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    const int count = look_into_set(ring, events);
     if (count > 0) handle_events(ring, events, count);
 }
 
@@ -74,6 +83,8 @@ void poll_in_call(Ring& ring) {
 }
 
 void look_now_and_then(Ring& ring) {
+    // What is ready wakes the leader, which handles it.
+    if (is_led_in_enter(ring)) return;
     if (++ring.poller.calls_unlooked > most_calls_unlooked) {
         poll_in_call(ring);
     } else if (ring.disk.in_flight != 0) {

@@ -36,7 +36,12 @@ inline constexpr uint64_t wake_cookie = ~uint64_t{0};
 inline constexpr uint64_t disk_cookie = ~uint64_t{1};
 int watch_eventfd(Ring& ring, int eventfd, uint64_t cookie);
 
-// Handles what epoll_wait returned.
+// Takes events out of the set without waiting, for whoever has the lock: a leader that sleeps in the set may have been
+// about to take them. Those of files and of the disk are the caller's to handle now; a wake-up goes on to the leader.
+// Returns as wait_in_set() does.
+int look_into_set(Ring& ring, epoll_event* events);
+
+// Handles what was taken out of the set.
 void handle_events(Ring& ring, const epoll_event* events, int count);
 
 // Handles what has happened in the epoll set, which is ready no more then.

@@ -115,7 +115,8 @@ int polled_descriptor(Ring& ring) {
     if (readiness.own >= 0) return readiness.own;
     if (readiness.eventfd < 0) readiness.eventfd = new_eventfd();
     readiness.polled = true;
-    if (completions_ready(ring) != 0 && !readiness.raised) raise_readiness(ring);
+    const bool holds = completions_ready(ring) != 0 || ring.announced;
+    if (holds && !readiness.raised) raise_readiness(ring);
     lower_readiness(ring);
     return readiness.eventfd;
 }

@@ -45,10 +45,12 @@ void sleep_until_woken(Ring& ring) {
             clear_sq_flag(ring, IORING_SQ_NEED_WAKEUP);
             return;
         }
+        sqpoll.asleep = true;
         leave_to_helper(ring);
     }
     futex_wait(sqpoll.bell, bell);
     Guard guard(ring.lock);
+    sqpoll.asleep = false;
     clear_sq_flag(ring, IORING_SQ_NEED_WAKEUP);
 }
 
@@ -109,6 +111,11 @@ int start_sqpoll(Ring& ring, const io_uring_params& params) {
 void wake_sqpoll(Ring& ring) {
     ring.sqpoll.bell.fetch_add(1, std::memory_order_release);
     futex_wake(ring.sqpoll.bell, 1);
+}
+
+void wake_sqpoll_after_completion(Ring& ring) {
+    ring.sqpoll.asleep = false;
+    wake_sqpoll(ring);
 }
 
 int wait_for_sq_space(Ring& ring) {

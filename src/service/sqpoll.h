@@ -25,6 +25,7 @@ struct SqPoll {
     pthread_t thread;
     int64_t idle_ns = 0;
     int processor = -1;              // to run on, -1 for any
+    bool asleep = false;             // and not woken yet; under the ring's lock
     std::atomic<uint32_t> bell{0};   // futex the thread sleeps on
     std::atomic<uint32_t> space{0};  // futex that IORING_ENTER_SQ_WAIT sleeps on; counts rounds
 };
@@ -34,6 +35,10 @@ int start_sqpoll(Ring& ring, const io_uring_params& params);
 
 // IORING_ENTER_SQ_WAKEUP
 void wake_sqpoll(Ring& ring);
+
+// In the kernel it is the thread that completes what has waited, so that a completion wakes it: it takes what is
+// queued, and goes to sleep again after another idle time.
+void wake_sqpoll_after_completion(Ring& ring);
 
 // IORING_ENTER_SQ_WAIT: sleeps until the SQ has a free entry. Returns 0 or -EINTR. Without the lock.
 int wait_for_sq_space(Ring& ring);

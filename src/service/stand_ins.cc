@@ -18,6 +18,7 @@ enum State : uint32_t {
     idle,         // in the list of idle ones: whoever takes it out of there
     standing,     // for its request: the thread
     over,         // it has a result: the thread
+    abandoned,    // for its request still, but its canceller does not wait for it any more: the thread
     called_back,  // it has none: the canceller
     dismissed,    // it is to end: nobody
 };
@@ -32,8 +33,6 @@ struct Pool {
 
 Pool pool;
 
-constexpr timespec idle_time = {5, 0};
-
 }  // namespace
 
 struct StandIn {
@@ -43,6 +42,7 @@ struct StandIn {
     std::atomic<uint32_t> state;
     Request* request;
     Stand stand;
+    std::atomic<int> late_result;  // of the request, when it was abandoned
 };
 
 namespace {
@@ -66,8 +66,12 @@ bool become_idle(StandIn& stand_in) {
 
 void stand(StandIn& stand_in) {
     Request& request = *stand_in.request;
-    const long result = stand_in.stand(request);
-    if (result == -EINTR) return set_state(stand_in, called_back);
+    long result = stand_in.stand(request);
+    if (result == -EINTR) {
+        uint32_t before = standing;
+        if (stand_in.state.compare_exchange_strong(before, called_back)) return futex_wake(stand_in.state, 1);
+        result = stand_in.late_result.load();
+    }
     set_state(stand_in, over);
     finish_elsewhere(request, result);
     if (!become_idle(stand_in)) stand_in.state.store(dismissed);
@@ -97,10 +101,11 @@ void* stand_in_body(void* argument) {
     for (;;) {
         switch (stand_in.state.load(std::memory_order_acquire)) {
             case standing:
+            case abandoned:
                 stand(stand_in);
                 break;
             case idle:
-                if (futex_wait(stand_in.state, idle, &idle_time) == -ETIMEDOUT) retire(stand_in);
+                if (futex_wait_while_idle(stand_in.state, idle) == -ETIMEDOUT) retire(stand_in);
                 break;
             case called_back:
                 futex_wait(stand_in.state, called_back);
@@ -138,6 +143,7 @@ void reap() {
 // A new one, which begins by standing.
 StandIn* start(Request& request, Stand stand) {
     reap();
+    if (!can_interrupt()) return nullptr;
     auto* stand_in = static_cast<StandIn*>(calloc(1, sizeof(StandIn)));
     if (stand_in == nullptr) return nullptr;
     stand_in->request = &request;
@@ -148,6 +154,23 @@ StandIn* start(Request& request, Stand stand) {
     pool.living.fetch_sub(1);
     free(stand_in);
     return nullptr;
+}
+
+bool is_out(const StandIn& stand_in) {
+    const uint32_t state = stand_in.state.load(std::memory_order_acquire);
+    return state == standing || state == abandoned;
+}
+
+// Interrupts it and waits until it has left its call, but not for long.
+bool returns_soon(StandIn& stand_in) {
+    constexpr int most_tries = 20;
+    const timespec moment = {0, 50'000'000};
+    for (int tries = 0; tries < most_tries && is_out(stand_in); ++tries) {
+        if (!interrupt(stand_in.interruptible)) return false;
+        const uint32_t state = stand_in.state.load(std::memory_order_acquire);
+        if (state == standing || state == abandoned) futex_wait(stand_in.state, state, &moment);
+    }
+    return !is_out(stand_in);
 }
 
 void send(StandIn& stand_in, Request& request, Stand stand) {
@@ -174,16 +197,44 @@ StandIn* send_stand_in(Request& request, Stand stand) {
     return stand_in;
 }
 
-bool call_back(StandIn& stand_in) {
-    if (!has_result(stand_in)) interrupt(stand_in.interruptible);
-    while (stand_in.state.load(std::memory_order_acquire) == standing) futex_wait(stand_in.state, standing);
-    if (has_result(stand_in)) return false;
+CalledBack call_back(StandIn& stand_in, int late_result) {
+    if (!returns_soon(stand_in)) {
+        stand_in.late_result.store(late_result);
+        uint32_t before = standing;
+        if (stand_in.state.compare_exchange_strong(before, abandoned) || before == abandoned) {
+            return CalledBack::not_yet;
+        }
+    }
+    if (has_result(stand_in)) return CalledBack::with_result;
     Request& request = *stand_in.request;
     --request.ring->worker_jobs;
     request.place = Place::path;
     if (!become_idle(stand_in)) set_state(stand_in, dismissed);
     futex_wake(stand_in.state, 1);
-    return true;
+    return CalledBack::with_nothing;
+}
+
+int unpark_from(StandIn& stand_in) {
+    switch (call_back(stand_in, -ECANCELED)) {
+        case CalledBack::with_nothing:
+            return 0;
+        case CalledBack::with_result:
+            return -ENOENT;
+        case CalledBack::not_yet:
+            return -EALREADY;
+    }
+    return -ENOENT;
+}
+
+void let_begin(StandIn& stand_in, unsigned tries) {
+    constexpr unsigned most_yields = 10;
+    if (tries < most_yields) {
+        abi::syscall(__NR_sched_yield);
+        return;
+    }
+    // To yield is not enough where the thread's priority is lower.
+    const timespec moment = {0, 50'000};
+    futex_wait(stand_in.state, standing, &moment);
 }
 
 bool has_result(const StandIn& stand_in) { return stand_in.state.load(std::memory_order_acquire) == over; }

@@ -22,15 +22,28 @@ struct StandIn;
 using Stand = long (*)(Request&);
 
 // Parks the request (Place::parked) and has a thread stand for it. The thread finishes it with what `stand` returns.
-// Returns null when there is no thread to be had: the request is where it was.
+// Returns null when there is no thread to be had, or none that could be called back: the request is where it was.
 StandIn* send_stand_in(Request& request, Stand stand);
 
-// Calls the thread back, which returns soon. Returns true when it has nothing: the request is not parked any more and
-// the caller's to finish. Returns false when it has a result, and is about to finish the request.
-bool call_back(StandIn& stand_in);
+enum class CalledBack {
+    with_nothing,  // the request is not parked any more and the caller's to finish
+    with_result,   // the thread is about to finish the request
+    not_yet,       // it could not be interrupted, or takes long: it finishes the request when it comes
+};
+
+// Calls the thread back, which returns soon: its caller holds the ring's lock. One that returns with nothing after its
+// caller has stopped waiting finishes the request with `late_result`.
+CalledBack call_back(StandIn& stand_in, int late_result);
+
+// For cancellations: as Operation::unpark returns.
+int unpark_from(StandIn& stand_in);
 
 // Whether the thread has a result already.
 bool has_result(const StandIn& stand_in);
+
+// Lets a thread run that is about to begin to wait, and that may have a lower priority than the caller. `tries` says
+// how often the caller has done so.
+void let_begin(StandIn& stand_in, unsigned tries);
 
 // Ends all of them and waits until they are gone, and allows new ones again. Called when the last ring is closed and
 // when a first one is set up.

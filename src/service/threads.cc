@@ -1,12 +1,17 @@
 #include "service/threads.h"
 
 #include <signal.h>
+#include <time.h>
+
+#include "state/lock.h"
 
 namespace ringside::engine {
 namespace {
 
 // Our threads call the kernel and little else. What a program's thread-local variables need is added by libc.
 constexpr size_t stack_size = 256 * 1024;
+
+std::atomic<int64_t> idle_ms{5000};
 
 }  // namespace
 
@@ -23,5 +28,13 @@ int start_thread(pthread_t& thread, const char* name, void* (*body)(void*), void
     if (result == 0) pthread_setname_np(thread, name);
     return -result;
 }
+
+int futex_wait_while_idle(std::atomic<uint32_t>& word, uint32_t value) {
+    const int64_t time_ms = idle_ms.load(std::memory_order_relaxed);
+    const timespec time = {time_ms / 1000, time_ms % 1000 * 1'000'000};
+    return futex_wait(word, value, &time);
+}
+
+void set_idle_time(int64_t milliseconds) { idle_ms.store(milliseconds, std::memory_order_relaxed); }
 
 }  // namespace ringside::engine

@@ -76,6 +76,12 @@ void Timers::take_out(Request& request) {
     request.clear(request_timed | request_counted);
 }
 
+bool Timers::is_due(const Request& request) const {
+    if (!request.has(request_timed)) return false;
+    const int64_t deadline_ns = heaps_[request.timer_clock].entries[request.timer_index].deadline_ns;
+    return deadline_ns <= now_ns(clocks[request.timer_clock]);
+}
+
 int64_t Timers::ns_until_next() const {
     int64_t soonest = no_deadline;
     for (unsigned i = 0; i < 3; ++i) {

@@ -42,6 +42,9 @@ class Timers {
     // Takes back a timer that is set, and out of `counted` if it stands there: for a request in Place::timer.
     void take_out(Request& request);
 
+    // Whether the time of one that is set is up, though it has not been expired yet.
+    bool is_due(const Request& request) const;
+
     // How long until the next one is due: 0 when one is, no_deadline when none is set.
     int64_t ns_until_next() const;
 

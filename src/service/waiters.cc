@@ -1,6 +1,14 @@
+// Who else may come to what a sleeper sleeps on, beside those whom the header names:
+//     poll        who leads in a poll of its own takes nothing by sleeping; what others take out of the set meanwhile
+//                 they handle, and its wake-up they send again. Its nudge_fd is nobody else's until it has been seen
+//     helper      what is in its own set it alone takes; a ring's set that is empty when it comes was emptied by
+//                 somebody who handled what was there
+// Workers and the submission thread sleep on futexes, of which nothing can be taken.
 #include "service/waiters.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <new>
 
 #include "path/path.h"
 #include "service/epoll.h"
@@ -11,6 +19,7 @@
 #include "state/fds.h"
 #include "state/inside.h"
 #include "state/ring.h"
+#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {
@@ -31,18 +40,25 @@ int sleep_on(int eventfd, int64_t limit_ns, const sigset_t* mask) {
     return wait_on_eventfd(eventfd, limit_ns, mask);
 }
 
+// What a sleep has taken out of the set.
+void handle_taken(Ring& ring, Waiter& waiter, int count) {
+    handle_events(ring, waiter.events, count);
+    for (int i = 0; i < count; ++i) waiter.events[i].events = 0;
+}
+
 int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
-    epoll_event events[events_per_wait];
+    const uint32_t serial = waiter.serial;
     int64_t limit = begin_to_lead(ring, waiter, timeout_ns);
     // Without a set to sleep in there is nothing to be woken by, nor by what waited while there was none.
     const bool can_be_woken = open_poller(ring) == 0;
     if (!can_be_woken || !ring.poller.unpolled.empty()) limit = sooner(limit, look_again_ns);
     const int epoll_fd = ring.poller.epoll_fd;
     let_go_to_workers(ring);
-    const int count = sleep(can_be_woken ? epoll_fd : -1, events, limit, mask);
+    const int count = sleep(can_be_woken ? epoll_fd : -1, waiter.events, limit, mask);
     ring.lock.acquire();
+    if (waiter.serial != serial) return wait_was_ended;
     end_to_lead(ring, waiter);
-    if (count > 0 && can_be_woken) handle_events(ring, events, count);
+    if (count > 0 && can_be_woken) handle_taken(ring, waiter, count);
     look_at_unpolled(ring);
     ring.timers.expire();
     return count == -EINTR ? -EINTR : 0;
@@ -55,10 +71,12 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
         waiters.spare_wake_fd = -1;
     }
     const int64_t limit = waiter.wake_fd >= 0 ? timeout_ns : sooner(timeout_ns, look_again_ns);
+    const uint32_t serial = waiter.serial;
     waiter.asleep = true;
     let_go_to_workers(ring);
     const int result = sleep_on(waiter.wake_fd, limit, mask);
     ring.lock.acquire();
+    if (waiter.serial != serial) return wait_was_ended;
     waiter.asleep = false;
     return result == -EINTR ? -EINTR : 0;
 }
@@ -77,7 +95,71 @@ void wake(Ring& ring, Waiter& waiter) {
     }
 }
 
+Waiter* take_place(Waiters& waiters) {
+    if (waiters.own.thread == 0) return &waiters.own;
+    Waiter* waiter = waiters.free;
+    if (waiter != nullptr) {
+        waiters.free = waiter->next;
+        return waiter;
+    }
+    void* memory = calloc(1, sizeof(Waiter));
+    return memory == nullptr ? nullptr : new (memory) Waiter{};
+}
+
+void give_place_back(Waiters& waiters, Waiter& waiter) {
+    if (waiter.thread == 0) return;
+    waiter.thread = 0;
+    ++waiter.serial;
+    if (&waiter == &waiters.own) return;
+    waiter.next = waiters.free;
+    waiters.free = &waiter;
+}
+
+// The thread has left, or a handler of it waits in its stead.
+void end_wait(Ring& ring, Waiter& waiter) {
+    if (ring.waiters.leader == &waiter) end_to_lead(ring, waiter);
+    leave_wait(ring, waiter);
+    int taken = 0;
+    while (taken < events_per_wait && waiter.events[taken].events != 0) ++taken;
+    if (taken != 0) handle_taken(ring, waiter, taken);
+}
+
+template <typename Predicate>
+bool end_waits(Ring& ring, Predicate wanted) {
+    auto& all = ring.waiters.all;
+    bool any = false;
+    for (Waiter* at = all.first(); at != nullptr;) {
+        Waiter* next = all.after(*at);
+        if (wanted(*at)) {
+            end_wait(ring, *at);
+            any = true;
+        }
+        at = next;
+    }
+    return any;
+}
+
 }  // namespace
+
+Waiter* begin_wait(Ring& ring) {
+    const uint32_t thread = this_thread_number();
+    const bool over_another = !ring.waiters.all.empty() && end_waits_of(ring, thread);
+    Waiter* waiter = take_place(ring.waiters);
+    if (waiter == nullptr) return nullptr;
+    waiter->thread = thread;
+    waiter->over_another = over_another;
+    waiter->asleep = false;
+    enter_wait(ring, *waiter);
+    return waiter;
+}
+
+bool end_waits_of(Ring& ring, uint32_t thread) {
+    return end_waits(ring, [thread](const Waiter& waiter) { return waiter.thread == thread; });
+}
+
+void end_all_waits(Ring& ring) {
+    end_waits(ring, [](const Waiter& waiter) { return waiter.thread != 0; });
+}
 
 void enter_wait(Ring& ring, Waiter& waiter) { ring.waiters.all.push_back(waiter); }
 
@@ -101,6 +183,9 @@ void leave_wait(Ring& ring, Waiter& waiter) {
         }
         waiter.wake_fd = -1;
     }
+    // The wait that was ended for this one may be about to sleep in the set.
+    if (waiter.over_another && ring.poller.wake_fd >= 0) raise_eventfd(ring.poller.wake_fd);
+    give_place_back(waiters, waiter);
     Waiter* heir = waiters.all.first();
     if (waiters.leader == nullptr && heir != nullptr) wake(ring, *heir);
 }
@@ -142,6 +227,13 @@ void wake_leader(Ring& ring) {
         raise_wake(ring);
     }
 }
+
+void pass_wake_on(Ring& ring) {
+    // Without the first there is nobody to wake; without the second it is a wake-up of a sleep that is over.
+    if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_eventfd(ring.poller.wake_fd);
+}
+
+bool is_led_in_enter(const Ring& ring) { return ring.waiters.leader != nullptr && ring.poll_call.thread == 0; }
 
 void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
     ring.lock.acquire();

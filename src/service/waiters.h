@@ -4,25 +4,42 @@
 // what happens there; the others sleep until the leader's or a worker's completions satisfy them or until they are to
 // lead. All of it is under the ring's lock, which nobody holds while asleep. How the leader is woken is gone through in
 // tests/model/waiters.cc.
+//
+// No wake-up is lost to another thread:
+//     leader      wake_fd is an edge in the ring's epoll set, into which others look as well (look_into_set): whoever
+//                 takes it while the leader counts on it sends it again
+//     follower    its eventfd is its own from the first sleep to leave_wait(), and is raised under the lock alone, so
+//                 that it is not raised any more when it becomes `spare_wake_fd`
+//     heir        who stops leading either leads again or wakes the first of the others, before it lets go of the lock
 #pragma once
 
 #include <signal.h>
 #include <stdint.h>
 #include <atomic>
 
+#include "service/epoll.h"
 #include "state/list.h"
 
 namespace ringside::engine {
 
 struct Ring;
 
-// A thread that waits in io_uring_enter.
+// A thread that waits in io_uring_enter. It may leave its sleep without a word: by a jump out of a signal's handler, or
+// cancelled. So nothing of the wait is on its stack. The thread's next wait on the ring ends the one that was left, and
+// so does its end, or the close of the ring; what the sleep had taken out of the epoll set is handled then. If the
+// thread has left nothing, because that next wait is its handler's, it finds that its wait was ended, and a signal has
+// come, as -EINTR says.
 struct Waiter {
     ListNode node;
     unsigned target_tail;    // satisfied when the shared CQ tail has come this far
     unsigned timeouts_seen;  // or when a time-out fired since
     int wake_fd = -1;        // eventfd of a waiter that does not lead
     bool asleep = false;
+    bool over_another = false;                 // a wait of the same thread was ended for this one
+    uint32_t thread = 0;                       // by its number (state/thread_end.h); 0: nobody, or one in a poll call
+    uint32_t serial = 0;                       // counts the waits that have ended here
+    Waiter* next = nullptr;                    // of those that are free
+    epoll_event events[events_per_wait] = {};  // taken in a leader's sleep; all zero when they are handled
 };
 
 struct Waiters {
@@ -33,13 +50,24 @@ struct Waiters {
     bool wake_wanted = false;         // and has been asked to
     std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
     int spare_wake_fd = -1;           // of a waiter that left, for the next
+    Waiter own;                       // for one that waits at a time
+    Waiter* free = nullptr;           // made for more, and kept
 };
 
 // A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
-// and ends to wait, whereupon another may lead. sleep_for_events returns 0, or -EINTR.
+// and ends to wait, whereupon another may lead. begin_wait returns null where there is no memory. sleep_for_events
+// returns 0, -EINTR, or wait_was_ended: then the waiter is not the caller's any more, and the ring may be another.
+inline constexpr int wait_was_ended = -4096;
+Waiter* begin_wait(Ring& ring);
 void enter_wait(Ring& ring, Waiter& waiter);
 int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
 void leave_wait(Ring& ring, Waiter& waiter);
+
+// Ends the waits that a thread has left. Returns whether there were any.
+bool end_waits_of(Ring& ring, uint32_t thread);
+
+// Ends all, of a ring that is being closed, where those that wait do not come back.
+void end_all_waits(Ring& ring);
 
 // Whether what the thread waits for has happened.
 bool wait_is_over(const Ring& ring, const Waiter& waiter);
@@ -54,6 +82,13 @@ void wake_satisfied(Ring& ring);
 
 // Gets the leader to look at the ring again: an earlier timer was set, task work came.
 void wake_leader(Ring& ring);
+
+// Somebody else has taken the leader's wake-up out of the set that the leader sleeps in. It is sent again:
+// wake_leader() sends none while it counts on that one.
+void pass_wake_on(Ring& ring);
+
+// Whether a leader sleeps in io_uring_enter. One that sleeps in a poll of its own may have left without a word.
+bool is_led_in_enter(const Ring& ring);
 
 // The leader begins with taking the ring's lock. So who comes to the ring from outside takes it by enter_to_wake() and
 // lets it go by let_go_and_wake(), and the leader is woken only then, if it is to be.

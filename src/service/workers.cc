@@ -9,6 +9,7 @@
 #include "path/path.h"
 #include "service/keeper.h"
 #include "service/threads.h"
+#include "service/write_order.h"
 #include "state/limits.h"
 
 namespace ringside::engine {
@@ -50,8 +51,6 @@ Pool bounded_pool{false}, unbounded_pool{false}, bounded_elsewhere{true}, unboun
 Pool* const pools[] = {&bounded_pool, &unbounded_pool, &bounded_elsewhere, &unbounded_elsewhere};
 thread_local Worker* this_worker = nullptr;
 
-constexpr timespec idle_time = {5, 0};
-
 // IORING_REGISTER_IOWQ_AFF
 struct Affinity {
     Lock lock;
@@ -74,8 +73,13 @@ unsigned most_threads() {
 
 unsigned default_limit(const Pool& pool) {
     if (&pool == &unbounded_pool || &pool == &unbounded_elsewhere) return most_threads();
+    // Remembered, since libc reads a file to find out. The kernel does not look again either.
+    static std::atomic<unsigned> remembered{0};
+    if (const unsigned limit = remembered.load(std::memory_order_relaxed); limit != 0) return limit;
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return static_cast<unsigned>(4 * (processors > 0 ? processors : 1));
+    const auto limit = static_cast<unsigned>(4 * (processors > 0 ? processors : 1));
+    remembered.store(limit, std::memory_order_relaxed);
+    return limit;
 }
 
 // --- A worker's life ------------------------------------------------------------------------------------------------
@@ -86,7 +90,7 @@ bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     const uint32_t bell = pool.bell.load(std::memory_order_relaxed);
     ++pool.idle;
     pool.lock.release();
-    const int result = futex_wait(pool.bell, bell, &idle_time);
+    const int result = futex_wait_while_idle(pool.bell, bell);
     pool.lock.acquire();
     --pool.idle;
     if (pool.wakes > 0) --pool.wakes;
@@ -104,6 +108,42 @@ void move_workers(Pool& pool, const cpu_set_t& processors) {
     for (Worker* at = pool.workers; at != nullptr; at = at->next) {
         pthread_setaffinity_np(at->thread, sizeof(processors), &processors);
     }
+}
+
+void join_and_free(Worker* ended) {
+    while (ended != nullptr) {
+        Worker* next = ended->next;
+        pthread_join(ended->thread, nullptr);
+        free(ended);
+        ended = next;
+    }
+}
+
+// Takes the workers that have ended out of the pool's list.
+Worker* take_ended(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
+    Worker* ended = nullptr;
+    for (Worker** at = &pool.workers; *at != nullptr;) {
+        Worker* worker = *at;
+        if (!worker->ended) {
+            at = &worker->next;
+            continue;
+        }
+        *at = worker->next;
+        worker->next = ended;
+        ended = worker;
+    }
+    return ended;
+}
+
+// A worker that ends joins those that ended before it, so that at most a few wait for end_pool() to do that: those that
+// ended at the same moment.
+void end_worker(Worker& worker) RINGSIDE_RELEASES(worker.pool->lock) RINGSIDE_UNCHECKED {
+    Pool& pool = *worker.pool;
+    Worker* ended = take_ended(pool);
+    --pool.count;
+    worker.ended = true;
+    pool.lock.release();
+    join_and_free(ended);
 }
 
 void* worker_body(void* argument) {
@@ -127,29 +167,8 @@ void* worker_body(void* argument) {
         run_in_worker(*request);
         pool.lock.acquire();
     }
-    --pool.count;
-    worker.ended = true;
-    pool.lock.release();
+    end_worker(worker);
     return nullptr;
-}
-
-// Joins and frees the workers of a pool that have ended, or all of them.
-void reap(Pool& pool, bool all) {
-    pool.lock.acquire();
-    Worker** at = &pool.workers;
-    while (Worker* worker = *at) {
-        if (!all && !worker->ended) {
-            at = &worker->next;
-            continue;
-        }
-        *at = worker->next;
-        pool.lock.release();
-        pthread_join(worker->thread, nullptr);
-        free(worker);
-        pool.lock.acquire();
-        at = &pool.workers;
-    }
-    pool.lock.release();
 }
 
 bool start_here(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
@@ -200,16 +219,21 @@ bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
 
 void end_pool(Pool& pool) {
     pool.lock.acquire();
-    const bool any = pool.workers != nullptr;
     pool.ending = true;
     // Those that the keeper has not come to are not started any more.
     pool.count -= pool.to_start;
     pool.to_start = 0;
     pool.bell.fetch_add(1);
-    pool.lock.release();
-    if (!any) return;
     futex_wake(pool.bell, INT32_MAX);
-    reap(pool, true);
+    // One that has ended may be joining others: it is joined itself, so all are gone afterwards.
+    while (Worker* worker = pool.workers) {
+        pool.workers = worker->next;
+        pool.lock.release();
+        pthread_join(worker->thread, nullptr);
+        free(worker);
+        pool.lock.acquire();
+    }
+    pool.lock.release();
 }
 
 void revive_pool(Pool& pool) {
@@ -319,7 +343,9 @@ void let_go_to_workers(Ring& ring) {
 
 bool in_worker() { return this_worker != nullptr; }
 
-Withdrawal withdraw_from_worker(Request& request) { return withdraw(pool_of(request), request); }
+Withdrawal withdraw_from_worker(Request& request) {
+    return leave_line(request) ? Withdrawal::withdrawn : withdraw(pool_of(request), request);
+}
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
     // One limit a class, which each of its two pools keeps.

@@ -111,6 +111,15 @@ int select_from_ring(Request& request, BufferGroup& group, uint64_t wanted, iove
     return unless_nowhere(buffer);
 }
 
+// How many buffers a bundle may have. As in the kernel, which asks the length of the first for how many make up what is
+// wanted, whatever the lengths of the others.
+unsigned most_to_select(uint64_t wanted, uint32_t first_length, unsigned there) {
+    if (wanted == 0) return first_length == 0 ? 1 : there;
+    if (first_length == 0) return 0;
+    const uint64_t needed = (wanted + first_length - 1) / first_length;
+    return needed < there ? static_cast<unsigned>(needed) : there;
+}
+
 // Withdrawn buffers that nothing has come into are the next of their ring again, unless others have taken some since.
 void put_back_unfilled(const Request& request, uint64_t bytes) {
     const WithdrawnBuffers& withdrawn = request.withdrawn;
@@ -157,7 +166,7 @@ int select_buffer(Request& request, uint64_t wanted, iovec& buffer) {
     return selected < 0 ? selected : 0;
 }
 
-int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_last) {
+int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, Empty empty, bool* took_last) {
     BufferGroup* group = find_group(*request.ring, request.buf_index);
     if (group == nullptr) return -ENOBUFS;
     if (!is_buffer_ring(*group)) {
@@ -167,17 +176,20 @@ int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned co
     const unsigned there = available(*group);
     if (there == 0) return -ENOBUFS;
 
+    const uint32_t first_length = read_once(entry_at(*group, group->head).len);
+    const unsigned most = most_to_select(wanted, first_length, there < count ? there : count);
+    if (most == 0) return -ENOBUFS;
     uint64_t left = wanted != 0 ? wanted : INT_MAX;
     unsigned selected = 0;
-    while (selected < there && selected < count && left != 0) {
+    while (selected < most && left != 0) {
         const io_uring_buf& buffer = entry_at(*group, static_cast<uint16_t>(group->head + selected));
         uint32_t length = read_once(buffer.len);
+        if (length == 0 && selected != 0 && empty == Empty::ends_bundle && group->incremental) break;
         if (length > left) {
             // One that is not used up piece by piece is not begun after others.
             if (!group->incremental && selected != 0) break;
             length = static_cast<uint32_t>(left);
         }
-        if (length == 0 && wanted != 0 && selected == 0) return -ENOBUFS;
         if (selected == 0) hold(request, BufferUse::peeked, read_once(buffer.bid));
         vectors[selected++] = {reinterpret_cast<void*>(read_once(buffer.addr)), length};
         left -= length;

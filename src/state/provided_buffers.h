@@ -58,10 +58,15 @@ struct ProvidedBuffers {
 // -ENOBUFS if there is none. That is also the answer to a buffer at the address 0, which the request then holds.
 int select_buffer(Request& request, uint64_t wanted, iovec& buffer);
 
+// What a buffer of no length does in a bundle, behind others. An incremental ring is never moved on over one. So what
+// is received into the buffers behind it would be overwritten by the next receive.
+enum class Empty : uint8_t { is_skipped, ends_bundle };
+
 // Selects up to `count` neighbouring buffers for up to `wanted` bytes (0: no limit). A classic group gives one, as
-// above. The last may be shortened. Returns how many, or -ENOBUFS. `took_last` is told whether the group had no more,
-// and less than was wanted.
-int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, bool* took_last = nullptr);
+// above. The last may be shortened. Returns how many, or -ENOBUFS: also where there is a limit, and the first has no
+// length. `took_last` is told whether the group had no more, and less than was wanted.
+int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned count, Empty empty,
+                  bool* took_last = nullptr);
 
 // How many of the buffers of a bundle `bytes` bytes fill.
 unsigned buffers_filled(const iovec* vectors, unsigned count, uint64_t bytes);

@@ -25,14 +25,15 @@ int find_registered_ring(unsigned index, Ring*& ring) {
     return ring == nullptr ? -EBADF : 0;
 }
 
-int add_registered_ring(Ring& ring, unsigned index) {
+int add_registered_ring(const FoundRing& found, unsigned index) {
+    Ring& ring = *found.ring;
     if (index != any_index && index >= most_registered_rings) return -EINVAL;
     int at = index == any_index ? free_index() : static_cast<int>(index);
     if (at >= 0 && registered[at] != nullptr) at = -EBUSY;
     if (at < 0) return at;
     {
         Guard guard(ring.lock);
-        if (ring.closing || ring.inherited) return -EBADF;
+        if (!found.is_same() || ring.closing || ring.inherited) return -EBADF;
         ++ring.descriptors;
     }
     this_thread_number();

@@ -3,6 +3,8 @@
 // the ring open, and goes with the thread.
 #pragma once
 
+#include "state/registry.h"
+
 namespace ringside::engine {
 
 struct Ring;
@@ -15,7 +17,7 @@ int find_registered_ring(unsigned index, Ring*& ring);
 
 // Enters a ring at an index, or at any free one. Returns the index, -EINVAL, -EBUSY, or -EBADF for a closed ring.
 // Without any ring's lock, as the next one.
-int add_registered_ring(Ring& ring, unsigned index);
+int add_registered_ring(const FoundRing& found, unsigned index);
 
 // Empties an index; what was the ring's last name ends it. Returns 0 or -EINVAL.
 int remove_registered_ring(unsigned index);

@@ -1,23 +1,26 @@
 #include "state/registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <new>
 
 #include "abi/return_stack.h"
+#include "abi/syscall.h"
 #include "service/helper.h"
 #include "service/keeper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
 #include "service/workers.h"
 #include "state/fds.h"
+#include "state/inside.h"
 #include "state/locked_memory.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/thread_end.h"
 #include "state/thread_id.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {
@@ -31,14 +34,15 @@ using Page = std::atomic<Ring*>[numbers_per_page];
 struct PooledRing {
     Ring ring;
     PooledRing* next_free;
-    PooledRing* next;  // of all that were ever made
+    PooledRing* next;    // of all that were ever made
+    bool held_for_fork;  // by the thread that is about to fork
 };
 
 struct Registry {
     Lock lock;
     std::atomic<Page*> pages[most_pages];
     PooledRing* free_rings RINGSIDE_GUARDED_BY(lock) = nullptr;
-    PooledRing* all_rings RINGSIDE_GUARDED_BY(lock) = nullptr;
+    std::atomic<PooledRing*> all_rings{nullptr};  // written under the lock; only ever added to
     unsigned open RINGSIDE_GUARDED_BY(lock) = 0;
     bool fork_watched RINGSIDE_GUARDED_BY(lock) = false;
 };
@@ -64,51 +68,42 @@ void close_inherited_pins(Ring& ring) {
     });
 }
 
-// A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are
-// gone: a request of the parent is not for the child to complete. What it inherited of private descriptors is closed,
-// so that it keeps no file of the parent's open.
-void leave_rings_to_parent() RINGSIDE_UNCHECKED {
-    registry.lock.reset();
-    registry.open = 0;
-    forget_own_process();
-    forget_thread_id();
-    forget_locked_memory();
-    forget_helper();
-    forget_workers();
-    forget_keeper();
-    forget_stand_ins();
-    forget_registered_rings();
-    forget_other_threads();
-    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
-        Ring& ring = at->ring;
-        if (ring.open) close_inherited_pins(ring);
-        ring.lock.reset();
-        if (!ring.open) continue;
-        ring.inherited = true;
-        drop_fd(ring.poller.epoll_fd);
-        drop_fd(ring.poller.wake_fd);
-        drop_fd(ring.waiters.spare_wake_fd);
-        drop_readiness(ring.readiness);
-        close_inherited_files(ring.files);
-    }
+// The descriptors that the engine has for the ring alone.
+void close_own_descriptors(Ring& ring) {
+    close_inherited_pins(ring);
+    drop_fd(ring.poller.epoll_fd);
+    drop_fd(ring.poller.wake_fd);
+    drop_fd(ring.waiters.spare_wake_fd);
+    drop_fd(ring.poll_call.nudge_fd);
+    drop_fd(ring.disk.eventfd);
+    drop_fd(ring.notification.eventfd);
+    drop_readiness(ring.readiness);
+    close_inherited_files(ring.files);
 }
 
 // A fork takes the rings between two steps: the child then finds them whole, and can let go of what is not its own. The
-// registry comes first and the rings after it; nobody asks for the registry while holding a ring.
+// registry comes first and the rings after it; nobody asks for the registry while holding a ring. A handler may fork in
+// the middle of a call on a ring, which goes on in both processes: that ring is left as it is.
 void hold_rings() RINGSIDE_UNCHECKED {
+    come_in();
     registry.lock.acquire();
-    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) at->ring.lock.acquire();
+    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
+        at->held_for_fork = find_interrupted(at->ring) == nullptr;
+        if (at->held_for_fork) at->ring.lock.acquire();
+    }
 }
 
 void release_rings() RINGSIDE_UNCHECKED {
-    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) at->ring.lock.release();
+    for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
+        if (at->held_for_fork) at->ring.lock.release();
+    }
     registry.lock.release();
 }
 
 void watch_fork() RINGSIDE_REQUIRES(registry.lock) {
     if (registry.fork_watched) return;
     registry.fork_watched = true;
-    pthread_atfork(hold_rings, release_rings, leave_rings_to_parent);
+    pthread_atfork(hold_rings, release_rings, settle_after_fork);
 }
 
 }  // namespace
@@ -123,8 +118,9 @@ Ring* take_ring() {
         if (memory == nullptr) return nullptr;
         pooled = new (memory) PooledRing{};
         pooled->next = registry.all_rings;
-        registry.all_rings = pooled;
+        registry.all_rings.store(pooled, std::memory_order_release);
     }
+    pooled->ring.inherited = false;
     watch_fork();
     if (registry.open++ == 0) {
         allow_workers();
@@ -146,6 +142,31 @@ void give_back_ring(Ring& ring) {
     end_workers();
     end_stand_ins();
     end_keeper();
+}
+
+// A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are
+// gone: a request of the parent is not for the child to complete. What it inherited of private descriptors is closed,
+// so that it keeps no file of the parent's open; but not where the child has run without the engine's knowledge, since
+// their numbers may mean something else by then.
+void leave_rings_to_parent(Inheritance noticed) RINGSIDE_UNCHECKED {
+    const bool at_once = noticed == Inheritance::of_fork;
+    registry.lock.reset();
+    registry.open = 0;
+    forget_thread_id();
+    forget_locked_memory();
+    forget_helper(at_once);
+    forget_workers();
+    forget_keeper(at_once);
+    forget_stand_ins();
+    forget_registered_rings();
+    forget_other_threads();
+    for (PooledRing* at = registry.all_rings.load(std::memory_order_acquire); at != nullptr; at = at->next) {
+        Ring& ring = at->ring;
+        if (ring.open && !ring.inherited && at_once && at->held_for_fork) close_own_descriptors(ring);
+        ring.lock.reset();
+        // One that a thread of the parent's is setting up, too.
+        ring.inherited = true;
+    }
 }
 
 int enter_descriptor(int fd, Ring& ring) {
@@ -176,6 +197,13 @@ Ring* ring_of(int fd) {
     return entry == nullptr ? nullptr : entry->load(std::memory_order_acquire);
 }
 
+int find_ring(int fd, FoundRing& found) {
+    found.ring = ring_of(fd);
+    if (found.ring == nullptr) return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+    found.generation = found.ring->generation.load();
+    return ring_of(fd) == found.ring ? 0 : -EBADF;
+}
+
 int duplicate_descriptor_of(const Ring& ring) {
     for (unsigned page = 0; page < most_pages; ++page) {
         if (registry.pages[page].load(std::memory_order_acquire) == nullptr) continue;
@@ -192,9 +220,7 @@ int duplicate_descriptor_of(const Ring& ring) {
 }
 
 void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t argument) {
-    registry.lock.acquire();
-    PooledRing* at = registry.all_rings;
-    registry.lock.release();
+    PooledRing* at = registry.all_rings.load(std::memory_order_acquire);
     // None ever leaves this list.
     for (; at != nullptr; at = at->next) {
         Guard guard(at->ring.lock);

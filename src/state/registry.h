@@ -20,11 +20,31 @@ Ring* remove_descriptor(int fd);
 // The ring that `fd` names, or null. Takes no lock.
 Ring* ring_of(int fd);
 
+// The ring that `fd` names, and which of the rings that its memory has been. Between this and the ring's lock another
+// thread may close it: who locks it then compares the generation. Returns 0, -EBADF for no descriptor, or -EOPNOTSUPP
+// for another file's.
+struct FoundRing {
+    Ring* ring = nullptr;
+    unsigned generation = 0;
+
+    bool is_same() const { return ring->generation.load(std::memory_order_relaxed) == generation; }
+};
+int find_ring(int fd, FoundRing& found);
+
 // A descriptor of our own of the file that the ring's descriptors name. -EBADF if there are none any more.
 int duplicate_descriptor_of(const Ring& ring);
 
 // Visits each open ring of this process, under its lock.
 void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t argument);
+
+// How a process came to know that it is a child of the one whose rings these are.
+enum class Inheritance : uint8_t {
+    of_fork,     // at once, by fork's handler, and the locks were held meanwhile
+    of_unknown,  // some time later: anything may have been interrupted, and the descriptors may be others by now
+};
+
+// Leaves all rings to the parent (state/own_process.h).
+void leave_rings_to_parent(Inheritance noticed);
 
 // How many rings are open.
 unsigned open_rings();

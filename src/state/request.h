@@ -73,8 +73,8 @@ enum RequestFlag : uint64_t {
     request_at_work = uint64_t{1} << 34,      // a worker's, by the kernel's rules: so is what follows it in its chain
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
+    request_has_news = uint64_t{1} << 37,     // task work, and cancelled as if it still waited for its file
     request_second_kept = uint64_t{1} << 38,  // splice: its second file is held in the engine's own table, too
-    request_after_batch = uint64_t{1} << 37,  // a worker's, which looks up its file or buffer when its batch is over
 };
 
 // How a request holds its buffer.
@@ -123,9 +123,10 @@ struct Request {
     uint16_t buffer_id;        // of the provided buffer in use
     uint8_t timer_clock : 4;   // which heap of service/timers
     BufferUse buffer_use : 4;
-    bool bounded_work;  // which class of workers has it: request_bounded when it was handed over, since its flags are
-                        // the worker's from then on
-    FixedFile* fixed_file;  // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
+    uint8_t bounded_work : 1;  // which class of workers has it: request_bounded when it was handed over, since its
+                               // flags are the worker's from then on
+    uint8_t write_turn : 7;    // its place in the order of changes to its file; 0 for none (service/write_order)
+    FixedFile* fixed_file;     // the registered file in use, with IOSQE_FIXED_FILE; valid once issued
     union {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;

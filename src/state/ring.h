@@ -22,6 +22,7 @@
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "service/waiters.h"
+#include "service/write_order.h"
 #include "state/credentials.h"
 #include "state/file_facts.h"
 #include "state/fixed_files.h"
@@ -87,7 +88,8 @@ struct Completion {
 // Notification of completions (path/post.cc).
 struct Notification {
     int eventfd = -1;            // registered by the program
-    bool eventfd_async = false;  // only for completions that did not happen inline
+    bool eventfd_async = false;  // only for what workers complete
+    bool by_worker = false;      // some of what is told next is a worker's
     uint32_t raised = 0;         // counts how often it was
 };
 
@@ -130,9 +132,9 @@ struct Ring {
     std::atomic<bool> disabled{false};  // IORING_SETUP_R_DISABLED and not enabled yet
     bool closing = false;
     Face face = Face::mappable;
-    int descriptors = 0;     // open names of the ring
-    int submitter = 0;       // thread id with IORING_SETUP_SINGLE_ISSUER, 0 until known
-    bool inherited = false;  // from a parent, by fork: its requests are not ours
+    std::atomic<int> descriptors{0};  // open names of the ring; not guarded by the lock
+    int submitter = 0;                // thread id with IORING_SETUP_SINGLE_ISSUER, 0 until known
+    bool inherited = false;           // from a parent, by fork: its requests are not ours
 
     RingMemory memory;
 
@@ -141,15 +143,16 @@ struct Ring {
     ChainHead chain;
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
-    bool submitting_inline = false;  // within the submitter's own call: completions are not asynchronous
-    bool after_batch = false;        // some of the task work begins when the batch is over (path/punt.cc),
-    bool batch_is_over = false;      // and that is now
+    bool submitting_inline = false;  // within the submitter's own call
+    bool batch_is_over = false;      // what was put off begins now
 
     uint32_t batch = 0;  // counts the batches that were submitted
 
     RequestPool requests;
     RequestQueue task_work;
-    bool announced = false;  // the program was told that there is task work for its next call
+    RequestQueue put_off;          // what begins when the batch is over (path/punt.cc)
+    bool announced = false;        // the program was told that its next call has something to do: task work,
+    bool ready_announced = false;  // or what has become ready, at which that call has to look
     Completion completion;
     Notification notification;
     Readiness readiness;
@@ -179,6 +182,7 @@ struct Ring {
     unsigned calls = 0;  // of io_uring_enter: tells the helper whether the program is around
     Rung rung;
     unsigned worker_jobs = 0;  // requests queued for or inside a worker
+    WriteOrder write_order;
     uint32_t cancel_sequence = 0;
 };
 

@@ -21,7 +21,8 @@ size_t round_up(size_t size, size_t step) { return (size + step - 1) / step * st
 constexpr int no_file = -1;
 
 void* map_file(int fd, uint64_t offset, size_t size) {
-    const int kind = fd == no_file ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    // As in the kernel, a child of fork shares the memory with its parent.
+    const int kind = fd == no_file ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
     if (fd == no_file) offset = 0;
     const long address =
         abi::syscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, fd, offset);
@@ -106,7 +107,6 @@ void follow_all(RingMemory& memory, const void* rings, const void* mirror) {
     follow(memory.cq, rings, memory.rings_size, memory.header);
     follow(memory.cqes, rings, memory.rings_size, memory.header);
     follow(memory.array, rings, memory.rings_size, memory.header);
-    if (mirror == nullptr) return;
     follow(memory.cq, mirror, memory.rings_size, memory.mirror_mapping);
     follow(memory.cqes, mirror, memory.rings_size, memory.mirror_mapping);
     follow(memory.mirror, mirror, memory.rings_size, memory.mirror_mapping);
@@ -123,6 +123,16 @@ void renew_mirror(RingMemory& memory, const RingLayout& layout, const io_uring_p
     if (use != MirrorUse::used) return;
     memory.cq = mirror;
     memory.cqes = reinterpret_cast<unsigned char*>(mirror) + cqes_offset;
+}
+
+// Shared memory without a file cannot grow where it is mapped: it is made anew.
+int replace_private_memory(const io_uring_params& params, RingMemory& memory) {
+    RingMemory fresh;
+    const int result = create_private_memory(params, fresh);
+    if (result < 0) return result;
+    destroy_memory(memory);
+    memory = fresh;
+    return 0;
 }
 
 }  // namespace
@@ -220,11 +230,11 @@ int adopt_memory(const io_uring_params& params, RingMemory& memory) {
 }
 
 int resize_memory(const io_uring_params& params, RingMemory& memory) {
+    if (memory.mirror_mapping == nullptr) return replace_private_memory(params, memory);
     const RingLayout layout = layout_of(params);
-    const size_t mirror_size = memory.mirror_mapping != nullptr ? memory.rings_size : 0;
     Piece pieces[3] = {{memory.header, memory.rings_size, layout.rings_size},
                        {memory.sqes, memory.sqes_size, layout.sqes_size},
-                       {memory.mirror_mapping, mirror_size, mirror_size != 0 ? layout.rings_size : 0}};
+                       {memory.mirror_mapping, memory.rings_size, layout.rings_size}};
     const MirrorUse use = memory.mirror != nullptr     ? MirrorUse::unknown
                           : memory.cq != memory.header ? MirrorUse::used
                                                        : MirrorUse::unused;
@@ -242,7 +252,7 @@ int resize_memory(const io_uring_params& params, RingMemory& memory) {
     memset(pieces[0].address, 0, layout.rings_size);
     memset(pieces[1].address, 0, layout.sqes_size);
     point_into(memory, layout, params);
-    if (memory.mirror_mapping != nullptr) renew_mirror(memory, layout, params, use);
+    renew_mirror(memory, layout, params, use);
     return 0;
 }
 

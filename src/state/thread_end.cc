@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include "service/cancel.h"
+#include "service/waiters.h"
 #include "state/lock.h"
+#include "state/own_process.h"
 #include "state/registered_rings.h"
 #include "state/registry.h"
 
@@ -20,12 +22,18 @@ struct End {
 };
 End end;
 
+void leave_ring(Ring& ring, uint32_t thread) {
+    end_waits_of(ring, thread);
+    orphan_requests(ring, thread);
+}
+
 void end_of_thread(void*) {
+    come_in();
     const uint32_t number = own_number;
     // What other destructors of the thread still submit is another's.
     own_number = 0;
     drop_registered_rings();
-    for_each_open_ring(orphan_requests, number);
+    for_each_open_ring(leave_ring, number);
 }
 
 void begin_thread() {
@@ -37,6 +45,7 @@ void begin_thread() {
 
 // The library may be unloaded before the threads end that it was used by.
 [[gnu::destructor]] void forget_threads() {
+    come_in();
     Guard guard(end.lock);
     if (end.has_key) pthread_key_delete(end.key);
     end.has_key = false;

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <atomic>
 
 #include "abi/syscall.h"
 #include "state/fds.h"
+#include "state/own_process.h"
 #include "state/own_stack.h"
 
 namespace ringside::engine {
@@ -36,17 +36,6 @@ __attribute__((no_sanitize("address", "thread"), noinline)) void copy_plainly(vo
     auto* target = static_cast<volatile unsigned char*>(to);
     const auto* source = static_cast<const volatile unsigned char*>(from);
     for (size_t i = 0; i < size; ++i) target[i] = source[i];
-}
-
-std::atomic<long> known_process{0};
-
-long own_process() {
-    long pid = known_process.load(std::memory_order_relaxed);
-    if (__builtin_expect(pid == 0, 0)) {
-        pid = abi::syscall(__NR_getpid);
-        known_process.store(pid, std::memory_order_relaxed);
-    }
-    return pid;
 }
 
 int copy(long call, uint64_t remote, void* ours, size_t size) {
@@ -99,8 +88,6 @@ int write_user(const Writing& first, const Writing& second) {
 void read_touched(void* to, uint64_t from, size_t size) { copy_plainly(to, user_pointer(from), size); }
 
 void write_touched(uint64_t to, const void* from, size_t size) { copy_plainly(user_pointer(to), from, size); }
-
-void forget_own_process() { known_process.store(0, std::memory_order_relaxed); }
 
 int make_present(uint64_t address, size_t size) {
     constexpr uint64_t page = 4096;

@@ -45,9 +45,6 @@ inline int read_user(void* to, uint64_t from, size_t size, bool touched) {
     return 0;
 }
 
-// In a child after fork: it is another process.
-void forget_own_process();
-
 // Has the program's pages from `address` to its end faulted in for writing, as an operation does that pins them.
 // Returns 0, -EFAULT where there is no memory, or none to be written, or -EOVERFLOW for what has no end.
 int make_present(uint64_t address, size_t size);

@@ -89,6 +89,33 @@ TEST(RingDescriptor, becomes_readable_when_a_request_completes_by_itself) {
     EXPECT_EQ(ring.reap(), std::vector<__u64>{1});
 }
 
+// Work that waits for the program's next call makes it readable, too, whoever makes that work.
+TEST(RingDescriptor, of_a_ring_that_defers_its_work_is_readable_while_work_waits) {
+    Uring ring(8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    ring.run_nops(1);
+    ring.reap();
+    EXPECT_FALSE(readable(ring->ring_fd));
+    io_uring_sqe* sqe = io_uring_get_sqe(ring.get());
+    io_uring_prep_nop(sqe);
+    sqe->flags |= IOSQE_IO_LINK;
+    io_uring_prep_nop(io_uring_get_sqe(ring.get()));
+    ASSERT_EQ(io_uring_submit(ring.get()), 2);
+    EXPECT_EQ(reap_from_memory(ring), 1u);
+    EXPECT_TRUE(readable(ring->ring_fd));
+    EXPECT_EQ(io_uring_get_events(ring.get()), 0);
+    EXPECT_TRUE(readable(ring->ring_fd));
+    EXPECT_EQ(reap_from_memory(ring), 1u);
+    EXPECT_TRUE(eventually([&] { return !readable(ring->ring_fd); }));
+
+    sqe = io_uring_get_sqe(ring.get());
+    io_uring_prep_nop(sqe);
+    sqe->flags |= IOSQE_ASYNC;
+    ASSERT_EQ(io_uring_submit(ring.get()), 1);
+    EXPECT_TRUE(readable(ring->ring_fd, patience_ms));
+    EXPECT_EQ(io_uring_get_events(ring.get()), 0);
+    EXPECT_EQ(reap_from_memory(ring), 1u);
+}
+
 TEST(RingDescriptor, can_be_part_of_an_epoll_set) {
     Uring ring(8);
     Set set(ring, EPOLLIN);

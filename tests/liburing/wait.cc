@@ -244,6 +244,31 @@ TEST(WaitMinTimeout, submits_first_if_told_to) {
     EXPECT_EQ(cqe->user_data, 3u);
 }
 
+// It returned after the minimum, with a null completion. Programs written for upstream's library use that.
+TEST(WaitMinTimeout, without_a_limit_submits_and_waits_for_all) {
+    Uring ring(8);
+    ASSERT_TRUE(ring.add_nop(3));
+    __kernel_timespec later = milliseconds(60);
+    io_uring_sqe* sqe = io_uring_get_sqe(ring.get());
+    ASSERT_NE(sqe, nullptr);
+    io_uring_prep_timeout(sqe, &later, 0, 0);
+    const Stopwatch watch;
+    io_uring_cqe* cqe = nullptr;
+    EXPECT_EQ(io_uring_submit_and_wait_min_timeout(ring.get(), &cqe, 2, nullptr, 10'000, nullptr), 2);
+    EXPECT_GE(watch.elapsed_ms(), 55);
+    ASSERT_NE(cqe, nullptr);
+    EXPECT_EQ(cqe->user_data, 3u);
+    EXPECT_EQ(io_uring_cq_ready(ring.get()), 2u);
+}
+
+// The other call gives the kernel the minimum, to which that is the limit then.
+TEST(WaitMinTimeout, without_a_limit_ends_with_the_minimum_if_nothing_is_submitted) {
+    Uring ring(8);
+    io_uring_cqe* cqe = nullptr;
+    EXPECT_EQ(io_uring_wait_cqes_min_timeout(ring.get(), &cqe, 1, nullptr, 10'000, nullptr), -ETIME);
+    EXPECT_EQ(cqe, nullptr);
+}
+
 TEST(WaitMinTimeout, is_refused_where_the_ring_does_not_have_it) {
     Uring ring(8);
     ring->features &= ~IORING_FEAT_MIN_TIMEOUT;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 
 #include "register/buffers.h"
@@ -55,6 +56,28 @@ TEST_F(OlderWay, to_a_counter_does_not_wait_if_that_keeps_from_waiting_itself) {
     eventfd_t sum = 0;
     EXPECT_EQ(eventfd_read(nonblocking, &sum), 0);
     EXPECT_EQ(sum, 10u);
+}
+
+// It answered -EAGAIN, which tells a program to try later what will never be done.
+TEST_F(OlderWay, of_what_knows_no_rwf_nowait_is_refused) {
+    const Fd changes(inotify_init1(IN_CLOEXEC)), nonblocking(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    const Fd full(open("/dev/full", O_RDWR | O_CLOEXEC));
+    char bytes[64] = {};
+    const auto at_once = [&](Sqe sqe) { return ring.run(sqe.set(&Sqe::rw_flags, RWF_NOWAIT)); };
+    for (const unsigned flag : {0U, IOSQE_ASYNC}) {
+        EXPECT_THAT(at_once(sqe::read(changes, bytes, 64).flag(flag)), Gives(-EOPNOTSUPP));
+        EXPECT_THAT(at_once(sqe::read(nonblocking, bytes, 64).flag(flag)), Gives(-EOPNOTSUPP));
+        EXPECT_THAT(at_once(sqe::read(full, bytes, 64).flag(flag)), Gives(-EOPNOTSUPP));
+        EXPECT_THAT(at_once(sqe::write(full, bytes, 64).flag(flag)), Gives(-EOPNOTSUPP));
+    }
+}
+
+// An answer to fanotify waited for ever: it takes answers at any time, and is never ready for one.
+TEST_F(OlderWay, to_what_is_nonblocking_does_not_wait_until_it_is_ready) {
+    const Fd watch(fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_NONBLOCK | FAN_CLOEXEC, O_RDWR));
+    ASSERT_GE(watch.get(), 0);
+    const char no_answer[4] = {};
+    EXPECT_THAT(ring.run(sqe::write(watch, no_answer, sizeof(no_answer))), Gives(-EINVAL));
 }
 
 // Not the parts are handed over, but the array that names them: as many bytes of it as there are parts.

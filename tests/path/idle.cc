@@ -7,10 +7,12 @@
 #include <array>
 #include <optional>
 
+#include "service/threads.h"
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/process.h"
 #include "support/raw_ring.h"
+#include "support/sqe_files.h"
 
 namespace ringside::test {
 namespace {
@@ -107,6 +109,62 @@ TEST(Idle, threads_end_with_the_last_ring) {
     } else {
         EXPECT_TRUE(eventually([&] { return count_threads() <= before; })) << count_threads();
     }
+}
+
+// The engine's threads stay for five seconds with nothing to do, as the kernel's do: for these tests for a moment.
+struct ShortIdleTime {
+    ShortIdleTime() { engine::set_idle_time(10); }
+    ~ShortIdleTime() { engine::set_idle_time(5000); }
+};
+
+bool is_engine() { return provider_under_test() != provider::Kind::kernel; }
+
+// Nobody joined a worker that had ended before the last ring was closed. A daemon with a burst of work now and then had
+// 16 mappings more after each, until mmap() failed for it.
+TEST(Idle, bursts_of_work_with_idle_times_between_them_leave_nothing_behind) {
+    const ShortIdleTime short_idle_time;
+    RawRing ring(64);
+    const Fd file = file_with("content");
+    const size_t threads = count_threads();
+    const auto burst = [&] {
+        for (int count = 0; count < 16; ++count) ring.push(sqe::fsync(file).flag(IOSQE_ASYNC));
+        ASSERT_EQ(ring.submit_pushed(16), 16);
+        ASSERT_EQ(ring.wait(16).size(), 16u);
+        if (is_engine()) {
+            EXPECT_TRUE(eventually([&] { return count_threads() <= threads; }));
+        }
+    };
+    // Some before it counts: the C library keeps stacks of threads that have been.
+    for (int count = 0; count < 10; ++count) burst();
+    const Holdings before = holdings();
+    for (int count = 0; count < 50; ++count) burst();
+    const Holdings after = holdings();
+    EXPECT_LE(after.mappings, before.mappings + 8);
+    EXPECT_LE(after.threads, before.threads);
+    EXPECT_LE(after.fds, before.fds);
+}
+
+TEST(Idle, waits_for_a_futex_with_idle_times_between_them_leave_nothing_behind) {
+    const ShortIdleTime short_idle_time;
+    RawRing ring(64);
+    const size_t threads = count_threads();
+    static uint32_t word;
+    word = 0;
+    const auto burst = [&] {
+        for (int count = 0; count < 8; ++count) ring.push(sqe::futex_wait(&word, 0));
+        ASSERT_EQ(ring.submit_pushed(8), 8);
+        ASSERT_THAT(ring.submit(sqe::futex_wake(&word, 8).data(2)), Gives(1));
+        ASSERT_EQ(ring.wait(9).size(), 9u);
+        if (is_engine()) {
+            EXPECT_TRUE(eventually([&] { return count_threads() <= threads; }));
+        }
+    };
+    for (int count = 0; count < 10; ++count) burst();
+    const Holdings before = holdings();
+    for (int count = 0; count < 50; ++count) burst();
+    const Holdings after = holdings();
+    EXPECT_LE(after.mappings, before.mappings + 8);
+    EXPECT_LE(after.threads, before.threads);
 }
 
 }  // namespace

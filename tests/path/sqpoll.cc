@@ -161,6 +161,35 @@ TEST(SqPoll, completes_requests_that_wait_though_nobody_enters) {
     EXPECT_EQ(byte, 'x');
 }
 
+// What has waited is completed by the thread in the kernel. The engine's own threads completed it, and let that one
+// sleep.
+TEST(SqPoll, is_woken_by_what_completes_and_takes_what_is_queued) {
+    RawRing ring(8, polled(20));
+    const Pipe pipe;
+    char byte;
+    const __kernel_timespec time = milliseconds_of(100);
+    const auto sleeps_again = [&] {
+        EXPECT_TRUE(eventually([&] { return ring.sq_head().load() == ring.sq_tail().load() && sleeps(ring); }));
+    };
+    // One that waits for a file, one that a worker does, and one that waits for time.
+    for (const Sqe& waiting :
+         {sqe::read(pipe.read_end, &byte, 1).data(1), sqe::read(pipe.read_end, &byte, 1).data(1).flag(IOSQE_ASYNC),
+          sqe::timeout(&time).data(1)}) {
+        ring.push(waiting);
+        EXPECT_THAT(ring.enter(1, 0, wakeup), Gives(1));
+        sleep_ms(10);
+        sleeps_again();
+        ring.push(nop(2));
+        const bool reads = waiting.opcode == IORING_OP_READ;
+        if (reads) {
+            EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+        }
+        const int result = reads ? 1 : -ETIME;
+        EXPECT_THAT(ring.watch(2), UnorderedElementsAre(Completes(1, result), Completes(2, 0)));
+        sleeps_again();
+    }
+}
+
 TEST(SqPoll, works_on_files_that_are_not_registered) {
     // IORING_FEAT_SQPOLL_NONFIXED
     RawRing ring(8, polled(10));

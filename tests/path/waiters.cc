@@ -121,6 +121,24 @@ TEST(Waiters, all_see_a_timeout_that_ends_waits) {
     EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, -ETIME)));
 }
 
+// One that ended without a completion left them asleep.
+TEST(Waiters, all_see_a_timeout_that_counts_and_is_silent) {
+    RawRing ring;
+    std::vector<std::thread> threads;
+    for (int count = 0; count < 3; ++count) {
+        threads.emplace_back([&] { EXPECT_THAT(wait_for(ring, 5, patience_ms), Gives(0)); });
+    }
+    sleep_ms(20);
+    const __kernel_timespec time = milliseconds_of(2 * patience_ms);
+    const Stopwatch watch;
+    EXPECT_THAT(ring.submit(sqe::timeout(&time, 1, IORING_TIMEOUT_ETIME_SUCCESS).flag(IOSQE_CQE_SKIP_SUCCESS)),
+                Gives(1));
+    EXPECT_THAT(ring.submit(nop(1)), Gives(1));
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_LT(watch.elapsed_ms(), patience_ms / 2);
+    EXPECT_THAT(ring.reap(), ElementsAre(Completes(1, 0)));
+}
+
 TEST(Waiters, one_of_several_is_interrupted_by_its_signal) {
     RawRing ring;
     struct sigaction action = {}, before;

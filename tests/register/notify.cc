@@ -99,6 +99,101 @@ TEST(Eventfd, that_is_for_what_comes_later_ignores_what_completes_inline) {
     EXPECT_TRUE(eventually([&] { return count_of(eventfd) != 0; }));
 }
 
+// For which completions it is raised, on a ring of either kind. The engine raised it for all that did not complete
+// within the submitter's call, so also for what had waited for a file or for time.
+struct Completion {
+    const char* name;
+    void (*cause)(RawRing&, const Pipe&, char&);
+    bool is_workers;
+};
+
+const __kernel_timespec short_time = {0, 2'000'000};
+const __kernel_timespec long_time = {100, 0};
+
+const Completion completions[] = {
+    {"in_the_call", [](RawRing& ring, const Pipe&, char&) { ring.submit(sqe::nop()); }, false},
+    {"of_the_next_of_a_chain",
+     [](RawRing& ring, const Pipe&, char&) {
+         ring.submit(sqe::nop().flag(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS), sqe::nop());
+     },
+     false},
+    {"of_a_read_that_waited",
+     [](RawRing& ring, const Pipe& pipe, char& byte) {
+         ring.submit(sqe::read(pipe.read_end, &byte, 1));
+         EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+     },
+     false},
+    {"of_a_poll",
+     [](RawRing& ring, const Pipe& pipe, char&) {
+         ring.submit(sqe::poll_add(pipe.read_end, 1));
+         EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+     },
+     false},
+    {"of_a_timeout", [](RawRing& ring, const Pipe&, char&) { ring.submit(sqe::timeout(&short_time)); }, false},
+    {"of_what_is_cancelled",
+     [](RawRing& ring, const Pipe&, char&) {
+         ring.submit(sqe::timeout(&long_time).data(1));
+         ring.submit(sqe::cancel(1).flag(IOSQE_CQE_SKIP_SUCCESS));
+     },
+     false},
+    {"of_a_workers_nop", [](RawRing& ring, const Pipe&, char&) { ring.submit(sqe::nop().flag(IOSQE_ASYNC)); }, true},
+    {"of_a_workers_read",
+     [](RawRing& ring, const Pipe& pipe, char& byte) {
+         EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+         ring.submit(sqe::read(pipe.read_end, &byte, 1).flag(IOSQE_ASYNC));
+     },
+     true},
+    {"of_a_message",
+     [](RawRing& ring, const Pipe&, char&) {
+         EXPECT_THAT(RawRing().run(Sqe(IORING_OP_MSG_RING, ring.fd())), Gives(0));
+     },
+     false},
+    {"of_a_workers_message",
+     [](RawRing& ring, const Pipe&, char&) {
+         EXPECT_THAT(RawRing().run(Sqe(IORING_OP_MSG_RING, ring.fd()).flag(IOSQE_ASYNC)), Gives(0));
+     },
+     true},
+    {"of_a_chain_left_open", [](RawRing& ring, const Pipe&, char&) { ring.submit(sqe::nop().flag(IOSQE_IO_LINK)); },
+     true},
+};
+
+class AsyncEventfd : public testing::TestWithParam<Completion> {};
+
+INSTANTIATE_TEST_SUITE_P(Completions, AsyncEventfd, testing::ValuesIn(completions),
+                         [](const auto& completion) { return std::string(completion.param.name); });
+
+TEST_P(AsyncEventfd, is_raised_for_what_workers_complete) {
+    for (const unsigned flags : {0U, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN}) {
+        RawRing ring(8, flags);
+        const Pipe pipe;
+        const Fd eventfd = new_eventfd();
+        char byte;
+        EXPECT_THAT(register_eventfd(ring, eventfd, IORING_REGISTER_EVENTFD_ASYNC), Gives(0));
+        GetParam().cause(ring, pipe, byte);
+        if (GetParam().is_workers) {
+            EXPECT_TRUE(eventually([&] { return count_of(eventfd) == 1; })) << flags;
+            EXPECT_EQ(ring.wait(1).size(), 1u);
+        } else {
+            EXPECT_EQ(ring.wait(1).size(), 1u);
+            sleep_ms(2);
+            EXPECT_EQ(count_of(eventfd), 0u) << flags;
+        }
+    }
+}
+
+TEST(Eventfd, that_is_for_what_workers_complete_is_raised_for_a_read_of_theirs_that_waited) {
+    RawRing ring;
+    const Pipe pipe;
+    const Fd eventfd = new_eventfd();
+    char byte;
+    EXPECT_THAT(register_eventfd(ring, eventfd, IORING_REGISTER_EVENTFD_ASYNC), Gives(0));
+    EXPECT_THAT(ring.submit(sqe::read(pipe.read_end, &byte, 1).flag(IOSQE_ASYNC)), Gives(1));
+    sleep_ms(10);
+    EXPECT_EQ(write(pipe.write_end, "x", 1), 1);
+    EXPECT_TRUE(eventually([&] { return count_of(eventfd) == 1; }));
+    EXPECT_EQ(ring.wait(1).size(), 1u);
+}
+
 TEST(Eventfd, registration_tells_each_error) {
     RawRing ring;
     const Fd eventfd = new_eventfd();

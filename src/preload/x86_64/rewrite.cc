@@ -47,7 +47,7 @@ bool is_noted(uintptr_t next) {
 }
 
 bool wanted() {
-    const char* value = getenv("RINGSIDE_REWRITE");
+    const char* value = secure_getenv("RINGSIDE_REWRITE");
     return value == nullptr || strcmp(value, "0") != 0;
 }
 
