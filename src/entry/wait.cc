@@ -74,7 +74,10 @@ int read_mask(const WaitArguments& wait, sigset_t& mask) {
 
 // Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
 void catch_up(Ring& ring) {
-    if (__builtin_expect(!ring.kept.put_off.empty(), 0)) attempt_deferred(ring);
+    if (__builtin_expect(!ring.kept.put_off.empty(), 0)) {
+        withdraw_announcement(ring);
+        attempt_deferred(ring);
+    }
     settle_deferred(ring);
     withdraw_announcement(ring);
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);

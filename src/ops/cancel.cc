@@ -17,12 +17,14 @@ namespace {
 // A file in the engine's own table is known by what it was when it was handed over.
 bool is_file_of(const Request& request, int fd) {
     if (!holds_file_elsewhere(request)) return same_file(fd, request.fd);
-    const KeptFile& file = kept(*request.fixed_file);
     struct stat status;
-    if (file_status(fd, status) < 0 || status.st_dev != file.device || status.st_ino != file.inode) return false;
+    if (file_status(fd, status) < 0) return false;
+    const KeptFile& file = kept(*request.fixed_file);
+    if (is_kept_file(file, fd, status)) return true;
+    // A duplicate of the number that it was handed over by.
     struct stat original;
-    const bool is_there = file_status(file.sqe_number, original) == 0 && original.st_ino == file.inode;
-    return is_there ? same_file(fd, file.sqe_number) : !is_kind_on_disk(status.st_mode);
+    return file_status(file.sqe_number, original) == 0 && is_kept_file(file, file.sqe_number, original) &&
+           same_file(fd, file.sqe_number);
 }
 
 // Over, and only its completion is still to be posted. One that was cancelled while it waited for its file is found

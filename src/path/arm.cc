@@ -52,9 +52,9 @@ void go_on_in_call(Request& request) {
     issue(request);
 }
 
-// Sockets and pipes wait in the engine's own table, unless the operation moves descriptors, and so do files on disk that
-// can be waited for. Returns 0 where the request holds its file there, -EPERM where it cannot be waited for, -ENOENT
-// where it is to wait in the ring's own set.
+// Sockets and pipes wait in the engine's own table, unless the operation moves descriptors, and so do files on disk
+// that can be waited for. Returns 0 where the request holds its file there, -EPERM where it cannot be waited for,
+// -ENOENT where it is to wait in the ring's own set.
 int hold_for_readiness(Request& request) {
     if (holds_file_elsewhere(request)) return 0;
     const uint32_t flags = operation_of(request).flags;
@@ -71,13 +71,13 @@ int hold_for_readiness(Request& request) {
     return hold_elsewhere(request, status) ? 0 : -ENOENT;
 }
 
-void wait_elsewhere(Request& request) {
+void wait_elsewhere(Request& request, bool behind_others) {
     const bool counts = counts_time(request);
     if (!is_transfer(request) || request.has(request_multishot)) request.clear(request_at_work);
     request.clear(request_poll_first);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
-    arm_kept(request);
+    arm_kept(request, behind_others);
     if (counts) start_link_timeout(request);
 }
 
@@ -88,14 +88,14 @@ void attempt_elsewhere(Request& request) {
     kept(*request.fixed_file).attempt_now = true;
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
-    arm_kept(request);
+    arm_kept(request, false);
 }
 
 void arm(Request& request) {
     if (request.has(request_nowait)) return answer(request);
     const bool looks_first = request.has(request_poll_first) && is_ready_for_worker(request);
     const int elsewhere = looks_first ? -ENOENT : hold_for_readiness(request);
-    if (elsewhere == 0) return wait_elsewhere(request);
+    if (elsewhere == 0) return wait_elsewhere(request, false);
     // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
     // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
     // the program's descriptor anew for another request brings.
@@ -103,7 +103,8 @@ void arm(Request& request) {
     const int pinned = elsewhere == -EPERM ? 0 : pin_file(request);
     // By its number alone it would go on with whatever file has that by then.
     if (pinned < 0) return finish(request, pinned);
-    const int armed = elsewhere == -EPERM ? elsewhere : arm_poll(request, request.has(request_multishot) ? request.fd : tried);
+    const int armed =
+        elsewhere == -EPERM ? elsewhere : arm_poll(request, request.has(request_multishot) ? request.fd : tried);
     if (armed == -EPERM && request.has(request_poll_first)) return give_up_waiting(request);
     if (armed == -EBADF && !is_file(request.fd)) return finish(request, -EBADF);
     // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
@@ -124,6 +125,10 @@ void arm(Request& request) {
         request.clear(request_poll_first);
         poll_now(*request.ring);
     }
+}
+
+void arm_behind_others(Request& request) {
+    hold_for_readiness(request) == 0 ? wait_elsewhere(request, true) : arm(request);
 }
 
 bool retry_armed(Request& request) {

@@ -55,10 +55,13 @@ __attribute__((noinline)) void let_others_go_first(const Request& request) {
 
 // The same where they wait in the engine's own table: it joins them there before its first attempt.
 bool goes_behind_others(Request& request) {
-    if (!is_transfer(request) || request.has(IOSQE_FIXED_FILE | request_nowait | request_cancelled)) return false;
-    if (request.ring->kept.waiting_by(request.sqe_fd) == 0 || resolve_file(request) != 0) return false;
+    constexpr uint64_t not_so = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | request_nowait | request_cancelled |
+                                request_at_work | request_has_news;
+    if (!is_transfer(request) || request.has(not_so)) return false;
+    if (request.ring->kept.waited_by(request.sqe_fd) == nullptr || resolve_file(request) != 0) return false;
     struct stat status;
-    const bool waits_there = file_status(request.fd, status) == 0 && (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode));
+    const bool waits_there =
+        file_status(request.fd, status) == 0 && (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode));
     if (waits_there) request.wait_events = operation_of(request).flags & op_poll_in ? POLLIN : POLLOUT;
     return waits_there && !(operation_of(request).flags & op_moves_descriptors);
 }
@@ -78,7 +81,7 @@ void run_task_work(Ring& ring) {
         } else {
             if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);
             if (__builtin_expect(ring.kept.armed != 0, 0) && goes_behind_others(*request)) {
-                arm(*request);
+                arm_behind_others(*request);
             } else {
                 issue(*request);
             }
@@ -97,8 +100,9 @@ void issue(Request& request) {
     request.place = Place::path;
     const int resolved = resolve_file(request);
     if (__builtin_expect(resolved != 0, 0)) {
-        // One that was cancelled only says what it has done so far.
-        if (resolved > 0 && request.has(request_cancelled)) return settle(request, attempt(request));
+        // One that was cancelled only says what it has done so far, and one that waits first what it waits for.
+        if (resolved > 0 && request.has(request_cancelled | request_poll_first))
+            return settle(request, attempt(request));
         if (resolved > 0) return attempt_elsewhere(request);
         return begins_after_batch(request) ? punt(request) : finish(request, resolved);
     }

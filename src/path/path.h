@@ -108,6 +108,9 @@ inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 ||
 // The operation would block until its file is ready: wait for that.
 void arm(Request& request);
 
+// The same for one that lets those go first that wait for its file already.
+void arm_behind_others(Request& request);
+
 // The request's file is in the engine's own table: the keeper attempts it there.
 void attempt_elsewhere(Request& request);
 
@@ -149,8 +152,8 @@ void run_in_worker(Request& request);
 void finish_elsewhere(Request& request, long result);
 
 // Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that
-// goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing for
-// one that holds its file already.
+// goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing
+// for one that holds its file already.
 int pin_file(Request& request);
 
 // The same in the engine's own table (service/keeper.h). Returns false where that cannot be.

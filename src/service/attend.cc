@@ -137,7 +137,10 @@ int64_t look_beside_leader(Ring& ring) {
 void go_on_after_nudge(Ring& ring) {
     forget_nudge(ring);
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return settle_from_outside(ring);
-    if (ring.waiters.leader == nullptr) announce_work(ring, false);
+    // The program may have come for it meanwhile.
+    const bool waits =
+        !ring.kept.put_off.empty() || !ring.task_work.empty() || ring.completion.tail != ring.completion.published;
+    if (waits && ring.waiters.leader == nullptr) announce_work(ring, false);
 }
 
 int64_t attend_to_events(Ring& ring) {

@@ -27,29 +27,44 @@ struct Helper {
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;
     unsigned capacity RINGSIDE_GUARDED_BY(lock) = 0;
     pthread_t thread;
-    int epoll_fd = -1;  // hosted rings' epoll sets, and `bell`
-    int bell = -1;      // eventfd that wakes the thread
+    int epoll_fd = -1;                          // hosted rings' epoll sets, and `bell`
+    int bell = -1;                              // eventfd that wakes the thread
     std::atomic<KeptFile*> bell_copy{nullptr};  // the same, for threads with the engine's own table
 };
 
 Helper helper;
 
-void ring_bell() {
-    if (!has_own_table()) return raise_eventfd(helper.bell);
+constexpr uint64_t bell_cookie = 0;
+
+void call_helper() {
+    if (!has_own_table()) return ring_bell(helper.epoll_fd, helper.bell, bell_cookie);
     KeptFile* copy = helper.bell_copy.load(std::memory_order_acquire);
     if (copy != nullptr) raise_eventfd(number_of(*copy));
 }
 
-void close_set() {
-    drop_fd(helper.epoll_fd);
-    drop_fd(helper.bell);
-}
+void close_set() { close_belled_set(helper.epoll_fd, helper.bell, bell_cookie); }
 
 // Without a set, at the descriptor limit, the thread looks at its rings again and again.
 void open_set() {
-    helper.epoll_fd = new_epoll_set();
-    helper.bell = new_eventfd();
-    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) < 0) close_set();
+    BelledSet made;
+    make_belled_set(made, bell_cookie);
+    helper.epoll_fd = made.set;
+    helper.bell = made.bell;
+}
+
+// The program has closed the set's number, or put something else there. Rings that were hosted in it are watched again.
+void renew_set() {
+    KeptFile* copy = helper.bell_copy.exchange(nullptr);
+    if (copy != nullptr) drop_kept(*copy);
+    // The keeper's lock comes before the helper's.
+    close_set();
+    open_set();
+    if (helper.bell >= 0) helper.bell_copy.store(keep_eventfd(helper.bell));
+    Guard guard(helper.lock);
+    for (unsigned i = 0; i < helper.count; ++i) {
+        auto hosted = Helped::State::hosted;
+        helper.rings[i]->helped.state.compare_exchange_strong(hosted, Helped::State::watched);
+    }
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
@@ -123,7 +138,8 @@ void* helper_body(void*) {
         if (sleep_ns < 0) return nullptr;
         epoll_event events[events_per_wait];
         if (helper.epoll_fd >= 0) {
-            wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+            const int result = wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+            if (result == -EBADF || result == -EINVAL) renew_set();
         } else {
             wait_on_eventfd(-1, look_interval_ns, nullptr);
         }
@@ -185,14 +201,14 @@ void leave_to_helper(Ring& ring) {
     if (helped.state == Helped::State::hosted) {
         // It looks by itself when the next timer that it knows of is due; an earlier one it has to be told of.
         const int64_t next = ring.timers.ns_until_next();
-        if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) ring_bell();
+        if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) call_helper();
         return;
     }
     if (!something_waits(ring) || !take_on(ring)) return;
     helped.state = Helped::State::watched;
     helped.quiet_looks = 0;
     helped.calls_seen = ring.calls;
-    ring_bell();
+    call_helper();
 }
 
 void await_reaping(Ring& ring) {
@@ -201,7 +217,7 @@ void await_reaping(Ring& ring) {
     if (!take_on(ring)) return;
     helped.reaping_ns = first_reaping_ns;
     helped.calls_before = ring.calls;
-    if (!helped.attended) ring_bell();
+    if (!helped.attended) call_helper();
 }
 
 void nudge_helper(Ring& ring) {
@@ -211,7 +227,7 @@ void nudge_helper(Ring& ring) {
         if (!helper.running || !add_ring(ring)) return;
     }
     ring.helped.nudged = true;
-    ring_bell();
+    call_helper();
 }
 
 bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd)) {
@@ -236,7 +252,7 @@ void end_helper() {
     helper.ending = true;
     helper.lock.release();
     if (!running) return;
-    ring_bell();
+    call_helper();
     pthread_join(helper.thread, nullptr);
     KeptFile* copy = helper.bell_copy.exchange(nullptr);
     if (copy != nullptr) drop_kept(*copy);

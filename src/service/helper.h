@@ -29,8 +29,8 @@ struct Helped {
     unsigned calls_seen = 0;                     // Ring::calls at the last look
     int64_t hosted_until_ns = 0;                 // monotonic time at which the helper looks at a hosted ring by itself
     bool attended = false;                       // the helper is at it now
-    int64_t reaping_ns = 0;     // until the next look whether the program has reaped; 0: it is not awaited
-    unsigned calls_before = 0;  // Ring::calls at the last of those looks
+    int64_t reaping_ns = 0;           // until the next look whether the program has reaped; 0: it is not awaited
+    unsigned calls_before = 0;        // Ring::calls at the last of those looks
     std::atomic<bool> nudged{false};  // somebody without the program's table leaves it to the helper to go on
 };
 

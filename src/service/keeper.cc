@@ -34,6 +34,9 @@ constexpr unsigned most_in_message = 253;
 // Left free in the own table: the keeper's set, its bell, its end of the pair, and what is on its way.
 constexpr unsigned numbers_to_spare = 4;
 
+// How often the keeper looks at its lists when it cannot be called.
+constexpr int64_t look_again_ns = 1'000'000;
+
 constexpr uint64_t cookie_of_messages = 1;
 constexpr uint64_t cookie_of_bell = 2;
 
@@ -51,9 +54,9 @@ struct Keeper {
     ThreadsWanted threads RINGSIDE_GUARDED_BY(lock);
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // files that are kept, or on their way
     pthread_t thread;
-    std::atomic<bool> expected{false};   // the keeper is about to look at its lists
-    std::atomic<uint32_t> arrivals{0};   // futex: counts the messages that were taken in
-    std::atomic<uint32_t> rounds{0};     // futex: counts the rounds over what is ready that have ended
+    std::atomic<bool> expected{false};  // the keeper looks at its lists before it sleeps again
+    std::atomic<uint32_t> arrivals{0};  // futex: counts the messages that were taken in
+    std::atomic<uint32_t> rounds{0};    // futex: counts the rounds over what is ready that have ended
     // The end of the pair of sockets in the program's table, and what it was when it was made.
     int near = -1;
     ino_t near_inode = 0;
@@ -63,6 +66,7 @@ struct Keeper {
     int far = -1;
     int set = -1;
     int bell = -1;
+    bool is_cut_off = false;  // the program has closed the other end: nobody calls any more
 };
 
 Keeper keeper;
@@ -111,6 +115,8 @@ int send(KeptFile* const* files, const int* descriptors, unsigned count) RINGSID
 void call_keeper() RINGSIDE_REQUIRES(keeper.lock) {
     if (keeper.expected.exchange(true)) return;
     if (own_table) return raise_eventfd(keeper.bell);
+    // Without the pair the keeper looks by itself.
+    if (!has_near_end()) return;
     KeptFile* nothing = nullptr;
     // A message that finds no room finds others before it, with which the keeper wakes.
     send(&nothing, nullptr, 1);
@@ -143,7 +149,10 @@ void take_in() {
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
         const long got = abi::syscall(__NR_recvmsg, keeper.far, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (got == 0) epoll_control(keeper.set, EPOLL_CTL_DEL, keeper.far, 0, 0);
+        if (got == 0 && !keeper.is_cut_off) {
+            keeper.is_cut_off = true;
+            epoll_control(keeper.set, EPOLL_CTL_DEL, keeper.far, 0, 0);
+        }
         if (got <= 0) break;
         take_message(message, files, static_cast<unsigned>(got) / sizeof(KeptFile*));
         any = true;
@@ -294,8 +303,11 @@ void serve() {
     bool more = false;
     while (more || !is_to_end()) {
         epoll_event events[events_per_wait];
-        const int count = wait_in_set(keeper.set, events, more ? 0 : no_deadline, nullptr);
-        keeper.expected.store(false);
+        // Who comes from here on sends a message; who has come before, and perhaps had its message taken in the midst
+        // of a round, is seen to in this one.
+        const bool at_once = keeper.expected.exchange(false) || more;
+        const int64_t limit = keeper.is_cut_off ? look_again_ns : no_deadline;
+        const int count = wait_in_set(keeper.set, events, at_once ? 0 : limit, nullptr);
         take_in();
         start_threads();
         for (int i = 0; i < count; ++i) {
@@ -316,6 +328,7 @@ void serve() {
 // Leaves the program's table for one with nothing in it but the keeper's end of the pair.
 bool leave_table() {
     keeper.far = keeper.far_of_program;
+    keeper.is_cut_off = false;
     const auto far = static_cast<unsigned>(keeper.far);
     if (abi::syscall(__NR_close_range, far + 1, ~0u, close_range_unshare) != 0) return false;
     own_table = true;
@@ -402,6 +415,8 @@ bool has_keeper() RINGSIDE_REQUIRES(keeper.lock) {
     return keeper.running;
 }
 
+int access_of(int fd) { return static_cast<int>(abi::syscall(__NR_fcntl, fd, F_GETFL) & O_ACCMODE); }
+
 KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(keeper.lock) {
     constexpr uint64_t usual_limit = 1024;
     if (keeper.count + numbers_to_spare >= limit_of(RLIMIT_NOFILE, usual_limit)) return nullptr;
@@ -416,6 +431,7 @@ KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(
     file->device = status.st_dev;
     file->inode = status.st_ino;
     file->kind = status.st_mode & S_IFMT;
+    if (S_ISFIFO(status.st_mode)) file->access = access_of(fd);
     ++keeper.count;
     return file;
 }
@@ -462,6 +478,13 @@ bool prepare_nudges(Ring& ring) RINGSIDE_REQUIRES(keeper.lock) {
 
 }  // namespace
 
+bool is_kept_file(const KeptFile& file, int fd, const struct stat& status) {
+    if (status.st_ino != file.inode || status.st_dev != file.device) return false;
+    if (file.kind == S_IFSOCK) return true;
+    // Its own number, while it is open for the same; another number may be of another open of it.
+    return fd == file.sqe_number && (file.kind != S_IFIFO || access_of(fd) == file.access);
+}
+
 bool has_own_table() { return own_table; }
 
 void note_own_table() { own_table = true; }
@@ -469,6 +492,17 @@ void note_own_table() { own_table = true; }
 void reserve_keeper() {
     Guard guard(keeper.lock);
     if (!keeper.running && !keeper.refused && keeper.near < 0) make_pair();
+}
+
+KeptFile* keep_eventfd(int eventfd) {
+    Guard guard(keeper.lock);
+    return keeper.running && has_near_end() ? keep_own(eventfd) : nullptr;
+}
+
+void keep_wake(Ring& ring) {
+    Guard guard(keeper.lock);
+    if (keeper.running && ring.poller.wake_copy == nullptr && has_near_end())
+        ring.poller.wake_copy = keep_own(ring.poller.wake_fd);
 }
 
 KeptFile* keep_file(Ring& ring, int fd, const struct stat& status) {
@@ -579,10 +613,7 @@ void end_keeper() {
     keeper.lock.acquire();
     const bool running = keeper.running;
     keeper.ending = true;
-    if (running) {
-        keeper.expected.store(false);
-        call_keeper();
-    }
+    if (running) call_keeper();
     keeper.lock.release();
     if (running) pthread_join(keeper.thread, nullptr);
     keeper.lock.acquire();

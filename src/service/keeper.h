@@ -42,17 +42,19 @@ struct KeptFile : FixedFile {
     dev_t device;
     ino_t inode;
     mode_t kind;
+    int access;  // how it is open (O_ACCMODE); of a pipe alone, whose ends are told apart by that
     Circle<Request, &Request::node> waiting;  // for its readiness; guarded by the ring's lock
     uint32_t registered;                      // what the keeper's epoll set reports of it; the keeper's alone
     bool dropped;                             // nobody holds it any more; guarded by the ring's lock
     bool is_put_off;                          // in the ring's list of those; guarded by the ring's lock
     bool attempt_now;                         // registering it, the keeper attempts all that wait; guarded by the same
-    bool is_due;                              // the program's call waits for that (attempt_deferred); guarded by the same
-    bool listed;                              // in the list of those to be registered; guarded by the keeper's lock
-    KeptFile* next_sent;                      // in the ring's list of those to be handed over; later in the keeper's of
-                                              // those to be closed
-    KeptFile* next_put_off;                   // in the ring's list of those whose attempts are put off
-    KeptFile* next_listed;                    // in the keeper's list of those to be registered
+    bool is_due;             // the program's call waits for that (attempt_deferred); guarded by the same
+    bool listed;             // in the list of those to be registered; guarded by the keeper's lock
+    KeptFile* next_sent;     // in the ring's list of those to be handed over; later in the keeper's of
+                             // those to be closed
+    KeptFile* next_put_off;  // in the ring's list of those whose attempts are put off
+    KeptFile* next_listed;   // in the keeper's list of those to be registered
+    KeptFile* next_waited;   // in the ring's list of those that requests wait for
 };
 
 // What a ring has to do with the keeper. Guarded by the ring's lock.
@@ -60,14 +62,17 @@ struct KeptByRing {
     Queue<KeptFile, &KeptFile::next_sent> to_send;     // handed over when the batch is over
     Queue<KeptFile, &KeptFile::next_put_off> put_off;  // ready, with IORING_SETUP_DEFER_TASKRUN
     unsigned armed = 0;                                // requests that wait for kept files
-    uint16_t waiting_by_number[64] = {};               // the same by the program's numbers, modulo
+    KeptFile* waited[64] = {};                         // files that requests wait for, by the program's numbers
     unsigned gathering = 0;                            // calls of the program's that ask for completions now
     std::atomic<uint32_t> due{0};                      // files whose attempts such a call waits for; a futex
 
-    uint16_t& waiting_by(int fd) { return waiting_by_number[static_cast<unsigned>(fd) % 64]; }
+    KeptFile*& waited_by(int fd) { return waited[static_cast<unsigned>(fd) % 64]; }
 };
 
 inline KeptFile& kept(FixedFile& file) { return static_cast<KeptFile&>(file); }
+
+// Whether a descriptor of the program's stands for the file, as far as that can be told.
+bool is_kept_file(const KeptFile& file, int fd, const struct stat& status);
 
 // Whether the calling thread has the engine's own table. One that the keeper has started says so itself.
 bool has_own_table();
@@ -77,6 +82,12 @@ void note_own_table();
 
 // A first ring is made: takes the descriptors that the keeper will need, as long as there are some.
 void reserve_keeper();
+
+// A descriptor of the engine's own, by which threads with its table wake others. Null when there is no keeper.
+KeptFile* keep_eventfd(int eventfd);
+
+// The ring's leader has an eventfd now: the keeper gets it too, if there is a keeper.
+void keep_wake(Ring& ring);
 
 // Hands a file of the program's over. Within a batch that happens at its end, by hand_over_batch(). Null when it cannot
 // be kept.

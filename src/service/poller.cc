@@ -22,16 +22,10 @@ constexpr unsigned most_calls_unlooked = 16;
 int open_poller(Ring& ring) {
     Poller& poller = ring.poller;
     if (poller.epoll_fd >= 0) return 0;
-    const int set = new_epoll_set();
-    if (set < 0) return set;
-    const int wake = new_eventfd();
-    poller.epoll_fd = set;
-    if (wake < 0 || watch_eventfd(ring, wake, wake_cookie) < 0) {
-        drop_fd(poller.epoll_fd);
-        if (wake >= 0) close_fd(wake);
-        return -EMFILE;
-    }
-    poller.wake_fd = wake;
+    BelledSet made;
+    if (make_belled_set(made, wake_cookie) < 0) return -EMFILE;
+    poller.epoll_fd = made.set;
+    poller.wake_fd = made.bell;
     return 0;
 }
 
@@ -54,8 +48,21 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
     }
 }
 
+bool note_lost_set(Ring& ring, int result) {
+    if (result != -EBADF && result != -EINVAL) return false;
+    Poller& poller = ring.poller;
+    close_belled_set(poller.epoll_fd, poller.wake_fd, wake_cookie);
+    if (poller.wake_copy != nullptr) drop_kept(*poller.wake_copy);
+    poller.wake_copy = nullptr;
+    const auto in_set = [](Request& request) { return leave_lost_set(request); };
+    unsigned from = 0;
+    while (ring.requests.table.find_any(in_set, from) != nullptr) continue;
+    return true;
+}
+
 int look_into_set(Ring& ring, epoll_event* events) {
     const int count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    if (__builtin_expect(note_lost_set(ring, count), 0)) return 0;
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_cookie) pass_wake_on(ring);
     }
@@ -121,8 +128,7 @@ void look_at_unpolled(Ring& ring) {
 void close_poller(Ring& ring) {
     if (ring.poller.wake_copy != nullptr) drop_kept(*ring.poller.wake_copy);
     ring.poller.wake_copy = nullptr;
-    drop_fd(ring.poller.epoll_fd);
-    drop_fd(ring.poller.wake_fd);
+    close_belled_set(ring.poller.epoll_fd, ring.poller.wake_fd, wake_cookie);
 }
 
 }  // namespace ringside::engine

@@ -61,6 +61,10 @@ void look_with_next_call(Ring& ring);
 // no call is needed to look. What told of them stays in the epoll set then, and makes the next look there a vain one.
 void poll_in_call(Ring& ring);
 
+// Whether a look into the set, with this result, has found that it is gone: the program has closed its number, or put
+// something else there. What waited in it waits without one then, until there is another.
+bool note_lost_set(Ring& ring, int result);
+
 void close_poller(Ring& ring);
 
 }  // namespace ringside::engine

@@ -106,6 +106,13 @@ void take_place(FdSlot& slot, Request& request) {
     takes_turns ? slot.waiting.push_back(request) : slot.waiting.push_front(request);
 }
 
+// Nobody waits for the file any more.
+void leave_waited(Ring& ring, KeptFile& file) {
+    KeptFile** at = &ring.kept.waited_by(file.sqe_number);
+    while (*at != &file) at = &(*at)->next_waited;
+    *at = file.next_waited;
+}
+
 // One that has looked in vain.
 void take_place_anew(Circle<Request, &Request::node>& waiting, Request& request) {
     if (operation_of(request).flags & op_opens) return;
@@ -133,12 +140,17 @@ int arm_poll(Request& request, int number) {
     return 0;
 }
 
-void arm_kept(Request& request) {
+void arm_kept(Request& request, bool behind_others) {
     KeptFile& file = kept(*request.fixed_file);
     request.poll_number = number_of_kept;
-    file.waiting.push_front(request);
-    ++request.ring->kept.armed;
-    ++request.ring->kept.waiting_by(request.sqe_fd);
+    KeptByRing& by_ring = request.ring->kept;
+    if (file.waiting.empty()) {
+        KeptFile*& others = by_ring.waited_by(file.sqe_number);
+        file.next_waited = others;
+        others = &file;
+    }
+    behind_others ? file.waiting.push_back(request) : file.waiting.push_front(request);
+    ++by_ring.armed;
     await_readiness(file);
 }
 
@@ -168,8 +180,10 @@ void disarm_poll(Request& request) {
     Ring& ring = *request.ring;
     if (request.poll_number == number_of_kept) {
         --ring.kept.armed;
-        --ring.kept.waiting_by(request.sqe_fd);
-        return kept(*request.fixed_file).waiting.remove(request);
+        KeptFile& file = kept(*request.fixed_file);
+        file.waiting.remove(request);
+        if (file.waiting.empty()) leave_waited(ring, file);
+        return;
     }
     --ring.poller.armed;
     if (request.poll_number == no_number) return ring.poller.unpolled.remove(request);
@@ -177,6 +191,17 @@ void disarm_poll(Request& request) {
     if (request.poll_number != request.fd || !request.has(request_pinned)) return;
     // Registered by a descriptor that is about to be closed.
     forget_number(ring, request.fd);
+}
+
+bool leave_lost_set(Request& request) {
+    Ring& ring = *request.ring;
+    if (request.place != Place::armed || request.poll_number < 0) return false;
+    FdSlot& slot = *find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number));
+    slot.waiting.remove(request);
+    slot.registered = 0;
+    request.poll_number = no_number;
+    ring.poller.unpolled.push_back(request);
+    return false;
 }
 
 // While the program has the file open too, the registration would outlive the descriptor.

@@ -38,11 +38,14 @@ struct Registrations {
 int arm_poll(Request& request, int number);
 
 // The same for one that holds a file in the engine's own table (service/keeper.h).
-void arm_kept(Request& request);
+void arm_kept(Request& request, bool behind_others);
 
 // Tries the requests that wait for such a file, as far as they wait for what has happened to it; all where that is 0,
 // not known. Called by the keeper.
 void attempt_waiting(KeptFile& file, uint32_t happened);
+
+// The ring's set is lost: a request that waits in it waits without one. Returns false, for a search that goes on.
+bool leave_lost_set(Request& request);
 
 // Takes it out again.
 void disarm_poll(Request& request);

@@ -62,9 +62,7 @@ mode_t kind_of(int fd) {
     return file_status(fd, status) == 0 ? status.st_mode & S_IFMT : 0;
 }
 
-bool is_on_disk(int fd) {
-    return is_kind_on_disk(kind_of(fd));
-}
+bool is_on_disk(int fd) { return is_kind_on_disk(kind_of(fd)); }
 
 bool same_file(int a, int b) {
     if (a == b) return true;

@@ -156,7 +156,11 @@ FixedFile* share_file(int fd) {
 KeptFile* share_kept(Ring& ring, int fd, const struct stat& status) {
     HeldByBatch& held = ring.held_by_batch;
     if (held.fd == fd && held.file != nullptr && held.file->is_kept) return &kept(*held.file);
-    KeptFile* file = keep_file(ring, fd, status);
+    // Who waits for the same file already shares it, and goes behind those who come later, as in the kernel.
+    KeptFile* file = ring.kept.waited_by(fd);
+    while (file != nullptr && (file->sqe_number != fd || !is_kept_file(*file, fd, status))) file = file->next_waited;
+    if (file != nullptr) return file;
+    file = keep_file(ring, fd, status);
     if (file == nullptr || !ring.submitting_inline) return file;
     end_holding_with_batch(ring);
     held.fd = fd;

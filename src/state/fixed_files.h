@@ -79,8 +79,8 @@ void open_into_slot(Request& request, uint32_t file_index);
 // no descriptor left or no memory.
 FixedFile* share_file(int fd);
 
-// The same in the engine's own table (service/keeper.h). Requests of a batch that hold the same descriptor in a row share
-// it.
+// The same in the engine's own table (service/keeper.h). Requests of a batch that hold the same descriptor in a row
+// share it.
 KeptFile* share_kept(Ring& ring, int fd, const struct stat& status);
 
 // The descriptor of the program's that a batch of requests had to hold last. From the second of them on they share one
