@@ -12,6 +12,7 @@
 #include "service/helper.h"
 #include "service/poll_call.h"
 #include "service/readiness.h"
+#include "service/ring_file.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/inside.h"
@@ -75,6 +76,7 @@ void destroy_ring(Ring& ring) {
 
     ring.lock.acquire();
     ring.open = false;
+    forget_ring_file(ring);
     cancel_all(ring);
     ++ring.generation;
     drop_messages(ring);
@@ -126,7 +128,10 @@ int close(int fd) {
 
 void note_dup(int fd, int copy) {
     Ring* ring = ring_of(fd);
-    if (ring == nullptr || enter_descriptor(copy, *ring) < 0) return;
+    if (ring == nullptr) return;
+    // The kernel has handed the number out, so what it named before is closed.
+    if (Ring* before = remove_descriptor(copy)) let_go_of_ring(*before);
+    if (enter_descriptor(copy, *ring) < 0) return;
     Inside inside(*ring);
     Guard guard(ring->lock);
     ++ring->descriptors;

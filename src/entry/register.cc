@@ -139,7 +139,7 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
 int find_ring(unsigned fd, bool by_index, Ring*& ring) {
     if (by_index) return find_registered_ring(fd, ring);
     const int number = static_cast<int>(fd);
-    ring = ring_of(number);
+    ring = find_named(number);
     if (ring != nullptr) return 0;
     return abi::syscall(__NR_fcntl, number, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
 }

@@ -9,9 +9,9 @@
 #include "abi/syscall.h"
 #include "entry/entry.h"
 #include "register/register.h"
+#include "service/ring_file.h"
 #include "state/inside.h"
 #include "state/registered_rings.h"
-#include "state/registry.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -31,7 +31,7 @@ void lock_too(Ring& ring, Ring& other) RINGSIDE_UNCHECKED {
 int find_source(const io_uring_clone_buffers& wanted, Ring*& source) {
     if (wanted.flags & IORING_REGISTER_SRC_REGISTERED) return find_registered_ring(wanted.src_fd, source);
     const auto fd = static_cast<int>(wanted.src_fd);
-    source = ring_of(fd);
+    source = ring_named(fd);
     if (source != nullptr) return 0;
     return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
 }

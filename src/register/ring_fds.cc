@@ -4,8 +4,8 @@
 
 #include "abi/syscall.h"
 #include "register/register.h"
+#include "service/ring_file.h"
 #include "state/registered_rings.h"
-#include "state/registry.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -17,7 +17,7 @@ int add_one(uint64_t address) {
     if (update.resv != 0) return -EINVAL;
     if (update.offset != any_index && update.offset >= most_registered_rings) return -EINVAL;
     const int fd = static_cast<int>(update.data);
-    Ring* ring = ring_of(fd);
+    Ring* ring = ring_named(fd);
     if (ring == nullptr) return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
     const int index = add_registered_ring(*ring, update.offset);
     if (index < 0) return index;

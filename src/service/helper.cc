@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "entry/entry.h"
 #include "path/path.h"
 #include "service/attend.h"
 #include "service/epoll.h"
+#include "service/ring_file.h"
 #include "service/threads.h"
 #include "state/fds.h"
 #include "state/growing.h"
@@ -17,6 +19,9 @@ namespace {
 // Until the first look whether a program has reaped.
 constexpr int64_t first_reaping_ns = 25'000;
 
+// Between looks whether rings are closed whose files inotify does not watch.
+constexpr int64_t between_looks_at_files_ns = 50'000'000;
+
 // The rings that are looked at. Lock order: a ring's lock first, then this one.
 struct Helper {
     Lock lock;
@@ -26,8 +31,9 @@ struct Helper {
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;
     unsigned capacity RINGSIDE_GUARDED_BY(lock) = 0;
     pthread_t thread;
-    int epoll_fd = -1;  // hosted rings' epoll sets, and `bell`
-    int bell = -1;      // eventfd that wakes the thread
+    int epoll_fd = -1;                               // hosted rings' epoll sets, and `bell`
+    int bell = -1;                                   // eventfd that wakes the thread
+    int listened_to RINGSIDE_GUARDED_BY(lock) = -1;  // watched_by(), in the set
 };
 
 Helper helper;
@@ -44,6 +50,13 @@ void open_set() {
     helper.epoll_fd = new_epoll_set();
     helper.bell = new_eventfd();
     if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) < 0) close_set();
+}
+
+// Files of rings are watched from the first ring that has one, which may be set up later than the thread.
+void listen_for_closed_files() RINGSIDE_REQUIRES(helper.lock) {
+    const int watched = watched_by();
+    if (watched == helper.listened_to || helper.epoll_fd < 0) return;
+    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, watched, EPOLLIN | EPOLLET, 0) == 0) helper.listened_to = watched;
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
@@ -109,8 +122,12 @@ int64_t attend_all() {
 
 void* helper_body(void*) {
     for (;;) {
-        const int64_t sleep_ns = attend_all();
+        // What a closed ring's request waited for may have happened since, and is not the ring's any more.
+        leave_gone_rings();
+        int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
+        // No event reports the end of a file that is not watched.
+        if (are_some_unwatched() && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
         epoll_event events[events_per_wait];
         if (helper.epoll_fd >= 0) {
             wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
@@ -121,8 +138,13 @@ void* helper_body(void*) {
 }
 
 bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
-    if (helper.running) return true;
+    if (helper.running) {
+        listen_for_closed_files();
+        return true;
+    }
     open_set();
+    helper.listened_to = -1;
+    listen_for_closed_files();
     helper.ending = false;
     helper.running = start_thread(helper.thread, "ringside-helper", helper_body, nullptr) == 0;
     if (!helper.running) close_set();
@@ -178,6 +200,11 @@ void leave_to_helper(Ring& ring) {
     helped.quiet_looks = 0;
     helped.calls_seen = ring.calls;
     ring_bell();
+}
+
+bool keep_helper() {
+    Guard guard(helper.lock);
+    return start_helper();
 }
 
 void await_reaping(Ring& ring) {

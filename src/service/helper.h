@@ -38,6 +38,10 @@ void leave_to_helper(Ring& ring);
 // The descriptor that a program polls was made readable: sees that it does not stay so.
 void await_reaping(Ring& ring);
 
+// Lets the thread run, which notices that a ring's file is closed, even if no ring is to be looked at. Returns whether
+// it does.
+bool keep_helper();
+
 // The ring is closed: the helper lets go of it. Called under the ring's lock.
 void withdraw_from_helper(Ring& ring);
 
