@@ -82,6 +82,13 @@ void leave_gone_rings() {
 
 void forget_ended_rings() { ended.store(nullptr, std::memory_order_relaxed); }
 
+void expect_unseen_close(int fd) {
+    Ring* ring = ring_of(fd);
+    if (ring == nullptr) return;
+    Guard guard(ring->lock);
+    ring->file.ends_unseen = true;
+}
+
 Ring* find_named(int fd) {
     Ring* ring = ring_of(fd);
     if (ring == nullptr || is_ring_file(*ring, fd)) return ring;

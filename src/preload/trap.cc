@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "abi/syscall.h"
+#include "entry/engine.h"
 #include "preload/filter.h"
 #include "preload/next.h"
 #include "preload/rewrite.h"
@@ -49,13 +50,21 @@ void hand_to_program(int number, siginfo_t* info, void* context) {
     }
 }
 
+// A ring without a descriptor has an index in its place, which may be the number of another ring: to expect an unseen
+// close of that one costs a thread and no more.
+long serve_trapped(const Call& call) {
+    const long result = serve(call);
+    if (call.number == __NR_io_uring_setup && result >= 0) engine::expect_unseen_close(static_cast<int>(result));
+    return result;
+}
+
 // Answers the call if it is one that our filter traps.
 bool answer(ucontext_t& context) {
     const Call call = trapped_call(context);
     if (!is_io_uring(call.number)) return false;
     announce();
     if (call.number == __NR_io_uring_enter) consider_rewriting(address_behind_trapped_call(context));
-    answer_trapped_call(context, serve(call));
+    answer_trapped_call(context, serve_trapped(call));
     return true;
 }
 

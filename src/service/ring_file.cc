@@ -107,7 +107,7 @@ void forget_ring_file(Ring& ring) {
     RingFile& file = ring.file;
     const int watch = file.watch.exchange(none, std::memory_order_acq_rel);
     file.device = file.inode = 0;
-    file.attended = false;
+    file.ends_unseen = file.attended = false;
     if (watch == none) return;
     Guard guard(watches.lock);
     const int inotify = watches.inotify.load(std::memory_order_relaxed);
@@ -162,7 +162,7 @@ int watched_by() { return watches.inotify.load(std::memory_order_acquire); }
 
 void wait_for_end_of_file(Ring& ring) {
     RingFile& file = ring.file;
-    if (file.inode != 0 && !file.attended) file.attended = keep_helper();
+    if (file.ends_unseen && !file.attended) file.attended = keep_helper();
 }
 
 void forget_watches() RINGSIDE_UNCHECKED {
