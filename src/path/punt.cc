@@ -12,6 +12,7 @@
 #include "abi/syscall.h"
 #include "path/path.h"
 #include "service/keeper.h"
+#include "service/ring_file.h"
 #include "service/waiters.h"
 #include "service/workers.h"
 #include "service/write_order.h"
@@ -81,6 +82,7 @@ void enter_worker_queue(Request& request) {
     request.bounded_work = request.has(request_bounded);
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
+    if (!has_own_table()) wait_for_end_of_file(ring);
 }
 
 // Who told it to stop counts on its end, and finds it nowhere to tell it again: so it does not go on to wait now. What

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "entry/entry.h"
 #include "path/path.h"
 #include "service/attend.h"
 #include "service/epoll.h"
 #include "service/keeper.h"
+#include "service/ring_file.h"
 #include "service/threads.h"
 #include "state/fds.h"
 #include "state/growing.h"
@@ -17,6 +19,9 @@ namespace {
 
 // Until the first look whether a program has reaped.
 constexpr int64_t first_reaping_ns = 25'000;
+
+// Between looks whether rings are closed whose files inotify does not watch.
+constexpr int64_t between_looks_at_files_ns = 50'000'000;
 
 // The rings that are looked at. Lock order: a ring's lock first, then this one.
 struct Helper {
@@ -30,6 +35,7 @@ struct Helper {
     int epoll_fd = -1;                          // hosted rings' epoll sets, and `bell`
     int bell = -1;                              // eventfd that wakes the thread
     std::atomic<KeptFile*> bell_copy{nullptr};  // the same, for threads with the engine's own table
+    int listened_to RINGSIDE_GUARDED_BY(lock) = -1;  // watched_by(), in the set
 };
 
 Helper helper;
@@ -42,7 +48,10 @@ void call_helper() {
     if (copy != nullptr) raise_eventfd(number_of(*copy));
 }
 
-void close_set() { close_belled_set(helper.epoll_fd, helper.bell, bell_cookie); }
+void close_set() RINGSIDE_REQUIRES(helper.lock) {
+    close_belled_set(helper.epoll_fd, helper.bell, bell_cookie);
+    helper.listened_to = -1;
+}
 
 // Without a set, at the descriptor limit, the thread looks at its rings again and again.
 void open_set() {
@@ -52,19 +61,28 @@ void open_set() {
     helper.bell = made.bell;
 }
 
+// Files of rings are watched from the first ring that has one, which may be set up later than the thread.
+void listen_for_closed_files() RINGSIDE_REQUIRES(helper.lock) {
+    const int watched = watched_by();
+    if (watched == helper.listened_to || helper.epoll_fd < 0) return;
+    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, watched, EPOLLIN | EPOLLET, 0) == 0) helper.listened_to = watched;
+}
+
 // The program has closed the set's number, or put something else there. Rings that were hosted in it are watched again.
 void renew_set() {
     KeptFile* copy = helper.bell_copy.exchange(nullptr);
     if (copy != nullptr) drop_kept(*copy);
-    // The keeper's lock comes before the helper's.
+    helper.lock.acquire();
     close_set();
     open_set();
-    if (helper.bell >= 0) helper.bell_copy.store(keep_eventfd(helper.bell));
-    Guard guard(helper.lock);
+    listen_for_closed_files();
     for (unsigned i = 0; i < helper.count; ++i) {
         auto hosted = Helped::State::hosted;
         helper.rings[i]->helped.state.compare_exchange_strong(hosted, Helped::State::watched);
     }
+    helper.lock.release();
+    // The keeper's lock comes before the helper's.
+    if (helper.bell >= 0) helper.bell_copy.store(keep_eventfd(helper.bell));
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
@@ -134,8 +152,12 @@ int64_t attend_all() {
 
 void* helper_body(void*) {
     for (;;) {
-        const int64_t sleep_ns = attend_all();
+        // What a closed ring's request waited for may have happened since, and is not the ring's any more.
+        leave_gone_rings();
+        int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
+        // No event reports the end of a file that is not watched.
+        if (are_some_unwatched() && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
         epoll_event events[events_per_wait];
         if (helper.epoll_fd >= 0) {
             const int result = wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
@@ -147,8 +169,13 @@ void* helper_body(void*) {
 }
 
 bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
-    if (helper.running) return true;
+    if (helper.running) {
+        listen_for_closed_files();
+        return true;
+    }
     open_set();
+    helper.listened_to = -1;
+    listen_for_closed_files();
     helper.ending = false;
     helper.running = start_thread(helper.thread, "ringside-helper", helper_body, nullptr) == 0;
     if (!helper.running) close_set();
@@ -209,6 +236,11 @@ void leave_to_helper(Ring& ring) {
     helped.quiet_looks = 0;
     helped.calls_seen = ring.calls;
     call_helper();
+}
+
+bool keep_helper() {
+    Guard guard(helper.lock);
+    return start_helper();
 }
 
 void await_reaping(Ring& ring) {

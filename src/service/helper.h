@@ -45,6 +45,9 @@ void await_reaping(Ring& ring);
 // to the keeper. Returns false when there is none to be had.
 void nudge_helper(Ring& ring);
 bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd));
+// Lets the thread run, which notices that a ring's file is closed, even if no ring is to be looked at. Returns whether
+// it does.
+bool keep_helper();
 
 // The ring is closed: the helper lets go of it. Called under the ring's lock.
 void withdraw_from_helper(Ring& ring);

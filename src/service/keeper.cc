@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <new>
@@ -14,6 +15,7 @@
 #include "service/helper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "service/threads.h"
 #include "service/timers.h"
 #include "service/waiters.h"
@@ -62,6 +64,7 @@ struct Keeper {
     ino_t near_inode = 0;
     int far_of_program = -1;  // the keeper's end, until it has a table of its own
     ino_t far_inode = 0;
+    std::atomic<KeptFile*> watch_copy{nullptr};  // inotify's descriptor (service/ring_file.h), for the keeper
     // In the own table.
     int far = -1;
     int set = -1;
@@ -212,10 +215,29 @@ void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
     let_go_and_wake(ring);
 }
 
+// The program may have closed the ring by an instruction of its own, of which inotify has reported and the helper has
+// not taken notice: what is ready may be the program's then.
+bool may_be_closed(const Ring& ring) {
+    KeptFile* copy = ring.file.ends_unseen ? keeper.watch_copy.load(std::memory_order_acquire) : nullptr;
+    if (copy == nullptr) return false;
+    int waiting = 0;
+    const long result = abi::syscall(__NR_ioctl, number_of(*copy), FIONREAD, &waiting);
+    return result == 0 && waiting != 0;
+}
+
+// Until the helper has.
+void look_again(KeptFile& file) {
+    file.attempt_now = true;
+    await_readiness(file);
+    abi::syscall(__NR_sched_yield);
+}
+
 void handle(KeptFile& file, uint32_t happened) {
     Ring& ring = *file.ring;
     acquire(ring);
-    if (!file.dropped && !file.waiting.empty()) {
+    if (!file.dropped && !file.waiting.empty() && may_be_closed(ring)) {
+        look_again(file);
+    } else if (!file.dropped && !file.waiting.empty()) {
         may_attempt(ring) ? attempt_waiting(file, happened) : put_off_attempts(file);
     }
     leave(ring);
@@ -238,12 +260,15 @@ void register_file(KeptFile& file) {
         const auto cookie = reinterpret_cast<uintptr_t>(&file);
         const int result = number < 0 ? number : epoll_control(keeper.set, operation, number, events | EPOLLET, cookie);
         if (result == 0) file.registered = events;
+        const bool at_once = file.attempt_now;
+        file.attempt_now = false;
         if (result < 0) {
             fail_waiting(file, result);
-        } else if (file.attempt_now) {
+        } else if (at_once && may_be_closed(ring)) {
+            look_again(file);
+        } else if (at_once) {
             may_attempt(ring) ? attempt_waiting(file, 0) : put_off_attempts(file);
         }
-        file.attempt_now = false;
     }
     note_attempted(file);
     leave(ring);
@@ -470,6 +495,9 @@ KeptFile* keep_own(int fd) RINGSIDE_REQUIRES(keeper.lock) {
 // Who wakes the ring's program, or the helper in its stead, has to be able to.
 bool prepare_nudges(Ring& ring) RINGSIDE_REQUIRES(keeper.lock) {
     if (!prepare_helper_for_nudges(keep_own)) return false;
+    if (ring.file.ends_unseen && keeper.watch_copy.load() == nullptr && watched_by() >= 0) {
+        keeper.watch_copy.store(keep_own(watched_by()), std::memory_order_release);
+    }
     // Without an eventfd, at the descriptor limit, who waits looks again and again.
     if (ring.poller.wake_copy != nullptr || open_poller(ring) < 0) return true;
     ring.poller.wake_copy = keep_own(ring.poller.wake_fd);
@@ -610,6 +638,8 @@ bool start_with_own_table(ThreadWanted& wanted) {
 }
 
 void end_keeper() {
+    KeptFile* copy = keeper.watch_copy.exchange(nullptr);
+    if (copy != nullptr) drop_kept(*copy);
     keeper.lock.acquire();
     const bool running = keeper.running;
     keeper.ending = true;
@@ -627,6 +657,7 @@ void forget_keeper(bool closes) RINGSIDE_UNCHECKED {
     keeper.lock.reset();
     keeper.running = keeper.ending = keeper.refused = false;
     keeper.expected.store(false);
+    keeper.watch_copy.store(nullptr);
     keeper.listed = {};
     keeper.dropped = {};
     keeper.threads = {};

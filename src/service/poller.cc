@@ -2,10 +2,12 @@
 
 #include <errno.h>
 
+#include "entry/entry.h"
 #include "path/path.h"
 #include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "service/timers.h"
 #include "service/waiters.h"
 #include "state/fds.h"
@@ -69,10 +71,25 @@ int look_into_set(Ring& ring, epoll_event* events) {
     return count;
 }
 
+namespace {
+
+// The helper thread has taken events. What made a file ready may have come after the program closed the ring, and is
+// the program's then. A close that came before the events is known by now, one that comes later was later.
+bool was_closed_before(Ring& ring) RINGSIDE_REQUIRES(ring.lock) {
+    if (!ring.helped.attended || !may_be_gone(ring)) return false;
+    const unsigned generation = ring.generation.load(std::memory_order_relaxed);
+    ring.lock.release();
+    leave_gone_rings();
+    ring.lock.acquire();
+    return ring.closing || !ring.open || ring.generation.load(std::memory_order_relaxed) != generation;
+}
+
+}  // namespace
+
 void take_events(Ring& ring) {
     epoll_event events[events_per_wait];
     const int count = look_into_set(ring, events);
-    if (count > 0) handle_events(ring, events, count);
+    if (count > 0 && !was_closed_before(ring)) handle_events(ring, events, count);
 }
 
 void poll_now(Ring& ring) {

@@ -7,6 +7,7 @@
 #include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/poller.h"
+#include "service/ring_file.h"
 #include "service/waiters.h"
 #include "state/growing.h"
 #include "state/ring.h"
@@ -151,6 +152,7 @@ void arm_kept(Request& request, bool behind_others) {
     }
     behind_others ? file.waiting.push_back(request) : file.waiting.push_front(request);
     ++by_ring.armed;
+    if (!has_own_table()) wait_for_end_of_file(*request.ring);
     await_readiness(file);
 }
 

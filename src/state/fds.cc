@@ -92,7 +92,7 @@ int grow_file(int fd, uint64_t size) {
     return static_cast<int>(result);
 }
 
-void close_fd(int fd) { abi::syscall(__NR_close, fd, own_close_mark); }
+void close_fd(int fd) { abi::syscall(__NR_close, fd); }
 
 void drop_fd(int& fd) {
     if (fd >= 0) close_fd(fd);

@@ -14,10 +14,6 @@ int duplicate_high(int fd);
 // passes a negative `fd` (an error) through.
 int move_high(int fd);
 
-// The second argument of our own close(2), which the kernel does not look at: a filter that watches how the program
-// closes its rings (src/preload/filter.cc) lets this one pass.
-constexpr unsigned own_close_mark = 0x52494e47;
-
 // fstat(2). Returns 0 or -errno.
 int file_status(int fd, struct stat& status);
 

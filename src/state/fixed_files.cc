@@ -8,8 +8,8 @@
 #include "path/path.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "state/fds.h"
-#include "state/registry.h"
 
 namespace ringside::engine {
 namespace {
@@ -57,7 +57,7 @@ int find_empty(const FixedFiles& files) {
 // A descriptor of our own of what the kernel takes for a file: an O_PATH descriptor names none, and rings are kept out
 // since a ring that holds itself would never go away.
 int duplicate_file(int fd) {
-    if (ring_of(fd) != nullptr) return -EBADF;
+    if (ring_named(fd) != nullptr) return -EBADF;
     return is_file(fd) ? duplicate_high(fd) : -EBADF;
 }
 

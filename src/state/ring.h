@@ -19,6 +19,7 @@
 #include "service/poller.h"
 #include "service/readiness.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "service/waiters.h"
@@ -137,6 +138,7 @@ struct Ring {
     bool inherited = false;           // from a parent, by fork: its requests are not ours
 
     RingMemory memory;
+    RingFile file;
 
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
     Joined joined;
