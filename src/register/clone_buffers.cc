@@ -27,7 +27,8 @@ void lock_too(Ring& ring, Ring& other) RINGSIDE_UNCHECKED {
 
 // The ring to clone from, or -errno.
 int find_source(const io_uring_clone_buffers& wanted, FoundRing& source) {
-    if (!(wanted.flags & IORING_REGISTER_SRC_REGISTERED)) return find_ring_named(static_cast<int>(wanted.src_fd), source);
+    if (!(wanted.flags & IORING_REGISTER_SRC_REGISTERED))
+        return find_ring_named(static_cast<int>(wanted.src_fd), source);
     const int result = find_registered_ring(wanted.src_fd, source.ring);
     if (result == 0) source.generation = source.ring->generation.load();
     return result;

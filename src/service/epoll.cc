@@ -72,7 +72,9 @@ int make_belled_set(BelledSet& belled, uint64_t cookie) {
 }
 
 void ring_bell(int set, int bell, uint64_t cookie) {
-    epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie);
+    const int result = epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie);
+    const bool is_lost = result == -EBADF || result == -EINVAL || result == -ENOENT || result == -EPERM;
+    if (result < 0 && !is_lost) epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie);
 }
 
 void close_belled_set(int& set, int& bell, uint64_t cookie) {

@@ -12,6 +12,7 @@
 #include "service/threads.h"
 #include "state/fds.h"
 #include "state/growing.h"
+#include "state/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -32,9 +33,10 @@ struct Helper {
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;
     unsigned capacity RINGSIDE_GUARDED_BY(lock) = 0;
     pthread_t thread;
-    int epoll_fd = -1;                          // hosted rings' epoll sets, and `bell`
-    int bell = -1;                              // eventfd that wakes the thread
-    std::atomic<KeptFile*> bell_copy{nullptr};  // the same, for threads with the engine's own table
+    int epoll_fd = -1;                               // hosted rings' epoll sets, and `bell`
+    int bell = -1;                                   // eventfd that wakes the thread
+    std::atomic<bool> some_unlisted{false};          // a ring that was nudged is not among `rings`
+    std::atomic<KeptFile*> bell_copy{nullptr};       // the same, for threads with the engine's own table
     int listened_to RINGSIDE_GUARDED_BY(lock) = -1;  // watched_by(), in the set
 };
 
@@ -131,11 +133,16 @@ bool come_to(Ring& ring) RINGSIDE_TRY_ACQUIRES(true, ring.lock) {
     return true;
 }
 
+void attend_if_nudged(Ring& ring, uint32_t) {
+    if (ring.helped.nudged) attend(ring);
+}
+
 // One round over all rings. Returns how long the thread may sleep, or -1 when it is to end.
 int64_t attend_all() {
     int64_t until_next = no_deadline;
     bool ending = false;
     ring_at(0, ending);
+    if (helper.some_unlisted.exchange(false)) for_each_open_ring(attend_if_nudged, 0);
     for (unsigned at = ring_count(); at-- > 0 && !ending;) {
         Ring* ring = ring_at(at, ending);
         if (ring == nullptr) continue;
@@ -256,7 +263,9 @@ void nudge_helper(Ring& ring) {
     if (ring.helped.nudged) return;
     if (!is_looked_at(ring)) {
         Guard guard(helper.lock);
-        if (!helper.running || !add_ring(ring)) return;
+        if (!helper.running) return;
+        // Without memory for its place it is looked for among all.
+        if (!add_ring(ring)) helper.some_unlisted.store(true);
     }
     ring.helped.nudged = true;
     call_helper();

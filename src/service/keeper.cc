@@ -82,18 +82,15 @@ union Control {
     char space[CMSG_SPACE(sizeof(int) * most_in_message)];
 };
 
-// The program may have put something else in the place of our end.
-bool has_near_end() RINGSIDE_REQUIRES(keeper.lock) {
+// The program may have closed an end of the pair, or put something else in its place.
+bool is_end(int number, ino_t inode) {
     struct stat status;
-    return keeper.near >= 0 && file_status(keeper.near, status) == 0 && status.st_ino == keeper.near_inode &&
-           S_ISSOCK(status.st_mode);
+    const int result = number >= 0 ? file_status(number, status) : -EBADF;
+    return result == 0 ? status.st_ino == inode && S_ISSOCK(status.st_mode) : result != -EBADF;
 }
 
-bool has_far_end() RINGSIDE_REQUIRES(keeper.lock) {
-    struct stat status;
-    return keeper.far_of_program >= 0 && file_status(keeper.far_of_program, status) == 0 &&
-           status.st_ino == keeper.far_inode;
-}
+bool has_near_end() RINGSIDE_REQUIRES(keeper.lock) { return is_end(keeper.near, keeper.near_inode); }
+bool has_far_end() RINGSIDE_REQUIRES(keeper.lock) { return is_end(keeper.far_of_program, keeper.far_inode); }
 
 // Sends `count` files, and their descriptors if there are any. Returns 0 or -errno.
 int send(KeptFile* const* files, const int* descriptors, unsigned count) RINGSIDE_REQUIRES(keeper.lock) {
@@ -121,8 +118,8 @@ void call_keeper() RINGSIDE_REQUIRES(keeper.lock) {
     // Without the pair the keeper looks by itself.
     if (!has_near_end()) return;
     KeptFile* nothing = nullptr;
-    // A message that finds no room finds others before it, with which the keeper wakes.
-    send(&nothing, nullptr, 1);
+    // A message that finds no room twice finds others before it, with which the keeper wakes.
+    if (send(&nothing, nullptr, 1) != 0) send(&nothing, nullptr, 1);
 }
 
 void take_message(const msghdr& message, KeptFile* const* files, unsigned count) {

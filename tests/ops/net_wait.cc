@@ -324,8 +324,8 @@ size_t allocated() {
     return use.uordblks + use.hblkhd;
 }
 
-// Each with a request of its own in wait. The engine holds each file in a table of its own (service/keeper.h), which takes
-// no descriptor of the program's.
+// Each with a request of its own in wait. The engine holds each file in a table of its own (service/keeper.h), which
+// takes no descriptor of the program's.
 TEST(WaitingRecv, works_on_ten_thousand_sockets_at_once) {
     constexpr size_t wanted = 10'000;
     const size_t sockets = std::min(wanted, allow_descriptors(2 * wanted + 500) - 200) / 2 * 2;
