@@ -37,22 +37,6 @@ std::string name_of_mode(const testing::TestParamInfo<unsigned>& mode) {
     return mode.param == deferred ? "deferred" : "plain";
 }
 
-// The program's limit of descriptors, as it was before at the end.
-class DescriptorLimit {
-  public:
-    explicit DescriptorLimit(rlim_t limit) {
-        getrlimit(RLIMIT_NOFILE, &before_);
-        const rlimit wanted = {limit, before_.rlim_max};
-        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &wanted), 0);
-    }
-    ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
-    DescriptorLimit(const DescriptorLimit&) = delete;
-    DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
-  private:
-    rlimit before_;
-};
-
 // All numbers that the program still gets.
 std::deque<Fd> take_all_numbers() {
     std::deque<Fd> taken;
