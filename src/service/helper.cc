@@ -18,6 +18,8 @@
 namespace ringside::engine {
 namespace {
 
+constexpr int64_t longest_sleep_ns = 250'000'000;
+
 // Until the first look whether a program has reaped.
 constexpr int64_t first_reaping_ns = 25'000;
 
@@ -165,6 +167,8 @@ void* helper_body(void*) {
         if (sleep_ns < 0) return nullptr;
         // No event reports the end of a file that is not watched.
         if (are_some_unwatched() && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
+        // Once the program has closed the bell nobody wakes the thread, which finds that out by itself.
+        if (sleep_ns > longest_sleep_ns) sleep_ns = longest_sleep_ns;
         epoll_event events[events_per_wait];
         if (helper.epoll_fd >= 0) {
             const int result = wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
