@@ -124,7 +124,7 @@ Surroundings look_around() {
     look_at_kernel(here);
     look_at_sysctls(here);
     look_at_status(here);
-    here.under_run = preload::filter_answers(preload::about_calls);
+    here.under_run = preload::filter_answers(preload::about_filter);
     Hint hint = look_for_container();
     here.container = hint.container;
     here.container_hint = std::move(hint.text);

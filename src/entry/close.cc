@@ -13,6 +13,7 @@
 #include "service/helper.h"
 #include "service/poll_call.h"
 #include "service/readiness.h"
+#include "service/ring_file.h"
 #include "service/sqpoll.h"
 #include "service/threads.h"
 #include "state/fds.h"
@@ -76,6 +77,7 @@ void reset(Ring& ring) {
 void dismantle(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
+    forget_ring_file(ring);
     cancel_all(ring);
     ++ring.generation;
     drop_messages(ring);
@@ -165,6 +167,8 @@ void note_dup(int fd, int copy) {
     come_in();
     Ring* ring = ring_of(fd);
     if (ring == nullptr) return;
+    // The kernel has handed the number out, so what it named before is closed.
+    if (Ring* before = remove_descriptor(copy)) let_go_of_ring(*before);
     // Without the lock, which an interrupted call of this thread may have. A ring without a name is on its way out.
     int names = ring->descriptors.load();
     while (names != 0 && !ring->descriptors.compare_exchange_weak(names, names + 1)) {

@@ -33,6 +33,14 @@ int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args);
 // The ring behind a file descriptor, or null. The pointer stays good until the ring is closed.
 Ring* find(int fd);
 
+// The same where a number must not be believed too easily: the program may have closed it without our knowledge and
+// have another file there. Then the ring is ended, unless it has other names. For callers without a ring's lock.
+Ring* find_named(int fd);
+
+// For whoever sees that the program has set up the ring behind `fd` by an instruction of its own: it will close it so,
+// and a thread has to wait for that while a worker has requests of the ring.
+void expect_unseen_close(int fd);
+
 // As enter() above, without the look-up: for a face that keeps the ring at hand.
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size);
 

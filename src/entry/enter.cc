@@ -150,7 +150,11 @@ int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags
     if (ring == nullptr) return not_a_ring(number);
     const unsigned generation = ring->generation.load();
     if (ring_of(number) != ring) return -EBADF;
-    return enter_generation(*ring, generation, to_submit, min_complete, flags, arg, arg_size);
+    const int result = enter_generation(*ring, generation, to_submit, min_complete, flags, arg, arg_size);
+    // A call that asked for something and got it is not slowed down by a question whether the ring is there.
+    constexpr unsigned work = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT;
+    const bool was_idle = result == 0 && (flags & work) == 0;
+    return was_idle && find_named(number) == nullptr ? not_a_ring(number) : result;
 }
 
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size) {

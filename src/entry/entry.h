@@ -46,4 +46,17 @@ int size_queues(unsigned entries, io_uring_params& params);
 // Ends a ring of which nobody holds a descriptor any more.
 void destroy_ring(Ring& ring);
 
+// --- gone.cc --------------------------------------------------------------------------------------------------------
+
+// Ends the rings whose last descriptor was closed without a word, before it returns. Without a lock, and not in a
+// thread that ends with the last ring.
+void end_gone_rings();
+
+// The same for such a thread: when it returns nothing of their requests touches the program's memory any more unless a
+// worker is at it; another thread takes the rings apart.
+void leave_gone_rings();
+
+// In a child after fork.
+void forget_ended_rings();
+
 }  // namespace ringside::engine

@@ -82,7 +82,7 @@ short look_without_lock(const Ring& ring, RingInPoll& polled) {
 }  // namespace
 
 bool find_polled(int fd, short events, RingInPoll& polled) {
-    Ring* ring = ring_of(fd);
+    Ring* ring = find_named(fd);
     if (ring == nullptr) return false;
     polled = {ring, ring->generation.load(), 0, events, false, -1, -1, no_deadline};
     // It may have been closed in between, and its memory be the next ring's.

@@ -138,7 +138,11 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
 }
 
 int find_for_registration(unsigned fd, bool by_index, FoundRing& found) {
-    if (!by_index) return find_ring(static_cast<int>(fd), found);
+    if (!by_index) {
+        // A number that is another file's by now is a ring's no more.
+        find_named(static_cast<int>(fd));
+        return find_ring(static_cast<int>(fd), found);
+    }
     const int result = find_registered_ring(fd, found.ring);
     // The registration holds the ring.
     if (result == 0) found.generation = found.ring->generation.load();

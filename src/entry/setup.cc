@@ -10,6 +10,7 @@
 #include "entry/known.h"
 #include "path/path.h"
 #include "service/readiness.h"
+#include "service/ring_file.h"
 #include "service/sqpoll.h"
 #include "state/fds.h"
 #include "state/own_process.h"
@@ -47,7 +48,7 @@ uint32_t round_up_to_power_of_two(uint32_t value) { return value <= 1 ? 1 : 1u <
 int check_attach(const io_uring_params& params) {
     if (!(params.flags & IORING_SETUP_ATTACH_WQ)) return 0;
     const int fd = static_cast<int>(params.wq_fd);
-    const Ring* ring = ring_of(fd);
+    const Ring* ring = find_named(fd);
     if (ring != nullptr) return params.flags & ~ring->setup_flags & IORING_SETUP_SQPOLL ? -EINVAL : 0;
     return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -ENXIO : -EINVAL;
 }
@@ -78,8 +79,14 @@ int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
 }
 
 int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {
-    const int fd = open_descriptor(ring, params, face);
+    int fd = open_descriptor(ring, params, face);
     if (fd < 0) return fd;
+    bool reopened = false;
+    if (face == Face::mappable) fd = reopen_ring_file(fd, reopened);
+    if (fd < 0) return fd;
+    know_ring_file(ring, fd, reopened);
+    // The kernel has handed the number out: a ring that had it was closed without our knowledge.
+    if (Ring* before = remove_descriptor(fd)) let_go_of_ring(*before);
     const int entered = enter_descriptor(fd, ring);
     if (entered < 0) {
         close_fd(fd);
@@ -107,6 +114,7 @@ void take_name_back(const io_uring_params& params, int name) {
 int make_ring(io_uring_params& params, Face face) {
     // While the new ring has no descriptor that could be the one that it names; told after what is wrong with memory.
     const int attached = check_attach(params);
+    end_gone_rings();
     Ring* ring = take_ring();
     if (ring == nullptr) return -ENOMEM;
     configure(*ring, params, face);

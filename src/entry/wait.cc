@@ -3,6 +3,7 @@
 
 #include "entry/entry.h"
 #include "path/path.h"
+#include "service/keeper.h"
 #include "service/poller.h"
 #include "service/waiters.h"
 #include "state/user_memory.h"
@@ -73,6 +74,10 @@ int read_mask(const WaitArguments& wait, sigset_t& mask) {
 
 // Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
 void catch_up(Ring& ring) {
+    if (__builtin_expect(!ring.kept.put_off.empty(), 0)) {
+        withdraw_announcement(ring);
+        attempt_deferred(ring);
+    }
     settle_deferred(ring);
     withdraw_announcement(ring);
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
@@ -130,13 +135,18 @@ int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_
                                             : read_extended(ring, address, arg_size, wait);
 }
 
-int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
+namespace {
+
+int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
     // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep. One that came
     // because something is ready may find enough to return with, and does that first.
     const bool looks = min_complete == 0 || ring.ready_announced;
     ring.ready_announced = false;
-    if (looks) poll_in_call(ring);
+    if (looks) {
+        look_at_kept(ring);
+        poll_in_call(ring);
+    }
     if (min_complete != 0 && ring.disk.in_flight != 0) reap_transfers(ring);
     catch_up(ring);
     const unsigned ready = completions_ready(ring);
@@ -172,6 +182,15 @@ int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments&
     leave_wait(ring, *waiter);
     // Something to reap outweighs the reason for which the wait ended.
     return completions_ready(ring) != 0 ? 0 : result;
+}
+
+}  // namespace
+
+int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
+    ++ring.kept.gathering;
+    const int result = gather_completions(ring, min_complete, wait);
+    --ring.kept.gathering;
+    return result;
 }
 
 }  // namespace ringside::engine

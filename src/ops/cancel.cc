@@ -8,10 +8,24 @@
 #include "ops/ops.h"
 #include "path/path.h"
 #include "service/cancel.h"
+#include "service/keeper.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
+
+// A file in the engine's own table is known by what it was when it was handed over.
+bool is_file_of(const Request& request, int fd) {
+    if (!holds_file_elsewhere(request)) return same_file(fd, request.fd);
+    struct stat status;
+    if (file_status(fd, status) < 0) return false;
+    const KeptFile& file = kept(*request.fixed_file);
+    if (is_kept_file(file, fd, status)) return true;
+    // A duplicate of the number that it was handed over by.
+    struct stat original;
+    return file_status(file.sqe_number, original) == 0 && is_kept_file(file, file.sqe_number, original) &&
+           same_file(fd, file.sqe_number);
+}
 
 // Over, and only its completion is still to be posted. One that was cancelled while it waited for its file is found
 // until then.
@@ -34,7 +48,7 @@ bool matches(const Cancel& cancel, const Request& request) {
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
-        if (!(operation_of(request).flags & op_file) || !same_file(cancel.fd, request.fd)) return false;
+        if (!(operation_of(request).flags & op_file) || !is_file_of(request, cancel.fd)) return false;
     }
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
     return (!by_user_data || request.user_data == cancel.user_data) && !is_over(request);

@@ -7,8 +7,11 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
+#include "path/path.h"
+#include "service/disk.h"
+#include "service/keeper.h"
+#include "service/ring_file.h"
 #include "state/fixed_files.h"
-#include "state/registry.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -146,7 +149,11 @@ Outcome close_issue(Request& request) {
     const uint32_t slot = request.as<Close>().slot;
     if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
-    if (ring_of(request.sqe_fd) != nullptr) return request.done(-EBADF);
+    if (ring_named(request.sqe_fd) != nullptr) return request.done(-EBADF);
+    // What the batch has given to the disk or to the keeper by its number is theirs before that goes.
+    if (request.ring->disk.queued != 0) submit_transfers(*request.ring);
+    hold_put_off(*request.ring, request.sqe_fd);
+    hand_over_batch(*request.ring);
     end_holding_with_batch(*request.ring);
     return request.done(abi::syscall(__NR_close, request.sqe_fd));
 }

@@ -8,6 +8,7 @@
 #include "ops/ring_files.h"
 #include "path/path.h"
 #include "service/cancel.h"
+#include "service/keeper.h"
 #include "service/registrations.h"
 #include "state/fds.h"
 
@@ -104,13 +105,24 @@ int find_polled(Request& request) {
     return 0;
 }
 
+// The number by which the calling thread may ask what is ready: of a file in the engine's own table the program's, if
+// that is the same file still.
+int number_to_ask(const Request& request) {
+    if (!holds_file_elsewhere(request) || has_own_table()) return request.fd;
+    const KeptFile& file = kept(*request.fixed_file);
+    struct stat status;
+    const bool is_there = file_status(file.sqe_number, status) == 0 && is_kept_file(file, file.sqe_number, status);
+    return is_there ? file.sqe_number : -1;
+}
+
 // Begins an updated poll anew, with the file that it holds. What is ready already is told after the update itself, so
 // until then the poll is in line for that; any other is found by its number at once.
 void begin_anew(Request& request) {
     const auto& poll = request.as<Poll>();
     const uint32_t events = (poll.events & poll_bits) | always_reported;
     request.clear(request_ordered);
-    const long ready = ready_events(request.fd, events);
+    const int number = number_to_ask(request);
+    const long ready = number < 0 ? 0 : ready_events(number, events);
     if (ready == 0) {
         request.wait(events);
         return arm(request);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "service/readiness.h"
+#include "service/ring_file.h"
 #include "service/workers.h"
 #include "state/registry.h"
 #include "state/ring.h"
@@ -18,7 +19,7 @@ int polled_if_open(Ring& ring, int fd) {
 }  // namespace
 
 int polled_in_place_of(const Request& request, int fd) {
-    Ring* ring = ring_of(fd);
+    Ring* ring = ring_named(fd);
     if (__builtin_expect(ring == nullptr, 1)) return fd;
     if (ring == request.ring) return polled_if_open(*ring, fd);
     if (!ring->lock.acquire_soon()) return -EAGAIN;
@@ -28,7 +29,7 @@ int polled_in_place_of(const Request& request, int fd) {
 }
 
 Outcome wait_for_lock_of(Request& request, int fd) {
-    Ring* ring = ring_of(fd);
+    Ring* ring = ring_named(fd);
     if (ring == nullptr) return Outcome::queued;
     // No thread is to be had, and our own ring's lock is held still.
     if (!in_worker()) return request.done(-EAGAIN);
@@ -37,7 +38,7 @@ Outcome wait_for_lock_of(Request& request, int fd) {
 }
 
 bool is_about_ring(const Request& request) {
-    return !request.has(IOSQE_FIXED_FILE) && ring_of(request.sqe_fd) != nullptr;
+    return !request.has(IOSQE_FIXED_FILE) && ring_named(request.sqe_fd) != nullptr;
 }
 
 }  // namespace ringside::engine

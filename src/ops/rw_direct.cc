@@ -8,6 +8,8 @@
 #include "ops/vectors.h"
 #include "path/path.h"
 #include "service/disk.h"
+#include "service/keeper.h"
+#include "state/fds.h"
 #include "state/file_facts.h"
 #include "state/ring.h"
 #include "state/user_memory.h"
@@ -35,9 +37,21 @@ iocb command_of(const Request& request) {
     return command;
 }
 
+// Whether the program's number still stands for the file that was given to the disk. While its call goes on it does.
+bool is_still_there(const Request& request) {
+    const Ring& ring = *request.ring;
+    if (ring.submitting_inline || request.has(request_holds_slot)) return true;
+    const FileFacts* facts = ring.known_files.facts;
+    if (facts == nullptr) return false;
+    facts += static_cast<unsigned>(request.fd) % files_known_at_once;
+    struct stat status;
+    return facts->fd == request.fd && facts->direct && file_status(request.fd, status) == 0 &&
+           status.st_dev == facts->device && status.st_ino == facts->inode;
+}
+
 // The disk has answered.
 void transferred(Request& request, long result) {
-    if (result == -EAGAIN && !request.has(request_nowait)) {
+    if (result == -EAGAIN && !request.has(request_nowait) && is_still_there(request)) {
         // It would have had to wait for more than the disk.
         return punt(request);
     }
@@ -55,7 +69,6 @@ bool begins_with_own_call(const Request& request) {
 }
 
 bool begin_with_own_call(Request& request) {
-    if (pin_file(request) == -EBADF) return false;
     request.ring->disk.transferred = transferred;
     if (!start_transfer_at_once(request, command_of(request))) return false;
     request.set(request_bounded);
@@ -72,7 +85,8 @@ bool begin_with_own_call(Request& request) {
 }  // namespace
 
 bool bypasses_cache(const Transfer& transfer, const FileFacts* facts) {
-    if (facts == nullptr || !facts->direct) return false;
+    // The numbers that the way to the disk uses are the program's.
+    if (facts == nullptr || !facts->direct || has_own_table()) return false;
     const uint64_t offset = transfer.offset == current_position ? 0 : static_cast<uint64_t>(transfer.offset);
     const uint64_t memory = transfer.vectored ? 0 : transfer.address | transfer.length;
     return ((offset | memory) & (smallest_block - 1)) == 0 && transfer.length != 0;
@@ -85,8 +99,7 @@ Outcome attempt_direct(Request& request) {
     if (kept < 0) return request.done(blame(request, kept));
     request.set(request_bounded);
     if (transfer.offset == current_position) return Outcome::punt;
-    const int pinned = pin_file(request);
-    if (pinned == -EBADF) return request.done(pinned);
+    if (request.has(IOSQE_FIXED_FILE)) pin_file(request);
     request.ring->disk.transferred = transferred;
     return start_transfer(request, command_of(request)) ? Outcome::queued : Outcome::punt;
 }

@@ -9,6 +9,8 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/splice.h"
+#include "path/path.h"
+#include "service/keeper.h"
 #include "state/fds.h"
 #include "state/ring.h"
 
@@ -38,6 +40,28 @@ int prepare(Request& request, const io_uring_sqe& sqe) {
     return 0;
 }
 
+// A file on disk is held in the engine's own table (path/punt.cc), and so is the other one then.
+bool hold_both_elsewhere(Request& request, int fd) {
+    struct stat in, out = {};
+    if (file_status(fd, in) < 0) return false;
+    const bool already = holds_file_elsewhere(request);
+    if (!already && file_status(request.fd, out) < 0) return false;
+    if (!already && !is_kind_on_disk(in.st_mode) && !is_kind_on_disk(out.st_mode)) return false;
+    Ring& ring = *request.ring;
+    KeptFile* second = share_kept(ring, fd, in);
+    if (second == nullptr) return false;
+    ++second->holders;
+    if (!already && !hold_elsewhere(request, out)) {
+        let_go(ring, *second);
+        return false;
+    }
+    request.second_kept() = second;
+    request.set(request_second_kept);
+    // A registered file may leave its slot within the batch.
+    hand_over_batch(ring);
+    return true;
+}
+
 // Finds the file to read from and has the request hold it. Returns 0 or -EBADF.
 int find_input(Request& request) {
     const auto& splice = request.as<Splice>();
@@ -48,6 +72,7 @@ int find_input(Request& request) {
         fd = file->fd;
     }
     request.second_fd = fd;
+    if (hold_both_elsewhere(request, fd)) return 0;
     const int own = duplicate_high(fd);
     if (own == -EBADF) return -EBADF;
     // At the descriptor limit the number as it is has to do.
@@ -82,11 +107,12 @@ Outcome splice_issue(Request& request) {
     request.clear(IOSQE_ASYNC);
     // In the kernel a worker does it, even nothing, and even from what is no file.
     request.set(request_at_work);
+    const bool is_out = request.as<Splice>().length != 0 || is_file(request.fd);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;
     // That is always transferred, by files that need not even be pipes.
-    return request.done(is_file(request.second_fd) && is_file(request.fd) ? 0 : -EBADF);
+    return request.done(is_out && is_file(request.second_fd) ? 0 : -EBADF);
 }
 
 Outcome splice_work(Request& request) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "path/path.h"
+#include "service/keeper.h"
 
 namespace ringside::engine {
 namespace {
@@ -96,6 +97,7 @@ int submit(Ring& ring, unsigned to_submit) {
     close_chain(ring);
     if (__builtin_expect(!ring.put_off.empty(), 0)) punt_after_batch(ring);
     if (__builtin_expect(ring.disk.queued != 0, 0)) submit_transfers(ring);
+    if (__builtin_expect(!ring.kept.to_send.empty(), 0)) hand_over_batch(ring);
     if (__builtin_expect(ring.held_by_batch.fd >= 0, 0)) end_holding_with_batch(ring);
     publish(ring);
     // Pairs with the program's acquire load of the head: it may reuse the entries that we have read.

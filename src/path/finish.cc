@@ -3,19 +3,22 @@
 #include <stdlib.h>
 
 #include "path/path.h"
+#include "service/keeper.h"
 #include "state/fds.h"
 
 namespace ringside::engine {
 namespace {
 
 constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too | request_has_memory |
-                                    request_holds_slot | request_holds_buffer | request_impersonates;
+                                    request_holds_slot | request_second_kept | request_holds_buffer |
+                                    request_impersonates;
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
     if (request.has(request_pinned)) close_fd(request.fd);
     if (request.has(request_pinned_too)) close_fd(request.second_fd);
+    if (request.has(request_second_kept)) let_go(ring, *request.second_kept());
     let_go(request);
     let_go_of_buffer(request);
     if (request.has(request_impersonates)) let_go(*request.credentials);

@@ -1,12 +1,15 @@
 // Stage 4: the file is looked up and the operation attempted. Only this file calls an operation's issue.
 #include <errno.h>
+#include <poll.h>
 
 #include "path/path.h"
 #include "service/cancel.h"
 #include "service/helper.h"
+#include "service/keeper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
 #include "service/waiters.h"
+#include "state/fds.h"
 #include "state/thread_end.h"
 
 namespace ringside::engine {
@@ -50,6 +53,19 @@ __attribute__((noinline)) void let_others_go_first(const Request& request) {
     if (is_waited_for(*request.ring, request.sqe_fd)) poll_now(*request.ring);
 }
 
+// The same where they wait in the engine's own table: it joins them there before its first attempt.
+bool goes_behind_others(Request& request) {
+    constexpr uint64_t not_so = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | request_nowait | request_cancelled |
+                                request_at_work | request_has_news;
+    if (!is_transfer(request) || request.has(not_so)) return false;
+    if (request.ring->kept.waited_by(request.sqe_fd) == nullptr || resolve_file(request) != 0) return false;
+    struct stat status;
+    const bool waits_there =
+        file_status(request.fd, status) == 0 && (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode));
+    if (waits_there) request.wait_events = operation_of(request).flags & op_poll_in ? POLLIN : POLLOUT;
+    return waits_there && !(operation_of(request).flags & op_moves_descriptors);
+}
+
 // What is in line now; what that puts in line comes after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
@@ -64,9 +80,18 @@ void run_task_work(Ring& ring) {
             punt(*request);
         } else {
             if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);
-            issue(*request);
+            if (__builtin_expect(ring.kept.armed != 0, 0) && goes_behind_others(*request)) {
+                arm_behind_others(*request);
+            } else {
+                issue(*request);
+            }
         }
     }
+}
+
+// Whether its file is in the engine's own table, and the calling thread has the program's.
+bool is_elsewhere(const Request& request) {
+    return request.has(request_holds_slot) && request.fixed_file->is_kept && !has_own_table();
 }
 
 }  // namespace
@@ -74,14 +99,19 @@ void run_task_work(Ring& ring) {
 void issue(Request& request) {
     request.place = Place::path;
     const int resolved = resolve_file(request);
-    if (__builtin_expect(resolved < 0, 0)) {
+    if (__builtin_expect(resolved != 0, 0)) {
+        // One that was cancelled only says what it has done so far, and one that waits first what it waits for.
+        if (resolved > 0 && request.has(request_cancelled | request_poll_first))
+            return settle(request, attempt(request));
+        if (resolved > 0) return attempt_elsewhere(request);
         return begins_after_batch(request) ? punt(request) : finish(request, resolved);
     }
     settle(request, attempt(request));
 }
 
 int resolve_file(Request& request) {
-    if (!(operation_of(request).flags & op_file) || request.has(request_pinned | request_holds_slot)) return 0;
+    if (!(operation_of(request).flags & op_file)) return 0;
+    if (__builtin_expect(request.has(request_pinned | request_holds_slot), 0)) return is_elsewhere(request);
     if (request.has(IOSQE_FIXED_FILE)) {
         FixedFile* file = request.ring->files.find(static_cast<uint32_t>(request.sqe_fd));
         if (__builtin_expect(file == nullptr, 0)) return -EBADF;
@@ -114,6 +144,7 @@ void queue_issue(Request& request) {
     Ring& ring = *request.ring;
     request.place = Place::task_work;
     ring.task_work.push(request);
+    if (__builtin_expect(has_own_table(), 0)) return nudge(ring);
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return;
     wake_leader(ring);
     announce_work(ring, request.has(request_at_work));
@@ -146,6 +177,8 @@ void settle_ring(Ring& ring) {
 }
 
 void settle_from_outside(Ring& ring) {
+    // What follows may need the program's descriptors.
+    if (has_own_table()) return nudge(ring);
     settle_ring(ring);
     if (something_waits(ring) && !ring.closing) leave_to_helper(ring);
 }

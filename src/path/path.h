@@ -73,7 +73,8 @@ Request* take_drained(Ring& ring);
 // Looks up the file and attempts the operation; the outcome decides where the request goes.
 void issue(Request& request);
 
-// Finds what the request's system calls will be made on. Returns 0 or -errno.
+// Finds what the request's system calls will be made on. Returns 0 or -errno; 1 where that is in the engine's own table
+// (service/keeper.h), and the calling thread has the program's.
 int resolve_file(Request& request);
 
 // A further attempt of a request whose file is known already. Returns false if it still has to wait.
@@ -107,6 +108,12 @@ inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 ||
 // The operation would block until its file is ready: wait for that.
 void arm(Request& request);
 
+// The same for one that lets those go first that wait for its file already.
+void arm_behind_others(Request& request);
+
+// The request's file is in the engine's own table: the keeper attempts it there.
+void attempt_elsewhere(Request& request);
+
 // The file may be ready: try again. Called by the poller; takes the request off its list if it is done waiting.
 bool retry_armed(Request& request);
 
@@ -127,6 +134,9 @@ void pass_turn(Request& request);
 bool begins_after_batch(const Request& request);
 void punt_after_batch(Ring& ring);
 
+// The batch closes a number of the program's: requests that were put off hold their file from now on.
+void hold_put_off(Ring& ring, int fd);
+
 // Nobody asked for it, but the kernel has this request done by a worker: the head of a chain that its submission left
 // open, and what follows in a chain behind a request that a worker has done. To be called before it is issued.
 void leave_to_worker(Request& request);
@@ -142,8 +152,13 @@ void run_in_worker(Request& request);
 void finish_elsewhere(Request& request, long result);
 
 // Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that
-// goes on after its first attempt. Returns 0 or -errno; does nothing for one that holds its file already.
+// goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing
+// for one that holds its file already.
 int pin_file(Request& request);
+
+// The same in the engine's own table (service/keeper.h). Returns false where that cannot be.
+bool hold_elsewhere(Request& request, const struct stat& status);
+bool holds_file_elsewhere(const Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------
 

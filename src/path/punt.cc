@@ -11,6 +11,8 @@
 
 #include "abi/syscall.h"
 #include "path/path.h"
+#include "service/keeper.h"
+#include "service/ring_file.h"
 #include "service/waiters.h"
 #include "service/workers.h"
 #include "service/write_order.h"
@@ -62,11 +64,12 @@ bool is_workers(const Request& request) {
     return request.has(IOSQE_ASYNC | request_at_work) || operation_of(request).issue == always_punt;
 }
 
-// Until it begins it can be cancelled, as where it waits for a worker. A file that is not registered it keeps.
+// Until it begins it can be cancelled, as where it waits for a worker. The program's call goes on meanwhile, so that a
+// file that is not registered is there still.
 void put_off(Request& request) {
     if (!request.has(IOSQE_FIXED_FILE)) {
         resolve_file(request);
-        if (pin_file(request) == -EBADF) return finish(request, -EBADF);
+        if (!is_file(request.fd)) return finish(request, -EBADF);
     }
     request.place = Place::task_work;
     request.ring->requests.table.insert(request);
@@ -79,6 +82,7 @@ void enter_worker_queue(Request& request) {
     request.bounded_work = request.has(request_bounded);
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
+    if (!has_own_table()) wait_for_end_of_file(ring);
 }
 
 // Who told it to stop counts on its end, and finds it nowhere to tell it again: so it does not go on to wait now. What
@@ -90,6 +94,15 @@ Outcome stop(Request& request, Outcome outcome) {
     return ends_itself ? Outcome::queued : request.done(-EINTR);
 }
 
+// In a thread with the engine's own table: the numbers by which it knows the request's files. Returns 0 or -errno.
+int take_numbers(Request& request) {
+    request.fd = number_of(kept(*request.fixed_file));
+    if (request.fd < 0) return request.fd;
+    if (!request.has(request_second_kept)) return 0;
+    request.second_fd = number_of(*request.second_kept());
+    return request.second_fd < 0 ? request.second_fd : 0;
+}
+
 // No thread to be had. What ends by itself is better late than never; what may wait for ever, for what the waiting
 // program itself was to do, is not.
 void work_here(Request& request) {
@@ -99,11 +112,33 @@ void work_here(Request& request) {
 
 }  // namespace
 
+bool holds_file_elsewhere(const Request& request) {
+    return request.has(request_holds_slot) && request.fixed_file->is_kept;
+}
+
+bool hold_elsewhere(Request& request, const struct stat& status) {
+    Ring& ring = *request.ring;
+    KeptFile* file = share_kept(ring, request.fd, status);
+    if (file == nullptr) return false;
+    request.fixed_file = file;
+    request.fd = -1;
+    hold(request);
+    if (!ring.submitting_inline) hand_over_batch(ring);
+    return true;
+}
+
 int pin_file(Request& request) {
     if (holds_its_file(request)) return 0;
     if (request.has(IOSQE_FIXED_FILE)) {
         hold(request);
         return 0;
+    }
+    // A duplicate in the program's table would drop the program's record locks when it is closed.
+    struct stat status;
+    const bool has_status = file_status(request.fd, status) == 0;
+    if (has_status && is_kind_on_disk(status.st_mode) && !(operation_of(request).flags & op_may_want_lock)) {
+        if (operation_of(request).flags & op_moves_descriptors) return 0;
+        return hold_elsewhere(request, status) ? 0 : -ENFILE;
     }
     // What goes on is registered for by its own descriptor (path/arm.cc).
     const bool shares = request.ring->submitting_inline && !request.has(request_multishot);
@@ -151,6 +186,12 @@ bool begins_after_batch(const Request& request) {
            (looks_up_file || request.has(IOSQE_BUFFER_SELECT)) && !request.has(request_holds_slot);
 }
 
+void hold_put_off(Ring& ring, int fd) {
+    for (Request* at = ring.put_off.front(); at != nullptr; at = at->next) {
+        if (at->sqe_fd == fd && !at->has(IOSQE_FIXED_FILE)) pin_file(*at);
+    }
+}
+
 void punt_after_batch(Ring& ring) {
     ring.batch_is_over = true;
     while (Request* request = ring.put_off.pop()) {
@@ -180,33 +221,49 @@ void punt(Request& request) {
     // One that was never issued has not looked at its file yet.
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);
-    if (pin_file(request) == -EBADF) return finish(request, -EBADF);
+    // While the number is the program's still.
+    const uint8_t turn = turn_of(request);
+    const int held = pin_file(request);
+    if (held == -EBADF) return finish(request, -EBADF);
     // Now, since its flags are the worker's afterwards; and not for what begins there.
     if (was_attempted) start_link_timeout(request);
+    // A file on disk that cannot be held while the request waits for a worker may be another's by then.
+    if (held == -ENFILE) request.set(request_bounded);
     enter_worker_queue(request);
-    if (take_turn(request, turn_of(request)) && !queue_for_worker(request)) work_here(request);
+    if (held == -ENFILE) return work_here(request);
+    if (take_turn(request, turn) && !queue_for_worker(request)) work_here(request);
 }
 
 void pass_turn(Request& request) {
     Request* next = end_turn(request);
-    if (next != nullptr && !queue_for_worker(*next)) work_here(*next);
+    if (next == nullptr) return;
+    if (has_own_table() && !holds_file_elsewhere(*next)) {
+        // A thread with the program's table hands it over.
+        --next->ring->worker_jobs;
+        next->set(IOSQE_ASYNC);
+        return queue_issue(*next);
+    }
+    if (!queue_for_worker(*next)) work_here(*next);
 }
 
 void punt_together(RequestQueue requests) {
     Request& first = *requests.front();
-    FixedFile* file = first.has(IOSQE_FIXED_FILE) ? first.fixed_file : share_file(first.fd);
+    struct stat status;
+    FixedFile* file = first.fixed_file;
+    if (!first.has(IOSQE_FIXED_FILE)) {
+        file = file_status(first.fd, status) == 0 ? share_kept(*first.ring, first.fd, status) : nullptr;
+    }
     if (file == nullptr) {
         while (Request* request = requests.pop()) punt(*request);
         return;
     }
     RequestQueue ready;
-    uint8_t turn = 0;
+    const uint8_t turn = turn_of(first);
     while (Request* request = requests.pop()) {
         request->fixed_file = file;
         request->fd = file->fd;
         hold(*request);
         enter_worker_queue(*request);
-        if (request == &first) turn = turn_of(first);
         if (take_turn(*request, turn)) ready.push(*request);
     }
     if (ready.empty() || queue_for_worker(ready)) return;
@@ -214,7 +271,8 @@ void punt_together(RequestQueue requests) {
 }
 
 void run_in_worker(Request& request) {
-    const Outcome outcome = work(request);
+    const int numbers = has_own_table() ? take_numbers(request) : 0;
+    const Outcome outcome = numbers < 0 ? request.done(numbers) : work(request);
     Ring& ring = *request.ring;
     enter_to_wake(ring);
     const bool told_to_stop = note_work_done();

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 
+#include "preload/interposed.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 
@@ -41,45 +42,37 @@ int fcntl_through(int (*next_fcntl)(int, int, long), int fd, int command, long a
 
 extern "C" {
 
-int interposed_close(int fd) RINGSIDE_INTERPOSE("close");
 int interposed_close(int fd) {
     if (own_ring(fd) == nullptr) [[likely]]
         return next.close(fd);
     return static_cast<int>(answer_as_libc(engine::close(fd)));
 }
 
-int interposed_dup(int fd) RINGSIDE_INTERPOSE("dup");
 int interposed_dup(int fd) { return note_copy(fd, next.dup(fd)); }
 
-int interposed_dup2(int fd, int copy) RINGSIDE_INTERPOSE("dup2");
 int interposed_dup2(int fd, int copy) {
     if (!make_way(fd, copy, 0)) return -1;
     const int result = next.dup2(fd, copy);
     return fd == copy ? result : note_copy(fd, result);
 }
 
-int interposed_dup3(int fd, int copy, int flags) RINGSIDE_INTERPOSE("dup3");
 int interposed_dup3(int fd, int copy, int flags) {
     if (!make_way(fd, copy, flags)) return -1;
     return note_copy(fd, next.dup3(fd, copy, flags));
 }
 
-int interposed_fcntl(int fd, int command, long argument) RINGSIDE_INTERPOSE("fcntl");
 int interposed_fcntl(int fd, int command, long argument) { return fcntl_through(next.fcntl, fd, command, argument); }
 
-int interposed_fcntl64(int fd, int command, long argument) RINGSIDE_INTERPOSE("fcntl64");
 int interposed_fcntl64(int fd, int command, long argument) {
     return fcntl_through(next.fcntl64, fd, command, argument);
 }
 
-int interposed_close_range(unsigned first, unsigned last, int flags) RINGSIDE_INTERPOSE("close_range");
 int interposed_close_range(unsigned first, unsigned last, int flags) {
     const bool closes = first <= last && (flags & ~CLOSE_RANGE_UNSHARE) == 0;
     if (closes) close_rings_between(first, last);
     return next.close_range(first, last, flags);
 }
 
-void interposed_closefrom(int first) RINGSIDE_INTERPOSE("closefrom");
 void interposed_closefrom(int first) {
     close_rings_between(first < 0 ? 0 : static_cast<unsigned>(first), UINT_MAX);
     next.closefrom(first);

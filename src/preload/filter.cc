@@ -10,7 +10,6 @@
 
 #include "abi/syscall.h"
 #include "preload/question.h"
-#include "state/fds.h"
 
 namespace ringside::preload {
 namespace {
@@ -20,10 +19,6 @@ constexpr uint32_t own_architecture = AUDIT_ARCH_X86_64;
 #elif defined(__aarch64__)
 constexpr uint32_t own_architecture = AUDIT_ARCH_AARCH64;
 #endif
-
-// close() has one argument. What the next register holds tells our own calls from the program's: numbers that nobody
-// has there by accident. One of them (own_close_mark) marks the closing that passes, the others are those of
-// question.h.
 
 constexpr sock_filter load(size_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
 constexpr sock_filter answer(uint32_t action) { return BPF_STMT(BPF_RET | BPF_K, action); }
@@ -50,10 +45,9 @@ int load_filter(sock_filter (&program)[length]) {
     return static_cast<int>(result);
 }
 
-// In both filters: another architecture's calls have other numbers, as have those of the x32 ABI, and pass.
-
+// Another architecture's calls have other numbers, as have those of the x32 ABI, and pass.
 int load_calls_filter() {
-    constexpr Question question = about_calls;
+    constexpr Question question = about_filter;
     static_assert(__NR_io_uring_enter == __NR_io_uring_setup + 1 && __NR_io_uring_register == __NR_io_uring_setup + 2);
     sock_filter program[] = {
         load(architecture_at),
@@ -74,47 +68,20 @@ int load_calls_filter() {
     return load_filter(program);
 }
 
-int load_closing_filter() {
-    constexpr Question question = about_closing;
-    sock_filter program[] = {
-        load(architecture_at),
-        if_equal(own_architecture, 0, 9),
-        load(number_at),
-        if_equal(__NR_close, 0, 7),
-        load(argument_at(1)),
-        if_equal(question.mark, 6, 0),
-        if_equal(engine::own_close_mark, 4, 0),
-        load(argument_at(0)),
-        if_at_least(first_watched_fd, 0, 2),
-        if_at_least(end_of_watched_fds, 1, 0),
-        answer(SECCOMP_RET_TRAP),
-        answer(SECCOMP_RET_ALLOW),
-        load(argument_at(0)),
-        if_equal(UINT32_MAX, 1, 0),
-        answer(SECCOMP_RET_ALLOW),
-        answer(SECCOMP_RET_ERRNO | question.answer),
-    };
-    return load_filter(program);
-}
-
-int load_filter(Filter filter) { return filter == Filter::calls ? load_calls_filter() : load_closing_filter(); }
-
 }  // namespace
 
-bool is_installed(Filter filter) { return filter_answers(filter == Filter::calls ? about_calls : about_closing); }
+bool is_filter_installed() { return filter_answers(about_filter); }
 
-int install(Filter filter) {
-    if (is_installed(filter)) return 0;
-    int result = load_filter(filter);
+int install_filter() {
+    if (is_filter_installed()) return 0;
+    int result = load_calls_filter();
     if (result == -EACCES) {
         // Without CAP_SYS_ADMIN the kernel wants a promise that no setuid program will run under the filter.
         abi::syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        result = load_filter(filter);
+        result = load_calls_filter();
     }
     // A positive answer names a thread with filters of its own, which could not be brought in line.
     return result > 0 ? -ESRCH : result;
 }
-
-int close_unwatched(int fd) { return static_cast<int>(abi::syscall(__NR_close, fd, engine::own_close_mark)); }
 
 }  // namespace ringside::preload

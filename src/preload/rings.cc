@@ -21,9 +21,8 @@ pid_t this_process() { return static_cast<pid_t>(abi::syscall(__NR_getpid)); }
 constinit std::atomic<pid_t> process_with_rings{0};
 
 engine::Ring* find_own_ring(int fd) {
-    engine::Ring* ring = engine::find(fd);
-    if (ring == nullptr) return nullptr;
-    return process_with_rings.load(std::memory_order_relaxed) == this_process() ? ring : nullptr;
+    if (engine::find(fd) == nullptr) return nullptr;
+    return process_with_rings.load(std::memory_order_relaxed) == this_process() ? engine::find_named(fd) : nullptr;
 }
 
 void note_ring(int fd) {
@@ -48,8 +47,10 @@ void note_ring_in_epoll(int fd) {
 
 void settle_rings_in_epoll() {
     const int known = count_in_epoll.load(std::memory_order_acquire);
+    if (known == 0 || process_with_rings.load(std::memory_order_relaxed) != this_process()) return;
     for (int i = 0; i < known && i < most_in_epoll; ++i) {
-        if (engine::Ring* ring = own_ring(in_epoll[i].load(std::memory_order_acquire))) engine::readiness_fd(*ring);
+        // The number is believed: of another ring the descriptor comes into line as well, and that is all.
+        if (engine::Ring* ring = engine::find(in_epoll[i].load(std::memory_order_acquire))) engine::readiness_fd(*ring);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/interposed.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 #include "preload/translated_poll.h"
@@ -93,10 +94,12 @@ int select_by_poll(const Sets& sets, int64_t timeout_ns, const sigset_t* mask) {
 
 }  // namespace
 
+bool select_names_a_ring(int count, const fd_set* in, const fd_set* out, const fd_set* except) {
+    return names_a_ring({count, const_cast<fd_set*>(in), const_cast<fd_set*>(out), const_cast<fd_set*>(except)});
+}
+
 extern "C" {
 
-int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
-                       const sigset_t* mask) RINGSIDE_INTERPOSE("pselect");
 int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
                        const sigset_t* mask) {
     const Sets sets = {count, in, out, except};
@@ -105,8 +108,6 @@ int interposed_pselect(int count, fd_set* in, fd_set* out, fd_set* except, const
     return select_by_poll(sets, timeout != nullptr ? nanoseconds_of(*timeout) : for_ever, mask);
 }
 
-int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
-    RINGSIDE_INTERPOSE("select");
 int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
     const Sets sets = {count, in, out, except};
     if (!names_a_ring(sets)) return next.select(count, in, out, except, timeout);

@@ -21,11 +21,27 @@ provider::Choice choice = {};
 bool inherited_trap = false;
 int trap_error = 0;
 
-// The first call decides. A second thread that asks in the meantime decides the same a second time, which does no harm.
+// Whoever is first decides; a second thread that asks in the meantime waits for the answer. Only one may put the trap
+// up: the second would find our handler in the place of the program's. The thread that decides may ask again, from a
+// trapped call of its own, and then is served by the engine.
+std::atomic<long> decider{0};
+
+Server await_decision() {
+    Server known = server.load(std::memory_order_acquire);
+    while (known == Server::undecided) {
+        abi::syscall(__NR_sched_yield);
+        known = server.load(std::memory_order_acquire);
+    }
+    return known;
+}
+
 Server decide() {
+    const long self = abi::syscall(__NR_gettid);
+    long nobody = 0;
+    if (!decider.compare_exchange_strong(nobody, self)) return nobody == self ? Server::engine : await_decision();
     resolve_next();
     // Under a filter that an ancestor left, a question to the kernel would come back to us.
-    inherited_trap = is_installed(Filter::calls);
+    inherited_trap = is_filter_installed();
     if (inherited_trap) provider::set_wish(provider::Wish::engine);
     choice = provider::choose();
     if (choice.kind == provider::Kind::engine) trap_error = set_trap();

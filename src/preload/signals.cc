@@ -5,6 +5,7 @@
 // other call.
 #include <errno.h>
 
+#include "preload/interposed.h"
 #include "preload/next.h"
 #include "preload/trap.h"
 
@@ -44,8 +45,6 @@ sighandler_t exchange_handler(sighandler_t handler, int flags) {
 
 extern "C" {
 
-int interposed_sigaction(int number, const struct sigaction* action, struct sigaction* old)
-    RINGSIDE_INTERPOSE("sigaction");
 int interposed_sigaction(int number, const struct sigaction* action, struct sigaction* old) {
     if (!is_trap_set()) return next.sigaction(number, action, old);
     if (number != SIGSYS) return act_through(number, action, old);
@@ -53,24 +52,20 @@ int interposed_sigaction(int number, const struct sigaction* action, struct siga
     return 0;
 }
 
-sighandler_t interposed_signal(int number, sighandler_t handler) RINGSIDE_INTERPOSE("signal");
 sighandler_t interposed_signal(int number, sighandler_t handler) {
     if (number != SIGSYS || !is_trap_set()) return next.signal(number, handler);
     return exchange_handler(handler, SA_RESTART);
 }
 
-sighandler_t interposed_sysv_signal(int number, sighandler_t handler) RINGSIDE_INTERPOSE("sysv_signal");
 sighandler_t interposed_sysv_signal(int number, sighandler_t handler) {
     if (number != SIGSYS || !is_trap_set()) return next.sysv_signal(number, handler);
     return exchange_handler(handler, SA_RESETHAND | SA_NODEFER);
 }
 
-int interposed_sigprocmask(int how, const sigset_t* set, sigset_t* old) RINGSIDE_INTERPOSE("sigprocmask");
 int interposed_sigprocmask(int how, const sigset_t* set, sigset_t* old) {
     return mask_through(next.sigprocmask, how, set, old);
 }
 
-int interposed_pthread_sigmask(int how, const sigset_t* set, sigset_t* old) RINGSIDE_INTERPOSE("pthread_sigmask");
 int interposed_pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
     return mask_through(next.pthread_sigmask, how, set, old);
 }

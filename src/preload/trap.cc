@@ -1,18 +1,13 @@
 #include "preload/trap.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include <atomic>
 
 #include "abi/syscall.h"
-#include "liburing/io_uring.h"
+#include "entry/engine.h"
 #include "preload/filter.h"
 #include "preload/next.h"
 #include "preload/rewrite.h"
-#include "preload/rings.h"
 #include "preload/serve.h"
 #include "preload/trap_context.h"
 
@@ -55,59 +50,22 @@ void hand_to_program(int number, siginfo_t* info, void* context) {
     }
 }
 
-// Lets the table of descriptors grow to where the watched ones are. For a process that has threads, and the ring may be
-// about to start its first one, the kernel takes milliseconds over it.
-void make_room_for_watched() {
-    const long placeholder = abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC);
-    if (placeholder < 0) return;
-    const long watched = abi::syscall(__NR_fcntl, placeholder, F_DUPFD_CLOEXEC, first_watched_fd);
-    if (watched >= 0) close_unwatched(static_cast<int>(watched));
-    close_unwatched(static_cast<int>(placeholder));
+// A ring without a descriptor has an index in its place, which may be the number of another ring: to expect an unseen
+// close of that one costs a thread and no more.
+long serve_trapped(const Call& call) {
+    const long result = serve(call);
+    if (call.number == __NR_io_uring_setup && result >= 0) engine::expect_unseen_close(static_cast<int>(result));
+    return result;
 }
 
-// Gives a new ring a descriptor whose closing we learn of, however the program closes it. Where there is none left, the
-// ring keeps the one that it has.
-int move_to_watched(int fd) {
-    if (install(Filter::closing) != 0) return fd;
-    const int watched = static_cast<int>(abi::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, first_watched_fd));
-    if (watched < 0) return fd;
-    if (!is_watched_fd(watched)) {
-        close_unwatched(watched);
-        return fd;
-    }
-    engine::note_dup(fd, watched);
-    note_ring(watched);
-    engine::close(fd);
-    return watched;
-}
-
-long set_up(const Call& call) {
-    make_room_for_watched();
-    const long fd = serve(call);
-    if (fd < 0) return fd;
-    // The engine has read the parameters, so they can be read.
-    const auto* params = reinterpret_cast<const io_uring_params*>(call.arguments[1]);
-    if ((params->flags & IORING_SETUP_REGISTERED_FD_ONLY) != 0) return fd;
-    return move_to_watched(static_cast<int>(fd));
-}
-
-long close_for_program(int fd) { return own_ring(fd) != nullptr ? engine::close(fd) : close_unwatched(fd); }
-
-// Answers the call if it is one that our filters trap.
+// Answers the call if it is one that our filter traps.
 bool answer(ucontext_t& context) {
     const Call call = trapped_call(context);
-    if (is_io_uring(call.number)) {
-        announce();
-        if (call.number == __NR_io_uring_enter) consider_rewriting(address_behind_trapped_call(context));
-        answer_trapped_call(context, call.number == __NR_io_uring_setup ? set_up(call) : serve(call));
-        return true;
-    }
-    const int fd = static_cast<int>(call.arguments[0]);
-    if (call.number == __NR_close && is_watched_fd(fd)) {
-        answer_trapped_call(context, close_for_program(fd));
-        return true;
-    }
-    return false;
+    if (!is_io_uring(call.number)) return false;
+    announce();
+    if (call.number == __NR_io_uring_enter) consider_rewriting(address_behind_trapped_call(context));
+    answer_trapped_call(context, serve_trapped(call));
+    return true;
 }
 
 void on_sigsys(int number, siginfo_t* info, void* context) {
@@ -142,7 +100,7 @@ int set_trap() {
     prepare_rewriting();
     int result = take_sigsys();
     if (result == 0) trap_set.store(true, std::memory_order_relaxed);
-    if (result == 0) result = install(Filter::calls);
+    if (result == 0) result = install_filter();
     errno = error;
     return result;
 }

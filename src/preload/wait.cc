@@ -2,6 +2,7 @@
 // ready to poll() and unknown to epoll; the engine has another descriptor that is ready when the ring is.
 #include <errno.h>
 
+#include "preload/interposed.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 #include "preload/translated_poll.h"
@@ -27,34 +28,27 @@ bool fits(nfds_t count, size_t size) { return count <= size / sizeof(pollfd); }
 
 extern "C" {
 
-int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) RINGSIDE_INTERPOSE("poll");
 int interposed_poll(pollfd* entries, nfds_t count, int timeout_ms) {
     if (!TranslatedPoll::needed(entries, count)) return next.poll(entries, count, timeout_ms);
     return poll_translated(entries, count, timeout_ms < 0 ? for_ever : int64_t{timeout_ms} * 1'000'000, nullptr);
 }
 
-int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t size) RINGSIDE_INTERPOSE("__poll_chk");
 int interposed_poll_chk(pollfd* entries, nfds_t count, int timeout_ms, size_t size) {
     return fits(count, size) ? interposed_poll(entries, count, timeout_ms)
                              : next.poll_chk(entries, count, timeout_ms, size);
 }
 
-int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask)
-    RINGSIDE_INTERPOSE("ppoll");
 int interposed_ppoll(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask) {
     const bool is_refused = timeout != nullptr && !is_valid(*timeout);
     if (is_refused || !TranslatedPoll::needed(entries, count)) return next.ppoll(entries, count, timeout, mask);
     return poll_translated(entries, count, timeout != nullptr ? nanoseconds_of(*timeout) : for_ever, mask);
 }
 
-int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t size)
-    RINGSIDE_INTERPOSE("__ppoll_chk");
 int interposed_ppoll_chk(pollfd* entries, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t size) {
     return fits(count, size) ? interposed_ppoll(entries, count, timeout, mask)
                              : next.ppoll_chk(entries, count, timeout, mask, size);
 }
 
-int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) RINGSIDE_INTERPOSE("epoll_ctl");
 int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
     if (own_ring(fd) != nullptr) note_ring_in_epoll(fd);
     const int polled = pollable(fd);
@@ -62,21 +56,16 @@ int interposed_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
     return next.epoll_ctl(epoll, operation, polled, event);
 }
 
-int interposed_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) RINGSIDE_INTERPOSE("epoll_wait");
 int interposed_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
     settle_rings_in_epoll();
     return next.epoll_wait(epoll, events, count, timeout_ms);
 }
 
-int interposed_epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask)
-    RINGSIDE_INTERPOSE("epoll_pwait");
 int interposed_epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
     settle_rings_in_epoll();
     return next.epoll_pwait(epoll, events, count, timeout_ms, mask);
 }
 
-int interposed_epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask)
-    RINGSIDE_INTERPOSE("epoll_pwait2");
 int interposed_epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout, const sigset_t* mask) {
     settle_rings_in_epoll();
     return next.epoll_pwait2(epoll, events, count, timeout, mask);

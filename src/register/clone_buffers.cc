@@ -7,9 +7,9 @@
 
 #include "entry/entry.h"
 #include "register/register.h"
+#include "service/ring_file.h"
 #include "state/inside.h"
 #include "state/registered_rings.h"
-#include "state/registry.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -27,7 +27,8 @@ void lock_too(Ring& ring, Ring& other) RINGSIDE_UNCHECKED {
 
 // The ring to clone from, or -errno.
 int find_source(const io_uring_clone_buffers& wanted, FoundRing& source) {
-    if (!(wanted.flags & IORING_REGISTER_SRC_REGISTERED)) return find_ring(static_cast<int>(wanted.src_fd), source);
+    if (!(wanted.flags & IORING_REGISTER_SRC_REGISTERED))
+        return find_ring_named(static_cast<int>(wanted.src_fd), source);
     const int result = find_registered_ring(wanted.src_fd, source.ring);
     if (result == 0) source.generation = source.ring->generation.load();
     return result;

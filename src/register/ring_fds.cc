@@ -2,8 +2,8 @@
 #include <errno.h>
 
 #include "register/register.h"
+#include "service/ring_file.h"
 #include "state/registered_rings.h"
-#include "state/registry.h"
 #include "state/user_memory.h"
 
 namespace ringside::engine {
@@ -15,7 +15,7 @@ int add_one(uint64_t address) {
     if (update.resv != 0) return -EINVAL;
     if (update.offset != any_index && update.offset >= most_registered_rings) return -EINVAL;
     FoundRing found;
-    const int result = find_ring(static_cast<int>(update.data), found);
+    const int result = find_ring_named(static_cast<int>(update.data), found);
     if (result < 0) return result;
     const int index = add_registered_ring(found, update.offset);
     if (index < 0) return index;

@@ -133,6 +133,16 @@ int64_t look_beside_leader(Ring& ring) {
     return look_interval_ns;
 }
 
+// The keeper or one of its workers has put something in line, and no thread of the program's waits for it.
+void go_on_after_nudge(Ring& ring) {
+    forget_nudge(ring);
+    if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return settle_from_outside(ring);
+    // The program may have come for it meanwhile.
+    const bool waits =
+        !ring.kept.put_off.empty() || !ring.task_work.empty() || ring.completion.tail != ring.completion.published;
+    if (waits && ring.waiters.leader == nullptr) announce_work(ring, false);
+}
+
 int64_t attend_to_events(Ring& ring) {
     if (ring.helped.state == Helped::State::watched) return watch(ring);
     return ring.waiters.leader != nullptr ? look_beside_leader(ring) : stand_in(ring);
@@ -145,6 +155,7 @@ int64_t attend(Ring& ring) {
     if (!ring.open || ring.closing || !is_looked_at(ring)) return no_deadline;
     helped.attended = true;
     lower_readiness(ring);
+    if (helped.nudged) go_on_after_nudge(ring);
     if (helped.reaping_ns != 0) look_at_reaping(ring);
     const bool waits = helped.state != Helped::State::forgotten;
     const int64_t wanted = waits ? attend_to_events(ring) : no_deadline;

@@ -35,6 +35,7 @@ void unhost(Ring& ring);
 // which both is so.
 void forget(Ring& ring);
 void forget_reaping(Ring& ring);
+void forget_nudge(Ring& ring);
 
 // Whether it has not been dropped.
 bool is_looked_at(const Ring& ring);

@@ -52,6 +52,39 @@ void lower_eventfd(int eventfd) {
 
 int new_epoll_set() { return move_high(static_cast<int>(abi::syscall(__NR_epoll_create1, EPOLL_CLOEXEC))); }
 
+int make_belled_set(BelledSet& belled, uint64_t cookie) {
+    belled.set = new_epoll_set();
+    if (belled.set < 0) return belled.set;
+    // Always readable: to change its entry in the set is an event then.
+    belled.bell = move_high(static_cast<int>(abi::syscall(__NR_eventfd2, 1, EFD_CLOEXEC | EFD_NONBLOCK)));
+    const int added = belled.bell < 0
+                          ? belled.bell
+                          : epoll_control(belled.set, EPOLL_CTL_ADD, belled.bell, EPOLLIN | EPOLLET, cookie);
+    if (added < 0) {
+        drop_fd(belled.bell);
+        drop_fd(belled.set);
+        return added;
+    }
+    // To be added was one, too.
+    epoll_event first[events_per_wait];
+    wait_in_set(belled.set, first, 0, nullptr);
+    return 0;
+}
+
+void ring_bell(int set, int bell, uint64_t cookie) {
+    const int result = epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie);
+    const bool is_lost = result == -EBADF || result == -EINVAL || result == -ENOENT || result == -EPERM;
+    if (result < 0 && !is_lost) epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie);
+}
+
+void close_belled_set(int& set, int& bell, uint64_t cookie) {
+    if (set >= 0 && epoll_control(set, EPOLL_CTL_MOD, bell, EPOLLIN | EPOLLET, cookie) == 0) {
+        close_fd(bell);
+        close_fd(set);
+    }
+    set = bell = -1;
+}
+
 int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie) {
     epoll_event event = {};
     event.events = events;
@@ -59,8 +92,9 @@ int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t
     return static_cast<int>(abi::syscall(__NR_epoll_ctl, epoll_fd, operation, fd, &event));
 }
 
-bool can_be_polled(int fd) {
-    if (is_on_disk(fd)) return false;
+bool can_be_polled(int fd) { return !is_on_disk(fd) && is_known_to_epoll(fd); }
+
+bool is_known_to_epoll(int fd) {
     const int set = new_epoll_set();
     if (set < 0) return true;
     const int result = epoll_control(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0);

@@ -17,8 +17,23 @@ void lower_eventfd(int eventfd);
 // An epoll set at a high number, or -errno.
 int new_epoll_set();
 
+// An epoll set with a bell in it, which wakes who sleeps in the set. It is rung by a call that fails where the program
+// has put something else in the place of one of the two numbers, so that nothing of the program's is ever written to.
+// A thread with another table rings it by raise_eventfd().
+struct BelledSet {
+    int set = -1;
+    int bell = -1;
+};
+// Returns 0 or -errno.
+int make_belled_set(BelledSet& belled, uint64_t cookie);
+void ring_bell(int set, int bell, uint64_t cookie);
+// Closes what is the engine's still.
+void close_belled_set(int& set, int& bell, uint64_t cookie);
+
 // Whether poll and epoll know this file. -EBADF is for others to find out.
 bool can_be_polled(int fd);
+// The same for files on disk too, of which those of /proc and /sys may be.
+bool is_known_to_epoll(int fd);
 
 int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie);
 

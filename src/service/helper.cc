@@ -3,19 +3,28 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "entry/entry.h"
 #include "path/path.h"
 #include "service/attend.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
+#include "service/ring_file.h"
 #include "service/threads.h"
 #include "state/fds.h"
 #include "state/growing.h"
+#include "state/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
 namespace {
 
+constexpr int64_t longest_sleep_ns = 250'000'000;
+
 // Until the first look whether a program has reaped.
 constexpr int64_t first_reaping_ns = 25'000;
+
+// Between looks whether rings are closed whose files inotify does not watch.
+constexpr int64_t between_looks_at_files_ns = 50'000'000;
 
 // The rings that are looked at. Lock order: a ring's lock first, then this one.
 struct Helper {
@@ -26,24 +35,58 @@ struct Helper {
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;
     unsigned capacity RINGSIDE_GUARDED_BY(lock) = 0;
     pthread_t thread;
-    int epoll_fd = -1;  // hosted rings' epoll sets, and `bell`
-    int bell = -1;      // eventfd that wakes the thread
+    int epoll_fd = -1;                               // hosted rings' epoll sets, and `bell`
+    int bell = -1;                                   // eventfd that wakes the thread
+    std::atomic<bool> some_unlisted{false};          // a ring that was nudged is not among `rings`
+    std::atomic<KeptFile*> bell_copy{nullptr};       // the same, for threads with the engine's own table
+    int listened_to RINGSIDE_GUARDED_BY(lock) = -1;  // watched_by(), in the set
 };
 
 Helper helper;
 
-void ring_bell() { raise_eventfd(helper.bell); }
+constexpr uint64_t bell_cookie = 0;
 
-void close_set() {
-    drop_fd(helper.epoll_fd);
-    drop_fd(helper.bell);
+void call_helper() {
+    if (!has_own_table()) return ring_bell(helper.epoll_fd, helper.bell, bell_cookie);
+    KeptFile* copy = helper.bell_copy.load(std::memory_order_acquire);
+    if (copy != nullptr) raise_eventfd(number_of(*copy));
+}
+
+void close_set() RINGSIDE_REQUIRES(helper.lock) {
+    close_belled_set(helper.epoll_fd, helper.bell, bell_cookie);
+    helper.listened_to = -1;
 }
 
 // Without a set, at the descriptor limit, the thread looks at its rings again and again.
 void open_set() {
-    helper.epoll_fd = new_epoll_set();
-    helper.bell = new_eventfd();
-    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, helper.bell, EPOLLIN | EPOLLET, 0) < 0) close_set();
+    BelledSet made;
+    make_belled_set(made, bell_cookie);
+    helper.epoll_fd = made.set;
+    helper.bell = made.bell;
+}
+
+// Files of rings are watched from the first ring that has one, which may be set up later than the thread.
+void listen_for_closed_files() RINGSIDE_REQUIRES(helper.lock) {
+    const int watched = watched_by();
+    if (watched == helper.listened_to || helper.epoll_fd < 0) return;
+    if (epoll_control(helper.epoll_fd, EPOLL_CTL_ADD, watched, EPOLLIN | EPOLLET, 0) == 0) helper.listened_to = watched;
+}
+
+// The program has closed the set's number, or put something else there. Rings that were hosted in it are watched again.
+void renew_set() {
+    KeptFile* copy = helper.bell_copy.exchange(nullptr);
+    if (copy != nullptr) drop_kept(*copy);
+    helper.lock.acquire();
+    close_set();
+    open_set();
+    listen_for_closed_files();
+    for (unsigned i = 0; i < helper.count; ++i) {
+        auto hosted = Helped::State::hosted;
+        helper.rings[i]->helped.state.compare_exchange_strong(hosted, Helped::State::watched);
+    }
+    helper.lock.release();
+    // The keeper's lock comes before the helper's.
+    if (helper.bell >= 0) helper.bell_copy.store(keep_eventfd(helper.bell));
 }
 
 bool add_ring(Ring& ring) RINGSIDE_REQUIRES(helper.lock) {
@@ -83,9 +126,17 @@ unsigned ring_count() {
 // is all that a look is to find out, and is not to be slowed down by it.
 bool come_to(Ring& ring) RINGSIDE_TRY_ACQUIRES(true, ring.lock) {
     if (ring.lock.try_acquire()) return true;
+    if (ring.helped.nudged.load(std::memory_order_relaxed)) {
+        ring.lock.acquire();
+        return true;
+    }
     if (ring.helped.state.load(std::memory_order_relaxed) != Helped::State::hosted) return false;
     ring.lock.acquire();
     return true;
+}
+
+void attend_if_nudged(Ring& ring, uint32_t) {
+    if (ring.helped.nudged) attend(ring);
 }
 
 // One round over all rings. Returns how long the thread may sleep, or -1 when it is to end.
@@ -93,6 +144,7 @@ int64_t attend_all() {
     int64_t until_next = no_deadline;
     bool ending = false;
     ring_at(0, ending);
+    if (helper.some_unlisted.exchange(false)) for_each_open_ring(attend_if_nudged, 0);
     for (unsigned at = ring_count(); at-- > 0 && !ending;) {
         Ring* ring = ring_at(at, ending);
         if (ring == nullptr) continue;
@@ -109,11 +161,18 @@ int64_t attend_all() {
 
 void* helper_body(void*) {
     for (;;) {
-        const int64_t sleep_ns = attend_all();
+        // What a closed ring's request waited for may have happened since, and is not the ring's any more.
+        leave_gone_rings();
+        int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
+        // No event reports the end of a file that is not watched.
+        if (are_some_unwatched() && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
+        // Once the program has closed the bell nobody wakes the thread, which finds that out by itself.
+        if (sleep_ns > longest_sleep_ns) sleep_ns = longest_sleep_ns;
         epoll_event events[events_per_wait];
         if (helper.epoll_fd >= 0) {
-            wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+            const int result = wait_in_set(helper.epoll_fd, events, sleep_ns, nullptr);
+            if (result == -EBADF || result == -EINVAL) renew_set();
         } else {
             wait_on_eventfd(-1, look_interval_ns, nullptr);
         }
@@ -121,8 +180,13 @@ void* helper_body(void*) {
 }
 
 bool start_helper() RINGSIDE_REQUIRES(helper.lock) {
-    if (helper.running) return true;
+    if (helper.running) {
+        listen_for_closed_files();
+        return true;
+    }
     open_set();
+    helper.listened_to = -1;
+    listen_for_closed_files();
     helper.ending = false;
     helper.running = start_thread(helper.thread, "ringside-helper", helper_body, nullptr) == 0;
     if (!helper.running) close_set();
@@ -139,11 +203,16 @@ bool take_on(Ring& ring) {
 }  // namespace
 
 bool is_looked_at(const Ring& ring) {
-    return ring.helped.state != Helped::State::forgotten || ring.helped.reaping_ns != 0;
+    return ring.helped.state != Helped::State::forgotten || ring.helped.reaping_ns != 0 || ring.helped.nudged;
 }
 
 void forget(Ring& ring) {
     ring.helped.state = Helped::State::forgotten;
+    drop_unless_looked_at(ring);
+}
+
+void forget_nudge(Ring& ring) {
+    ring.helped.nudged = false;
     drop_unless_looked_at(ring);
 }
 
@@ -170,14 +239,19 @@ void leave_to_helper(Ring& ring) {
     if (helped.state == Helped::State::hosted) {
         // It looks by itself when the next timer that it knows of is due; an earlier one it has to be told of.
         const int64_t next = ring.timers.ns_until_next();
-        if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) ring_bell();
+        if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) call_helper();
         return;
     }
     if (!something_waits(ring) || !take_on(ring)) return;
     helped.state = Helped::State::watched;
     helped.quiet_looks = 0;
     helped.calls_seen = ring.calls;
-    ring_bell();
+    call_helper();
+}
+
+bool keep_helper() {
+    Guard guard(helper.lock);
+    return start_helper();
 }
 
 void await_reaping(Ring& ring) {
@@ -186,13 +260,35 @@ void await_reaping(Ring& ring) {
     if (!take_on(ring)) return;
     helped.reaping_ns = first_reaping_ns;
     helped.calls_before = ring.calls;
-    if (!helped.attended) ring_bell();
+    if (!helped.attended) call_helper();
+}
+
+void nudge_helper(Ring& ring) {
+    if (ring.helped.nudged) return;
+    if (!is_looked_at(ring)) {
+        Guard guard(helper.lock);
+        if (!helper.running) return;
+        // Without memory for its place it is looked for among all.
+        if (!add_ring(ring)) helper.some_unlisted.store(true);
+    }
+    ring.helped.nudged = true;
+    call_helper();
+}
+
+bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd)) {
+    Guard guard(helper.lock);
+    if (!start_helper()) return false;
+    // Without an eventfd, at the descriptor limit, the thread looks again and again.
+    if (helper.bell < 0 || helper.bell_copy.load() != nullptr) return true;
+    helper.bell_copy.store(keep(helper.bell), std::memory_order_release);
+    return helper.bell_copy.load() != nullptr;
 }
 
 void withdraw_from_helper(Ring& ring) {
     if (ring.helped.state == Helped::State::hosted) unhost(ring);
     if (ring.helped.state != Helped::State::forgotten) forget(ring);
     if (ring.helped.reaping_ns != 0) forget_reaping(ring);
+    if (ring.helped.nudged) forget_nudge(ring);
 }
 
 void end_helper() {
@@ -201,8 +297,10 @@ void end_helper() {
     helper.ending = true;
     helper.lock.release();
     if (!running) return;
-    ring_bell();
+    call_helper();
     pthread_join(helper.thread, nullptr);
+    KeptFile* copy = helper.bell_copy.exchange(nullptr);
+    if (copy != nullptr) drop_kept(*copy);
     helper.lock.acquire();
     helper.running = false;
     close_set();
@@ -211,6 +309,7 @@ void end_helper() {
 
 void forget_helper(bool closes_descriptors) RINGSIDE_UNCHECKED {
     helper.lock.reset();
+    helper.bell_copy.store(nullptr);
     helper.running = false;
     helper.count = 0;
     if (closes_descriptors) close_set();

@@ -18,6 +18,7 @@
 
 namespace ringside::engine {
 
+struct KeptFile;
 struct Ring;
 
 // How a ring stands with the helper. Guarded by the ring's lock.
@@ -28,8 +29,9 @@ struct Helped {
     unsigned calls_seen = 0;                     // Ring::calls at the last look
     int64_t hosted_until_ns = 0;                 // monotonic time at which the helper looks at a hosted ring by itself
     bool attended = false;                       // the helper is at it now
-    int64_t reaping_ns = 0;     // until the next look whether the program has reaped; 0: it is not awaited
-    unsigned calls_before = 0;  // Ring::calls at the last of those looks
+    int64_t reaping_ns = 0;           // until the next look whether the program has reaped; 0: it is not awaited
+    unsigned calls_before = 0;        // Ring::calls at the last of those looks
+    std::atomic<bool> nudged{false};  // somebody without the program's table leaves it to the helper to go on
 };
 
 // A thread leaves io_uring_enter, and requests of the ring wait for time or readiness.
@@ -37,6 +39,15 @@ void leave_to_helper(Ring& ring);
 
 // The descriptor that a program polls was made readable: sees that it does not stay so.
 void await_reaping(Ring& ring);
+
+// A thread with the engine's own table (service/keeper.h) leaves it to the helper to go on with what it has put in
+// line. Beforehand, a thread with the program's table sees that there is a helper, and gives the eventfd that calls it
+// to the keeper. Returns false when there is none to be had.
+void nudge_helper(Ring& ring);
+bool prepare_helper_for_nudges(KeptFile* (*keep)(int eventfd));
+// Lets the thread run, which notices that a ring's file is closed, even if no ring is to be looked at. Returns whether
+// it does.
+bool keep_helper();
 
 // The ring is closed: the helper lets go of it. Called under the ring's lock.
 void withdraw_from_helper(Ring& ring);

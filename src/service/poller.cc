@@ -2,9 +2,12 @@
 
 #include <errno.h>
 
+#include "entry/entry.h"
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "service/timers.h"
 #include "service/waiters.h"
 #include "state/fds.h"
@@ -21,16 +24,10 @@ constexpr unsigned most_calls_unlooked = 16;
 int open_poller(Ring& ring) {
     Poller& poller = ring.poller;
     if (poller.epoll_fd >= 0) return 0;
-    const int set = new_epoll_set();
-    if (set < 0) return set;
-    const int wake = new_eventfd();
-    poller.epoll_fd = set;
-    if (wake < 0 || watch_eventfd(ring, wake, wake_cookie) < 0) {
-        drop_fd(poller.epoll_fd);
-        if (wake >= 0) close_fd(wake);
-        return -EMFILE;
-    }
-    poller.wake_fd = wake;
+    BelledSet made;
+    if (make_belled_set(made, wake_cookie) < 0) return -EMFILE;
+    poller.epoll_fd = made.set;
+    poller.wake_fd = made.bell;
     return 0;
 }
 
@@ -53,18 +50,46 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
     }
 }
 
+bool note_lost_set(Ring& ring, int result) {
+    if (result != -EBADF && result != -EINVAL) return false;
+    Poller& poller = ring.poller;
+    close_belled_set(poller.epoll_fd, poller.wake_fd, wake_cookie);
+    if (poller.wake_copy != nullptr) drop_kept(*poller.wake_copy);
+    poller.wake_copy = nullptr;
+    const auto in_set = [](Request& request) { return leave_lost_set(request); };
+    unsigned from = 0;
+    while (ring.requests.table.find_any(in_set, from) != nullptr) continue;
+    return true;
+}
+
 int look_into_set(Ring& ring, epoll_event* events) {
     const int count = wait_in_set(ring.poller.epoll_fd, events, 0, nullptr);
+    if (__builtin_expect(note_lost_set(ring, count), 0)) return 0;
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_cookie) pass_wake_on(ring);
     }
     return count;
 }
 
+namespace {
+
+// The helper thread has taken events. What made a file ready may have come after the program closed the ring, and is
+// the program's then. A close that came before the events is known by now, one that comes later was later.
+bool was_closed_before(Ring& ring) RINGSIDE_REQUIRES(ring.lock) {
+    if (!ring.helped.attended || !may_be_gone(ring)) return false;
+    const unsigned generation = ring.generation.load(std::memory_order_relaxed);
+    ring.lock.release();
+    leave_gone_rings();
+    ring.lock.acquire();
+    return ring.closing || !ring.open || ring.generation.load(std::memory_order_relaxed) != generation;
+}
+
+}  // namespace
+
 void take_events(Ring& ring) {
     epoll_event events[events_per_wait];
     const int count = look_into_set(ring, events);
-    if (count > 0) handle_events(ring, events, count);
+    if (count > 0 && !was_closed_before(ring)) handle_events(ring, events, count);
 }
 
 void poll_now(Ring& ring) {
@@ -118,8 +143,9 @@ void look_at_unpolled(Ring& ring) {
 }
 
 void close_poller(Ring& ring) {
-    drop_fd(ring.poller.epoll_fd);
-    drop_fd(ring.poller.wake_fd);
+    if (ring.poller.wake_copy != nullptr) drop_kept(*ring.poller.wake_copy);
+    ring.poller.wake_copy = nullptr;
+    close_belled_set(ring.poller.epoll_fd, ring.poller.wake_fd, wake_cookie);
 }
 
 }  // namespace ringside::engine

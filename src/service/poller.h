@@ -15,11 +15,13 @@
 
 namespace ringside::engine {
 
+struct KeptFile;
 struct Ring;
 
 struct Poller {
     int epoll_fd = -1;
     int wake_fd = -1;                        // in the set: gets who sleeps in it out of its sleep
+    KeptFile* wake_copy = nullptr;           // the same, for threads with the engine's own table
     uint32_t rounds = 0;                     // of handling events
     unsigned armed = 0;                      // requests waiting for readiness, or for a disk
     List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set
@@ -58,6 +60,10 @@ void look_with_next_call(Ring& ring);
 // The same for a call of the program's: where it is for a disk alone that requests wait, its results are in memory, and
 // no call is needed to look. What told of them stays in the epoll set then, and makes the next look there a vain one.
 void poll_in_call(Ring& ring);
+
+// Whether a look into the set, with this result, has found that it is gone: the program has closed its number, or put
+// something else there. What waited in it waits without one then, until there is another.
+bool note_lost_set(Ring& ring, int result);
 
 void close_poller(Ring& ring);
 

@@ -110,6 +110,13 @@ int new_ring_descriptor(Readiness& readiness) {
     return readiness.own;
 }
 
+// Only the ring's own set has its eventfd as an entry. That the entry is given the events that it has makes no
+// difference to those who poll the set.
+bool is_own_descriptor(const Readiness& readiness, int fd) {
+    if (readiness.own == readiness.eventfd) return can_be_polled(fd);
+    return epoll_control(fd, EPOLL_CTL_MOD, readiness.eventfd, EPOLLIN, eventfd_cookie) == 0;
+}
+
 int polled_descriptor(Ring& ring) {
     Readiness& readiness = ring.readiness;
     if (readiness.own >= 0) return readiness.own;

@@ -35,6 +35,9 @@ struct Readiness {
 // Makes a descriptor for a ring that is readable while completions wait. Returns it, or -errno.
 int new_ring_descriptor(Readiness& readiness);
 
+// Whether `fd` stands for what new_ring_descriptor() made.
+bool is_own_descriptor(const Readiness& readiness, int fd);
+
 // The descriptor to poll of a ring whose own descriptor cannot be, made when first asked for; -1 if none is left.
 int polled_descriptor(Ring& ring);
 

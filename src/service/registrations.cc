@@ -5,7 +5,9 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/poller.h"
+#include "service/ring_file.h"
 #include "service/waiters.h"
 #include "state/growing.h"
 #include "state/ring.h"
@@ -15,6 +17,7 @@ namespace {
 
 constexpr unsigned slots_per_page = 64;
 constexpr int no_number = -1;
+constexpr int number_of_kept = -2;
 
 // An event's cookie: the descriptor's number, and above it the count of its registration.
 constexpr unsigned number_bits = 32;
@@ -104,11 +107,18 @@ void take_place(FdSlot& slot, Request& request) {
     takes_turns ? slot.waiting.push_back(request) : slot.waiting.push_front(request);
 }
 
+// Nobody waits for the file any more.
+void leave_waited(Ring& ring, KeptFile& file) {
+    KeptFile** at = &ring.kept.waited_by(file.sqe_number);
+    while (*at != &file) at = &(*at)->next_waited;
+    *at = file.next_waited;
+}
+
 // One that has looked in vain.
-void take_place_anew(FdSlot& slot, Request& request) {
+void take_place_anew(Circle<Request, &Request::node>& waiting, Request& request) {
     if (operation_of(request).flags & op_opens) return;
-    slot.waiting.remove(request);
-    slot.waiting.push_front(request);
+    waiting.remove(request);
+    waiting.push_front(request);
 }
 
 }  // namespace
@@ -131,6 +141,38 @@ int arm_poll(Request& request, int number) {
     return 0;
 }
 
+void arm_kept(Request& request, bool behind_others) {
+    KeptFile& file = kept(*request.fixed_file);
+    request.poll_number = number_of_kept;
+    KeptByRing& by_ring = request.ring->kept;
+    if (file.waiting.empty()) {
+        KeptFile*& others = by_ring.waited_by(file.sqe_number);
+        file.next_waited = others;
+        others = &file;
+    }
+    behind_others ? file.waiting.push_back(request) : file.waiting.push_front(request);
+    ++by_ring.armed;
+    if (!has_own_table()) wait_for_end_of_file(*request.ring);
+    await_readiness(file);
+}
+
+void attempt_waiting(KeptFile& file, uint32_t happened) {
+    Ring& ring = *file.ring;
+    const uint32_t concerns_all = happened == 0 ? ~0u : EPOLLERR | EPOLLHUP;
+    Request* next;
+    for (Request* at = file.waiting.first(); at != nullptr; at = next) {
+        next = file.waiting.after(*at);
+        if (happened != 0 && !(happened & (at->wait_events | concerns_all))) continue;
+        at->fd = file.number.load(std::memory_order_relaxed);
+        ring.registrations.happened = happened;
+        const bool done = retry_armed(*at);
+        ring.registrations.happened = 0;
+        // The last of them lets go of it.
+        if (file.dropped) return;
+        if (!done && !goes_on(*at)) take_place_anew(file.waiting, *at);
+    }
+}
+
 bool is_waited_for(const Ring& ring, int number) {
     const FdSlot* slot = number < 0 ? nullptr : find_slot(ring.registrations, static_cast<uint64_t>(number));
     return slot != nullptr && !slot->waiting.empty();
@@ -138,12 +180,30 @@ bool is_waited_for(const Ring& ring, int number) {
 
 void disarm_poll(Request& request) {
     Ring& ring = *request.ring;
+    if (request.poll_number == number_of_kept) {
+        --ring.kept.armed;
+        KeptFile& file = kept(*request.fixed_file);
+        file.waiting.remove(request);
+        if (file.waiting.empty()) leave_waited(ring, file);
+        return;
+    }
     --ring.poller.armed;
     if (request.poll_number == no_number) return ring.poller.unpolled.remove(request);
     find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number))->waiting.remove(request);
     if (request.poll_number != request.fd || !request.has(request_pinned)) return;
     // Registered by a descriptor that is about to be closed.
     forget_number(ring, request.fd);
+}
+
+bool leave_lost_set(Request& request) {
+    Ring& ring = *request.ring;
+    if (request.place != Place::armed || request.poll_number < 0) return false;
+    FdSlot& slot = *find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number));
+    slot.waiting.remove(request);
+    slot.registered = 0;
+    request.poll_number = no_number;
+    ring.poller.unpolled.push_back(request);
+    return false;
 }
 
 // While the program has the file open too, the registration would outlive the descriptor.
@@ -168,7 +228,7 @@ void handle_event(Ring& ring, uint32_t happened, uint64_t cookie, bool is_news) 
         ring.registrations.happened = told ? happened : 0;
         const bool done = retry_armed(*at);
         ring.registrations.happened = 0;
-        if (!done && !goes_on(*at)) take_place_anew(*slot, *at);
+        if (!done && !goes_on(*at)) take_place_anew(slot->waiting, *at);
     }
 }
 

@@ -14,6 +14,7 @@
 
 namespace ringside::engine {
 
+struct KeptFile;
 struct Ring;
 
 // The requests that wait on one descriptor number.
@@ -35,6 +36,16 @@ struct Registrations {
 // Request::fd. Where there is no set to wait in, it is tried whenever somebody looks. Returns 0, -EPERM when the file
 // cannot be waited for (a regular file), or another error.
 int arm_poll(Request& request, int number);
+
+// The same for one that holds a file in the engine's own table (service/keeper.h).
+void arm_kept(Request& request, bool behind_others);
+
+// Tries the requests that wait for such a file, as far as they wait for what has happened to it; all where that is 0,
+// not known. Called by the keeper.
+void attempt_waiting(KeptFile& file, uint32_t happened);
+
+// The ring's set is lost: a request that waits in it waits without one. Returns false, for a search that goes on.
+bool leave_lost_set(Request& request);
 
 // Takes it out again.
 void disarm_poll(Request& request);

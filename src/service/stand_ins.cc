@@ -6,6 +6,7 @@
 
 #include "path/path.h"
 #include "service/interrupt.h"
+#include "service/ring_file.h"
 #include "service/threads.h"
 #include "state/lock.h"
 #include "state/ring.h"
@@ -194,6 +195,7 @@ StandIn* send_stand_in(Request& request, Stand stand) {
     request.place = Place::parked;
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
+    wait_for_end_of_file(ring);
     return stand_in;
 }
 

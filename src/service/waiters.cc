@@ -12,6 +12,7 @@
 
 #include "path/path.h"
 #include "service/epoll.h"
+#include "service/keeper.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/workers.h"
@@ -50,7 +51,10 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     int64_t limit = begin_to_lead(ring, waiter, timeout_ns);
     // Without a set to sleep in there is nothing to be woken by, nor by what waited while there was none.
     const bool can_be_woken = open_poller(ring) == 0;
-    if (!can_be_woken || !ring.poller.unpolled.empty()) limit = sooner(limit, look_again_ns);
+    const bool keeper_is_due = ring.kept.armed != 0 || ring.worker_jobs != 0;
+    if (can_be_woken && keeper_is_due && ring.poller.wake_copy == nullptr) keep_wake(ring);
+    const bool is_left_alone = keeper_is_due && ring.poller.wake_copy == nullptr;
+    if (!can_be_woken || is_left_alone || !ring.poller.unpolled.empty()) limit = sooner(limit, look_again_ns);
     const int epoll_fd = ring.poller.epoll_fd;
     let_go_to_workers(ring);
     const int count = sleep(can_be_woken ? epoll_fd : -1, waiter.events, limit, mask);
@@ -58,6 +62,7 @@ int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) R
     if (waiter.serial != serial) return wait_was_ended;
     end_to_lead(ring, waiter);
     if (count > 0 && can_be_woken) handle_taken(ring, waiter, count);
+    if (can_be_woken) note_lost_set(ring, count);
     look_at_unpolled(ring);
     ring.timers.expire();
     return count == -EINTR ? -EINTR : 0;
@@ -78,6 +83,12 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     if (waiter.serial != serial) return wait_was_ended;
     waiter.asleep = false;
     return result == -EINTR ? -EINTR : 0;
+}
+
+// The leader's eventfd, by the number that it has in the calling thread's table.
+void raise_wake(Ring& ring) {
+    if (!has_own_table()) return ring_bell(ring.poller.epoll_fd, ring.poller.wake_fd, wake_cookie);
+    if (ring.poller.wake_copy != nullptr) raise_eventfd(number_of(*ring.poller.wake_copy));
 }
 
 void wake(Ring& ring, Waiter& waiter) {
@@ -178,7 +189,7 @@ void leave_wait(Ring& ring, Waiter& waiter) {
         waiter.wake_fd = -1;
     }
     // The wait that was ended for this one may be about to sleep in the set.
-    if (waiter.over_another && ring.poller.wake_fd >= 0) raise_eventfd(ring.poller.wake_fd);
+    if (waiter.over_another && ring.poller.wake_fd >= 0) raise_wake(ring);
     give_place_back(waiters, waiter);
     Waiter* heir = waiters.all.first();
     if (waiters.leader == nullptr && heir != nullptr) wake(ring, *heir);
@@ -218,13 +229,13 @@ void wake_leader(Ring& ring) {
     if (waiters.wakes_late) {
         waiters.wake_wanted = true;
     } else {
-        raise_eventfd(wake_fd);
+        raise_wake(ring);
     }
 }
 
 void pass_wake_on(Ring& ring) {
     // Without the first there is nobody to wake; without the second it is a wake-up of a sleep that is over.
-    if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_eventfd(ring.poller.wake_fd);
+    if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_wake(ring);
 }
 
 bool is_led_in_enter(const Ring& ring) { return ring.waiters.leader != nullptr && ring.poll_call.thread == 0; }
@@ -237,13 +248,12 @@ void enter_to_wake(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) {
 void let_go_and_wake(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
     Waiters& waiters = ring.waiters;
     const bool wanted = waiters.wake_wanted;
-    const int wake_fd = ring.poller.wake_fd;
     waiters.wakes_late = waiters.wake_wanted = false;
     // Until this is zero again the ring does not go, nor does its eventfd (entry/close.cc).
     if (wanted) waiters.wakers.fetch_add(1, std::memory_order_relaxed);
     ring.lock.release();
     if (!wanted) return;
-    raise_eventfd(wake_fd);
+    raise_wake(ring);
     waiters.wakers.fetch_sub(1, std::memory_order_release);
 }
 

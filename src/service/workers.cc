@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "path/path.h"
+#include "service/keeper.h"
 #include "service/threads.h"
 #include "service/write_order.h"
 #include "state/limits.h"
@@ -37,9 +38,17 @@ struct Pool {
     unsigned limit RINGSIDE_GUARDED_BY(lock) = 0;  // 0: the default
     bool ending RINGSIDE_GUARDED_BY(lock) = false;
     std::atomic<uint32_t> bell{0};  // futex that idle workers sleep on
+    // Its workers have the engine's own table of descriptors (service/keeper.h): the keeper starts them.
+    const bool own_table;
+    ThreadWanted wanted RINGSIDE_GUARDED_BY(lock) = {};
+    bool asked RINGSIDE_GUARDED_BY(lock) = false;     // `wanted` is with the keeper
+    unsigned to_start RINGSIDE_GUARDED_BY(lock) = 0;  // of `count`, those that the keeper is to start
+
+    explicit constexpr Pool(bool with_own_table) : own_table(with_own_table) {}
 };
 
-Pool bounded_pool, unbounded_pool;
+Pool bounded_pool{false}, unbounded_pool{false}, bounded_elsewhere{true}, unbounded_elsewhere{true};
+Pool* const pools[] = {&bounded_pool, &unbounded_pool, &bounded_elsewhere, &unbounded_elsewhere};
 thread_local Worker* this_worker = nullptr;
 
 // IORING_REGISTER_IOWQ_AFF
@@ -50,7 +59,11 @@ struct Affinity {
 };
 Affinity affinity;
 
-Pool& pool_of(const Request& request) { return request.bounded_work ? bounded_pool : unbounded_pool; }
+Pool& pool_of(const Request& request) {
+    const bool elsewhere = request.has(request_holds_slot) && request.fixed_file->is_kept;
+    if (request.bounded_work) return elsewhere ? bounded_elsewhere : bounded_pool;
+    return elsewhere ? unbounded_elsewhere : unbounded_pool;
+}
 
 // How many threads the user may have at all.
 unsigned most_threads() {
@@ -59,7 +72,7 @@ unsigned most_threads() {
 }
 
 unsigned default_limit(const Pool& pool) {
-    if (&pool == &unbounded_pool) return most_threads();
+    if (&pool == &unbounded_pool || &pool == &unbounded_elsewhere) return most_threads();
     // Remembered, since libc reads a file to find out. The kernel does not look again either.
     static std::atomic<unsigned> remembered{0};
     if (const unsigned limit = remembered.load(std::memory_order_relaxed); limit != 0) return limit;
@@ -137,6 +150,7 @@ void* worker_body(void* argument) {
     auto& worker = *static_cast<Worker*>(argument);
     Pool& pool = *worker.pool;
     this_worker = &worker;
+    if (pool.own_table) note_own_table();
     begin_interruptible(worker.interruptible);
     follow_affinity();
     pool.lock.acquire();
@@ -157,7 +171,7 @@ void* worker_body(void* argument) {
     return nullptr;
 }
 
-bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
+bool start_here(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     auto* worker = static_cast<Worker*>(calloc(1, sizeof(Worker)));
     if (worker == nullptr) return false;
     worker->pool = &pool;
@@ -167,6 +181,38 @@ bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     }
     worker->next = pool.workers;
     pool.workers = worker;
+    return true;
+}
+
+// Called by the keeper. Where no thread is to be had it does the work itself.
+void start_for_keeper(void* argument) {
+    Pool& pool = *static_cast<Pool*>(argument);
+    pool.lock.acquire();
+    pool.asked = false;
+    for (; pool.to_start > 0; --pool.to_start) {
+        if (!start_here(pool)) --pool.count;
+    }
+    while (pool.count == 0 && !pool.queue.empty()) {
+        Request* request = pool.queue.pop();
+        pool.lock.release();
+        run_in_worker(*request);
+        pool.lock.acquire();
+    }
+    pool.lock.release();
+}
+
+bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
+    if (!pool.own_table || has_own_table()) {
+        if (!start_here(pool)) return false;
+        ++pool.count;
+        return true;
+    }
+    if (!pool.asked) {
+        pool.wanted = {start_for_keeper, &pool, nullptr};
+        if (!start_with_own_table(pool.wanted)) return false;
+        pool.asked = true;
+    }
+    ++pool.to_start;
     ++pool.count;
     return true;
 }
@@ -174,6 +220,9 @@ bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
 void end_pool(Pool& pool) {
     pool.lock.acquire();
     pool.ending = true;
+    // Those that the keeper has not come to are not started any more.
+    pool.count -= pool.to_start;
+    pool.to_start = 0;
     pool.bell.fetch_add(1);
     futex_wake(pool.bell, INT32_MAX);
     // One that has ended may be joining others: it is joined itself, so all are gone afterwards.
@@ -189,7 +238,7 @@ void end_pool(Pool& pool) {
 
 void revive_pool(Pool& pool) {
     Guard guard(pool.lock);
-    pool.ending = false;
+    pool.ending = pool.asked = false;
 }
 
 // The next of a chain is queued by the worker that did the one before it, which looks into the queue as soon as it has
@@ -219,8 +268,15 @@ Rung take_rung(Ring& ring) {
 }
 
 void wake(const Rung& rung) {
-    if (rung.bounded != 0) futex_wake(bounded_pool.bell, rung.bounded);
-    if (rung.unbounded != 0) futex_wake(unbounded_pool.bell, rung.unbounded);
+    for (unsigned i = 0; i < worker_pools; ++i) {
+        if (rung.of_pool[i] != 0) futex_wake(pools[i]->bell, rung.of_pool[i]);
+    }
+}
+
+unsigned index_of(const Pool& pool) {
+    unsigned index = 0;
+    while (pools[index] != &pool) ++index;
+    return index;
 }
 
 void exchange_limit(Pool& pool, unsigned& limit) {
@@ -235,7 +291,8 @@ void forget(Pool& pool) RINGSIDE_UNCHECKED {
     pool.lock.reset();
     pool.queue = {};
     pool.workers = nullptr;
-    pool.count = pool.idle = pool.wakes = 0;
+    pool.count = pool.idle = pool.wakes = pool.to_start = 0;
+    pool.asked = false;
     pool.ending = false;
 }
 
@@ -257,7 +314,7 @@ bool queue_for_worker(RequestQueue requests) {
         ++pool.wakes;
         pool.bell.fetch_add(1);
         if (ring.submitting_inline) {
-            ++(&pool == &bounded_pool ? ring.rung.bounded : ring.rung.unbounded);
+            ++ring.rung.of_pool[index_of(pool)];
         } else {
             futex_wake(pool.bell, 1);
         }
@@ -271,6 +328,7 @@ bool queue_for_worker(RequestQueue requests) {
 }
 
 bool note_work_done() {
+    if (this_worker == nullptr) return false;
     this_worker->running.store(nullptr);
     return told_to_stop(this_worker->interruptible);
 }
@@ -290,6 +348,10 @@ Withdrawal withdraw_from_worker(Request& request) {
 }
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
+    // One limit a class, which each of its two pools keeps.
+    unsigned same_bounded = bounded, same_unbounded = unbounded;
+    exchange_limit(bounded_elsewhere, same_bounded);
+    exchange_limit(unbounded_elsewhere, same_unbounded);
     exchange_limit(bounded_pool, bounded);
     exchange_limit(unbounded_pool, unbounded);
 }
@@ -306,23 +368,19 @@ void set_worker_affinity(const cpu_set_t* processors) {
         affinity.set = processors != nullptr;
         affinity.processors = wanted;
     }
-    move_workers(bounded_pool, wanted);
-    move_workers(unbounded_pool, wanted);
+    for (Pool* pool : pools) move_workers(*pool, wanted);
 }
 
 void end_workers() {
-    end_pool(bounded_pool);
-    end_pool(unbounded_pool);
+    for (Pool* pool : pools) end_pool(*pool);
 }
 
 void allow_workers() {
-    revive_pool(bounded_pool);
-    revive_pool(unbounded_pool);
+    for (Pool* pool : pools) revive_pool(*pool);
 }
 
 void forget_workers() RINGSIDE_UNCHECKED {
-    forget(bounded_pool);
-    forget(unbounded_pool);
+    for (Pool* pool : pools) forget(*pool);
     affinity.lock.reset();
 }
 

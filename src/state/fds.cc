@@ -62,10 +62,7 @@ mode_t kind_of(int fd) {
     return file_status(fd, status) == 0 ? status.st_mode & S_IFMT : 0;
 }
 
-bool is_on_disk(int fd) {
-    const mode_t kind = kind_of(fd);
-    return kind == S_IFREG || kind == S_IFBLK || kind == S_IFDIR;
-}
+bool is_on_disk(int fd) { return is_kind_on_disk(kind_of(fd)); }
 
 bool same_file(int a, int b) {
     if (a == b) return true;
@@ -95,7 +92,7 @@ int grow_file(int fd, uint64_t size) {
     return static_cast<int>(result);
 }
 
-void close_fd(int fd) { abi::syscall(__NR_close, fd, own_close_mark); }
+void close_fd(int fd) { abi::syscall(__NR_close, fd); }
 
 void drop_fd(int& fd) {
     if (fd >= 0) close_fd(fd);

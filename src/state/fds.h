@@ -14,10 +14,6 @@ int duplicate_high(int fd);
 // passes a negative `fd` (an error) through.
 int move_high(int fd);
 
-// The second argument of our own close(2), which the kernel does not look at: a filter that watches how the program
-// closes its rings (src/preload/filter.cc) lets this one pass.
-constexpr unsigned own_close_mark = 0x52494e47;
-
 // fstat(2). Returns 0 or -errno.
 int file_status(int fd, struct stat& status);
 
@@ -31,6 +27,7 @@ bool has_mode(long file_flags, bool writes);
 mode_t kind_of(int fd);
 
 // A file, a directory or a disk: one that is never waited for by polling.
+inline bool is_kind_on_disk(mode_t mode) { return S_ISREG(mode) || S_ISBLK(mode) || S_ISDIR(mode); }
 bool is_on_disk(int fd);
 
 // Whether two descriptors are the same open file.

@@ -27,7 +27,12 @@ FileFacts* look_at_file(KnownFiles& files, int fd, uint32_t batch) {
     facts.writes_wait = false;
     const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
     // On a pipe the flag means something else.
-    facts.direct = flags > 0 && (flags & O_DIRECT) && is_on_disk(fd);
+    struct stat status;
+    facts.direct = flags > 0 && (flags & O_DIRECT) && file_status(fd, status) == 0 && is_kind_on_disk(status.st_mode);
+    if (facts.direct) {
+        facts.device = status.st_dev;
+        facts.inode = status.st_ino;
+    }
     return &facts;
 }
 

@@ -8,13 +8,16 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/stat.h>
 
 namespace ringside::engine {
 
 struct FileFacts {
-    int32_t fd = -1;           // whose they are; -1 for nobody's
-    uint32_t looked_in = 0;    // the batch (Ring::batch) in which they were found out
-    bool direct = false;       // on a disk, and opened with O_DIRECT
+    int32_t fd = -1;         // whose they are; -1 for nobody's
+    uint32_t looked_in = 0;  // the batch (Ring::batch) in which they were found out
+    bool direct = false;     // on a disk, and opened with O_DIRECT
+    dev_t device = 0;
+    ino_t inode = 0;
     bool writes_wait = false;  // on a disk, and writes with RWF_NOWAIT are not known there
 
     // Whether all of the file is in memory (state/file_cache.cc).

@@ -6,9 +6,10 @@
 
 #include "abi/syscall.h"
 #include "path/path.h"
+#include "service/keeper.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "state/fds.h"
-#include "state/registry.h"
 
 namespace ringside::engine {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 // One holder less. The completion that a tag asks for comes when the last is gone.
 void release(Ring& ring, FixedFile& file) {
     if (--file.holders != 0) return;
+    if (file.is_kept) return drop_kept(kept(file));
     forget_number(ring, file.fd);
     close_fd(file.fd);
     if (file.tag != 0 && !ring.closing) post(ring, file.tag, 0, 0);
@@ -29,7 +31,7 @@ int put(Ring& ring, uint32_t index, int own, uint64_t tag) {
         close_fd(own);
         return -ENOMEM;
     }
-    *file = {own, 1, tag};
+    *file = {own, 1, tag, false};
     FixedFiles& files = ring.files;
     FixedFile* former = files.slots[index];
     files.slots[index] = file;
@@ -55,7 +57,7 @@ int find_empty(const FixedFiles& files) {
 // A descriptor of our own of what the kernel takes for a file: an O_PATH descriptor names none, and rings are kept out
 // since a ring that holds itself would never go away.
 int duplicate_file(int fd) {
-    if (ring_of(fd) != nullptr) return -EBADF;
+    if (ring_named(fd) != nullptr) return -EBADF;
     return is_file(fd) ? duplicate_high(fd) : -EBADF;
 }
 
@@ -146,15 +148,31 @@ FixedFile* share_file(int fd) {
     if (file == nullptr) {
         close_fd(own);
     } else {
-        *file = {own, 0, 0};
+        *file = {own, 0, 0, false};
     }
+    return file;
+}
+
+KeptFile* share_kept(Ring& ring, int fd, const struct stat& status) {
+    HeldByBatch& held = ring.held_by_batch;
+    if (held.fd == fd && held.file != nullptr && held.file->is_kept) return &kept(*held.file);
+    // Who waits for the same file already shares it, and goes behind those who come later, as in the kernel.
+    KeptFile* file = ring.kept.waited_by(fd);
+    while (file != nullptr && (file->sqe_number != fd || !is_kept_file(*file, fd, status))) file = file->next_waited;
+    if (file != nullptr) return file;
+    file = keep_file(ring, fd, status);
+    if (file == nullptr || !ring.submitting_inline) return file;
+    end_holding_with_batch(ring);
+    held.fd = fd;
+    held.file = file;
+    ++file->holders;
     return file;
 }
 
 bool hold_with_batch(Request& request) {
     Ring& ring = *request.ring;
     HeldByBatch& held = ring.held_by_batch;
-    if (held.fd != request.fd) {
+    if (held.fd != request.fd || (held.file != nullptr && held.file->is_kept)) {
         end_holding_with_batch(ring);
         held.fd = request.fd;
         held.since = ring.registrations.made;
@@ -182,6 +200,8 @@ void hold(Request& request) {
     ++request.fixed_file->holders;
     request.set(request_holds_slot);
 }
+
+void let_go(Ring& ring, FixedFile& file) { release(ring, file); }
 
 void let_go(Request& request) {
     if (request.has(request_holds_slot)) release(*request.ring, *request.fixed_file);

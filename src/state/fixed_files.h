@@ -9,16 +9,19 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/stat.h>
 
 namespace ringside::engine {
 
 struct Ring;
 struct Request;
+struct KeptFile;
 
 struct FixedFile {
-    int fd;            // our own
+    int fd;            // our own; -1 of one in the engine's own table
     unsigned holders;  // the slot, and each request in flight that uses it
     uint64_t tag;      // user_data of the completion that tells that the last of them let go; 0 for none
+    bool is_kept;      // it is a KeptFile, in the engine's own table (service/keeper.h)
 };
 
 struct FixedFiles {
@@ -76,6 +79,10 @@ void open_into_slot(Request& request, uint32_t file_index);
 // no descriptor left or no memory.
 FixedFile* share_file(int fd);
 
+// The same in the engine's own table (service/keeper.h). Requests of a batch that hold the same descriptor in a row
+// share it.
+KeptFile* share_kept(Ring& ring, int fd, const struct stat& status);
+
 // The descriptor of the program's that a batch of requests had to hold last. From the second of them on they share one
 // of ours, until the batch closes the program's, which may then come to stand for another file.
 struct HeldByBatch {
@@ -95,5 +102,8 @@ void end_holding_with_batch(Ring& ring);
 // Holds on to the file that a request works on, until let_go() when it is done.
 void hold(Request& request);
 void let_go(Request& request);
+
+// The same for a file that a request holds beside that one.
+void let_go(Ring& ring, FixedFile& file);
 
 }  // namespace ringside::engine

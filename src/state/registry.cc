@@ -9,7 +9,9 @@
 
 #include "abi/return_stack.h"
 #include "abi/syscall.h"
+#include "entry/entry.h"
 #include "service/helper.h"
+#include "service/keeper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
 #include "service/workers.h"
@@ -124,6 +126,7 @@ Ring* take_ring() {
     if (registry.open++ == 0) {
         allow_workers();
         allow_stand_ins();
+        reserve_keeper();
         abi::look_at_processor();
     }
     return &pooled->ring;
@@ -139,6 +142,7 @@ void give_back_ring(Ring& ring) {
     end_helper();
     end_workers();
     end_stand_ins();
+    end_keeper();
 }
 
 // A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are
@@ -153,7 +157,10 @@ void leave_rings_to_parent(Inheritance noticed) RINGSIDE_UNCHECKED {
     forget_locked_memory();
     forget_helper(at_once);
     forget_workers();
+    forget_keeper(at_once);
     forget_stand_ins();
+    forget_watches();
+    forget_ended_rings();
     forget_registered_rings();
     forget_other_threads();
     for (PooledRing* at = registry.all_rings.load(std::memory_order_acquire); at != nullptr; at = at->next) {
@@ -186,6 +193,22 @@ int enter_descriptor(int fd, Ring& ring) {
 Ring* remove_descriptor(int fd) {
     std::atomic<Ring*>* entry = entry_of(fd);
     return entry == nullptr ? nullptr : entry->exchange(nullptr, std::memory_order_acq_rel);
+}
+
+bool remove_descriptor_of(int fd, Ring& ring) {
+    std::atomic<Ring*>* entry = entry_of(fd);
+    Ring* expected = &ring;
+    return entry != nullptr && entry->compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
+}
+
+void for_each_descriptor(void (*visit)(int fd, Ring& ring, int argument), int argument) {
+    for (unsigned page = 0; page < most_pages; ++page) {
+        if (registry.pages[page].load(std::memory_order_acquire) == nullptr) continue;
+        for (unsigned i = 0; i < numbers_per_page; ++i) {
+            const int fd = static_cast<int>(page * numbers_per_page + i);
+            if (Ring* ring = ring_of(fd)) visit(fd, *ring, argument);
+        }
+    }
 }
 
 Ring* ring_of(int fd) {

@@ -17,6 +17,12 @@ int enter_descriptor(int fd, Ring& ring);
 // Forgets `fd`. Returns the ring it was a name of, or null.
 Ring* remove_descriptor(int fd);
 
+// Forgets `fd` if it is a name of this ring. Returns whether it was.
+bool remove_descriptor_of(int fd, Ring& ring);
+
+// Visits each descriptor that is entered.
+void for_each_descriptor(void (*visit)(int fd, Ring& ring, int argument), int argument);
+
 // The ring that `fd` names, or null. Takes no lock.
 Ring* ring_of(int fd);
 

@@ -16,6 +16,7 @@ namespace ringside::engine {
 
 struct Ring;
 struct FixedFile;
+struct KeptFile;
 struct ProvidedBuffer;
 struct RegisteredBuffer;
 struct Credentials;
@@ -73,6 +74,7 @@ enum RequestFlag : uint64_t {
     request_blocks = uint64_t{1} << 35,       // its attempt is a worker's, which waits in the call (path/punt.cc)
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
     request_has_news = uint64_t{1} << 37,     // task work, and cancelled as if it still waited for its file
+    request_second_kept = uint64_t{1} << 38,  // splice: its second file is held in the engine's own table, too
 };
 
 // How a request holds its buffer.
@@ -157,6 +159,9 @@ struct Request {
     uint64_t* second_half() { return reinterpret_cast<uint64_t*>(args + args_with_big_cqe); }
     uint64_t& notification() { return *reinterpret_cast<uint64_t*>(args + args_with_notification); }
 
+    // With request_second_kept: the file, at the same end of `args`.
+    KeptFile*& second_kept() { return *reinterpret_cast<KeptFile**>(args + args_with_notification); }
+
     // Marks it as failed, which severs its chain. A request that was to succeed silently does not fail silently; the
     // rest of its chain does.
     void fail() {
@@ -193,7 +198,7 @@ struct Request {
     }
 };
 
-// With its place among the waiting (service/poller) and in the table of those that can be found, 256 bytes.
+// With the file that it holds (service/keeper.h) and its place in the table of those that can be found, 368 bytes.
 static_assert(sizeof(Request) <= 216, "a request in flight costs at most 216 bytes of its own");
 
 }  // namespace ringside::engine

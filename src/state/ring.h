@@ -13,11 +13,13 @@
 #include "liburing/io_uring.h"
 #include "service/disk.h"
 #include "service/helper.h"
+#include "service/keeper.h"
 #include "service/messages.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
 #include "service/registrations.h"
+#include "service/ring_file.h"
 #include "service/sqpoll.h"
 #include "service/timers.h"
 #include "service/waiters.h"
@@ -107,9 +109,9 @@ struct Napi {
 
 // Workers that a batch wants woken, once its thread has let go of the ring's lock, which they need
 // (service/workers.cc).
+inline constexpr unsigned worker_pools = 4;
 struct Rung {
-    int bounded = 0;
-    int unbounded = 0;
+    int of_pool[worker_pools] = {};
 };
 
 // How many receives in a row left a socket empty, by descriptor (ops/net_recv.cc).
@@ -136,6 +138,7 @@ struct Ring {
     bool inherited = false;           // from a parent, by fork: its requests are not ours
 
     RingMemory memory;
+    RingFile file;
 
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
     Joined joined;
@@ -157,6 +160,7 @@ struct Ring {
     Readiness readiness;
     FixedFiles files;
     HeldByBatch held_by_batch;
+    KeptByRing kept;
     KnownFiles known_files;
     EmptiedSockets emptied;
     RegisteredBuffers buffers;

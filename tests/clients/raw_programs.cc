@@ -30,8 +30,8 @@ const Place places[] = {
 // A policy that kills outranks a trap: only calls that go through libc can be served there.
 const Place deadly_place = {"refused_by_death", [](Words program) { return refused("KILL", served("auto", program)); }};
 
-const char* const programs[] = {"polled-ring", "polling",   "copied-descriptors", "closed-in-flight",
-                                "signals",     "processes", "ordinary",           "call-sites"};
+const char* const programs[] = {"polled-ring", "polling",  "copied-descriptors", "closed-in-flight", "signals",
+                                "processes",   "ordinary", "call-sites",         "closed-by-number", "by-number"};
 
 void expect_success(const Place& place, const std::string& program) {
     const Outcome outcome = Command{place.around({built(program)})}.run();

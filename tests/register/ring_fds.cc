@@ -156,7 +156,9 @@ TEST(RingFds, can_be_all_that_a_ring_has) {
     const int index = setup_ring(4, &params);
     ASSERT_GE(index, 0);
     EXPECT_LT(index, 16);
-    EXPECT_EQ(count_fds(), before) << "no descriptor at all";
+    // The engine's own pair of sockets comes with a process's first ring.
+    EXPECT_EQ(count_fds(), before + (provider_under_test() == provider::Kind::kernel ? 0 : 2))
+        << "no descriptor at all";
 
     char* rings = static_cast<char*>(memory.start);
     auto* sqes = reinterpret_cast<io_uring_sqe*>(rings + 4096);

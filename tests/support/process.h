@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -36,6 +37,22 @@ size_t count_threads_named(std::string_view beginning);
 // Whether the calling thread has a capability (CAP_...), and how it gives one up; capabilities are a thread's own.
 bool has_capability(unsigned capability);
 void drop_capability(unsigned capability);
+
+// The program's limit of descriptors, as it was before at the end.
+class DescriptorLimit {
+  public:
+    explicit DescriptorLimit(rlim_t limit) {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit wanted = {limit, before_.rlim_max};
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &wanted), 0);
+    }
+    ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+    DescriptorLimit(const DescriptorLimit&) = delete;
+    DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+
+  private:
+    rlimit before_;
+};
 
 // How a child process ended: its exit status, or minus the number of the signal that killed it.
 int ending_of(pid_t child);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "abi/syscall.h"
-#include "preload/filter.h"
 
 namespace ringside::preload {
 namespace {
@@ -14,7 +13,7 @@ class Maps {
   public:
     Maps() : fd_(static_cast<int>(abi::syscall(__NR_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC))) {}
     ~Maps() {
-        if (fd_ >= 0) close_unwatched(fd_);
+        if (fd_ >= 0) abi::syscall(__NR_close, fd_);
     }
     Maps(const Maps&) = delete;
     Maps& operator=(const Maps&) = delete;

@@ -29,7 +29,10 @@ void store_at_once(uintptr_t address, uint16_t bytes) {
 bool protect(const CallSite& site, int protection) {
     const uintptr_t first = site.start() & -page_size;
     const uintptr_t end = (site.behind_jump() + page_size - 1) & -page_size;
-    return abi::syscall(__NR_mprotect, first, end - first, protection) == 0;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        if (abi::syscall(__NR_mprotect, first, end - first, protection) == 0) return true;
+    }
+    return false;
 }
 
 //    this thread                                  a thread that comes along
@@ -68,8 +71,8 @@ bool patch(const CallSite& site, uintptr_t trampoline) {
     // Writable for a moment, and executable all the while, since other threads may be running other code of the page.
     if (!protect(site, PROT_READ | PROT_WRITE | PROT_EXEC)) return false;
     replace(site, jump);
-    protect(site, PROT_READ | PROT_EXEC);
-    return true;
+    // The kernel may lack the memory for it. The page then stays writable, and the caller changes no other one.
+    return protect(site, PROT_READ | PROT_EXEC);
 }
 
 }  // namespace ringside::preload

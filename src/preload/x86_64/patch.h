@@ -11,6 +11,8 @@ namespace ringside::preload {
 bool can_patch(const CallSite& site);
 
 // Puts a jump to `trampoline` into the place of the site's load. The caller is no thread that is about to run it.
+// Returns false where code cannot be made writable, or where it cannot be made unwritable again: then no more is to be
+// changed.
 bool patch(const CallSite& site, uintptr_t trampoline);
 
 }  // namespace ringside::preload

@@ -19,6 +19,9 @@ constexpr size_t most_sites = 64;
 std::atomic<uintptr_t> sites[most_sites] = {};
 std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
+// A policy, or a lack of memory, is against it. Only for whoever is `busy`.
+bool given_up = false;
+
 // Around a fork. Whoever is busy is so for microseconds, with all signals blocked.
 void hold() {
     while (busy.test_and_set(std::memory_order_acquire)) abi::syscall(__NR_sched_yield);
@@ -53,9 +56,9 @@ bool wanted() {
 
 void rewrite(uintptr_t next) {
     CallSite site;
-    if (!wanted() || !recognize(next, site) || !can_patch(site)) return;
+    if (given_up || !wanted() || !recognize(next, site) || !can_patch(site)) return;
     const uintptr_t trampoline = make_trampoline(site);
-    if (trampoline != 0) patch(site, trampoline);
+    if (trampoline != 0 && !patch(site, trampoline)) given_up = true;
 }
 
 // No signal handler of the program may run, and leave by a jump, while code is half written.

@@ -1,0 +1,180 @@
+#include "service/ring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+
+#include "abi/syscall.h"
+#include "service/helper.h"
+#include "service/readiness.h"
+#include "state/fds.h"
+#include "state/lock.h"
+#include "state/registry.h"
+#include "state/ring.h"
+
+namespace ringside::engine {
+namespace {
+
+constexpr int none = -1;
+
+// The inotify descriptor, made for the first ring and kept: the kernel takes milliseconds to close one.
+struct Watches {
+    Lock lock;
+    std::atomic<int> inotify{none};
+    std::atomic<bool> some_unwatched{false};
+};
+
+Watches watches;
+
+// The path by which a descriptor of this thread can be opened once more.
+class DescriptorPath {
+  public:
+    explicit DescriptorPath(int fd) {
+        char* end = text_ + sizeof text_;
+        char* at = end;
+        *--at = '\0';
+        auto rest = static_cast<unsigned>(fd);
+        do *--at = static_cast<char>('0' + rest % 10);
+        while ((rest /= 10) != 0);
+        memmove(stpcpy(text_, "/proc/thread-self/fd/"), at, static_cast<size_t>(end - at));
+    }
+    const char* text() const { return text_; }
+
+  private:
+    char text_[40];
+};
+
+// The program may have closed our descriptor with a range of its own, and have another file there.
+bool is_inotify(int fd) {
+    constexpr char expected[] = "anon_inode:inotify";
+    char target[sizeof expected];
+    const DescriptorPath path(fd);
+    const long length = abi::syscall(__NR_readlinkat, AT_FDCWD, path.text(), target, sizeof target);
+    return length == sizeof expected - 1 && memcmp(target, expected, sizeof expected - 1) == 0;
+}
+
+int inotify_descriptor() RINGSIDE_REQUIRES(watches.lock) {
+    int inotify = watches.inotify.load(std::memory_order_relaxed);
+    if (inotify >= 0 && is_inotify(inotify)) return inotify;
+    // What the former one watched is watched no more.
+    if (inotify >= 0) watches.some_unwatched.store(true, std::memory_order_relaxed);
+    inotify = move_high(static_cast<int>(abi::syscall(__NR_inotify_init1, IN_NONBLOCK | IN_CLOEXEC)));
+    if (inotify < 0) inotify = none;
+    watches.inotify.store(inotify, std::memory_order_release);
+    return inotify;
+}
+
+int add_watch(int fd) {
+    Guard guard(watches.lock);
+    const int inotify = inotify_descriptor();
+    if (inotify < 0) return none;
+    const DescriptorPath path(fd);
+    const long watch = abi::syscall(__NR_inotify_add_watch, inotify, path.text(), IN_CLOSE_WRITE);
+    return watch < 0 ? none : static_cast<int>(watch);
+}
+
+bool has_file_of_its_own(const Ring& ring) { return ring.face == Face::mappable; }
+
+}  // namespace
+
+int reopen_ring_file(int fd, bool& reopened) {
+    reopened = false;
+    const int own = duplicate_high(fd);
+    if (own < 0) return fd;
+    close_fd(fd);
+    const DescriptorPath path(own);
+    long opened = abi::syscall(__NR_openat, AT_FDCWD, path.text(), O_RDWR | O_CLOEXEC);
+    reopened = opened >= 0;
+    if (!reopened) opened = abi::syscall(__NR_fcntl, own, F_DUPFD_CLOEXEC, 0);
+    close_fd(own);
+    return static_cast<int>(opened);
+}
+
+void know_ring_file(Ring& ring, int fd, bool reopened) {
+    RingFile& file = ring.file;
+    struct stat status;
+    if (!has_file_of_its_own(ring) || file_status(fd, status) < 0) return;
+    file.device = status.st_dev;
+    file.inode = status.st_ino;
+    const int watch = reopened ? add_watch(fd) : none;
+    file.watch.store(watch, std::memory_order_release);
+    if (watch == none) watches.some_unwatched.store(true, std::memory_order_relaxed);
+}
+
+void forget_ring_file(Ring& ring) {
+    RingFile& file = ring.file;
+    const int watch = file.watch.exchange(none, std::memory_order_acq_rel);
+    file.device = file.inode = 0;
+    file.ends_unseen = file.attended = false;
+    if (watch == none) return;
+    Guard guard(watches.lock);
+    const int inotify = watches.inotify.load(std::memory_order_relaxed);
+    // Numbers of watches are not used again by one inotify descriptor, and another's is not asked for this one.
+    if (inotify >= 0 && is_inotify(inotify)) abi::syscall(__NR_inotify_rm_watch, inotify, watch);
+}
+
+bool is_ring_file(const Ring& ring, int fd) {
+    if (ring.inherited) return true;
+    const RingFile& file = ring.file;
+    if (!has_file_of_its_own(ring)) return is_own_descriptor(ring.readiness, fd);
+    if (file.inode == 0) return true;
+    struct stat status;
+    const int result = file_status(fd, status);
+    if (result < 0) return result != -EBADF;
+    return status.st_ino == file.inode && status.st_dev == file.device;
+}
+
+Ring* ring_named(int fd) {
+    Ring* ring = ring_of(fd);
+    return ring != nullptr && is_ring_file(*ring, fd) ? ring : nullptr;
+}
+
+int find_ring_named(int fd, FoundRing& found) {
+    const bool is_stale = ring_of(fd) != nullptr && ring_named(fd) == nullptr;
+    if (is_stale) return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
+    return find_ring(fd, found);
+}
+
+bool may_be_gone(const Ring& ring) {
+    const RingFile& file = ring.file;
+    if (file.inode == 0) return false;
+    if (are_some_unwatched()) return true;
+    int waiting = 0;
+    return abi::syscall(__NR_ioctl, watched_by(), FIONREAD, &waiting) < 0 || waiting != 0;
+}
+
+int next_closed_file() {
+    const int inotify = watches.inotify.load(std::memory_order_acquire);
+    if (inotify < 0) return none;
+    Guard guard(watches.lock);
+    for (;;) {
+        int waiting = 0;
+        // Nothing is read, and nobody's data lost, unless the descriptor is ours.
+        if (abi::syscall(__NR_ioctl, inotify, FIONREAD, &waiting) < 0 || waiting == 0) return none;
+        if (inotify_descriptor() != inotify) return none;
+        // An event of a file that is watched by itself brings no name: one is read at a time.
+        inotify_event event;
+        if (abi::syscall(__NR_read, inotify, &event, sizeof event) != sizeof event) return none;
+        if ((event.mask & IN_Q_OVERFLOW) != 0) watches.some_unwatched.store(true, std::memory_order_relaxed);
+        if ((event.mask & IN_CLOSE_WRITE) != 0) return event.wd;
+    }
+}
+
+bool are_some_unwatched() { return watches.some_unwatched.load(std::memory_order_relaxed); }
+
+int watched_by() { return watches.inotify.load(std::memory_order_acquire); }
+
+void wait_for_end_of_file(Ring& ring) {
+    RingFile& file = ring.file;
+    if (file.ends_unseen && !file.attended) file.attended = keep_helper();
+}
+
+void forget_watches() RINGSIDE_UNCHECKED {
+    watches.lock.reset();
+    int inotify = watches.inotify.exchange(none);
+    drop_fd(inotify);
+}
+
+}  // namespace ringside::engine
