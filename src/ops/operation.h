@@ -33,12 +33,11 @@ enum OperationFlag : uint32_t {
     op_joins_any = 1u << 13,       // together with any other on its file, not only with one that goes on where it ends
     op_opens = 1u << 14,           // its result is a descriptor
     op_asks_who = 1u << 15,        // it depends on the credentials of the thread that makes its call
-    op_ends_with_thread = 1u << 16,   // waits no longer than the thread that submitted it lives
-    op_forgives_slot = 1u << 17,      // that there was no slot for what it has opened severs no chain
-    op_may_want_lock = 1u << 18,      // a worker only waits for another ring's lock in its stead
-    op_fails_outside = 1u << 19,      // when it fails in a worker, what follows in its chain is none's
-    op_finds_socket = 1u << 20,       // that its file is no socket it tells itself
-    op_in_order = 1u << 21,           // workers do those on one regular file one after the other
+    op_forgives_slot = 1u << 17,   // that there was no slot for what it has opened severs no chain
+    op_may_want_lock = 1u << 18,   // a worker only waits for another ring's lock in its stead
+    op_fails_outside = 1u << 19,   // when it fails in a worker, what follows in its chain is none's
+    op_finds_socket = 1u << 20,    // that its file is no socket it tells itself
+    op_in_order = 1u << 21,        // workers do those on one regular file one after the other
     op_moves_descriptors = 1u << 22,  // it may put descriptors into the program's table, or take some from it
 };
 

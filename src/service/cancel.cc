@@ -113,15 +113,6 @@ int cancel_request(Request& request) {
 }
 
 void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
-    // Before the thread is gone: what follows these in a chain is begun.
-    const auto ends_with_it = [thread](Request& request) {
-        if (request.submitter != thread || !(operation_of(request).flags & op_ends_with_thread)) return false;
-        orphan(request);
-        return true;
-    };
-    unsigned from = 0;
-    while (Request* request = ring.requests.table.find_any(ends_with_it, from)) cancel_request(*request);
-    settle_ring(ring);
     if (!wait_for_workers(ring, thread)) return;
     const auto leave_behind = [thread](Request& request) {
         const bool is_its = request.submitter == thread;

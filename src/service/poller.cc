@@ -53,7 +53,11 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
 bool note_lost_set(Ring& ring, int result) {
     if (result != -EBADF && result != -EINVAL) return false;
     Poller& poller = ring.poller;
-    close_belled_set(poller.epoll_fd, poller.wake_fd, wake_cookie);
+    // The error may be another's.
+    const bool is_there =
+        epoll_control(poller.epoll_fd, EPOLL_CTL_MOD, poller.wake_fd, EPOLLIN | EPOLLET, wake_cookie) == 0;
+    if (is_there) return false;
+    poller.epoll_fd = poller.wake_fd = -1;
     if (poller.wake_copy != nullptr) drop_kept(*poller.wake_copy);
     poller.wake_copy = nullptr;
     const auto in_set = [](Request& request) { return leave_lost_set(request); };

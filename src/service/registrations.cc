@@ -9,6 +9,7 @@
 #include "service/poller.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"
+#include "state/fds.h"
 #include "state/growing.h"
 #include "state/ring.h"
 
@@ -133,7 +134,11 @@ int arm_poll(Request& request, int number) {
     }
     FdSlot* slot = slot_for(ring.registrations, static_cast<unsigned>(number));
     if (slot == nullptr) return -ENOMEM;
-    const int registered = have_registered(request, number, *slot);
+    int registered = have_registered(request, number, *slot);
+    const bool is_ours = registered == -EBADF || registered == -EINVAL;
+    if (__builtin_expect(is_ours, 0) && is_file(number) && note_lost_set(ring, registered) && open_poller(ring) == 0) {
+        registered = have_registered(request, number, *slot);
+    }
     if (registered < 0) return registered;
     request.poll_number = number;
     take_place(*slot, request);

@@ -295,7 +295,9 @@ TEST(WithoutSignals, cancelled_request_ends_late_and_nothing_hangs) {
                   sleep_ms(20);
                   EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
                   EXPECT_THAT(ring.wait(1), Contains(Completes(3, -EALREADY)));
-                  EXPECT_THAT(ring.run(sqe::nop().data(4)).res, AnyOf(0, -EINTR, restart));
+                  // On the kernel the splice may end meanwhile.
+                  EXPECT_THAT(ring.submit(sqe::nop().data(4)), Gives(1));
+                  EXPECT_THAT(ring.wait(1), Contains(Completes(4, 0)));
                   EXPECT_EQ(write(blocked.from.write_end, "x", 1), 1);
                   if (is_engine()) {
                       EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
