@@ -55,7 +55,7 @@ bool is_function(Handler handler) {
 }
 
 // It may run at any point of any thread, which a race detector that it calls does not expect.
-[[gnu::no_sanitize("thread")]] void on_interrupt(int signal, siginfo_t* info, void* context) {
+__attribute__((no_sanitize("thread"))) void on_interrupt(int signal, siginfo_t* info, void* context) {
     // Only threads of ours are ever inside of the stub.
     abi::redirect_interrupted(context);
     if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &mark_of_ours) return;

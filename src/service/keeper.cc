@@ -206,7 +206,7 @@ void fail_waiting(KeptFile& file, int error) {
 }
 
 // Under the ring's lock, of which it lets go: somebody goes on with what came of it.
-void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
+void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) RINGSIDE_UNCHECKED {
     const bool news = ring.completion.tail != ring.completion.published || !ring.task_work.empty();
     if (ring.open && !ring.closing && (news || !ring.kept.put_off.empty())) nudge(ring);
     let_go_and_wake(ring);
@@ -581,7 +581,7 @@ void await_readiness(KeptFile& file) {
     if (file.program_number < 0) call_keeper();
 }
 
-void attempt_deferred(Ring& ring) {
+void attempt_deferred(Ring& ring) RINGSIDE_UNCHECKED {
     while (KeptFile* file = ring.kept.put_off.pop()) {
         file->is_put_off = false;
         file->attempt_now = true;
@@ -594,7 +594,7 @@ void attempt_deferred(Ring& ring) {
     ring.lock.acquire();
 }
 
-void look_at_kept(Ring& ring) {
+void look_at_kept(Ring& ring) RINGSIDE_UNCHECKED {
     if (ring.kept.armed == 0) return;
     // A round that is under way may have looked already: the one behind it has not.
     const uint32_t rounds = keeper.rounds.load();

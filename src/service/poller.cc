@@ -79,7 +79,7 @@ namespace {
 
 // The helper thread has taken events. What made a file ready may have come after the program closed the ring, and is
 // the program's then. A close that came before the events is known by now, one that comes later was later.
-bool was_closed_before(Ring& ring) RINGSIDE_REQUIRES(ring.lock) {
+bool was_closed_before(Ring& ring) RINGSIDE_UNCHECKED {
     if (!ring.helped.attended || !may_be_gone(ring)) return false;
     const unsigned generation = ring.generation.load(std::memory_order_relaxed);
     ring.lock.release();

@@ -146,7 +146,7 @@ void end_worker(Worker& worker) RINGSIDE_RELEASES(worker.pool->lock) RINGSIDE_UN
     join_and_free(ended);
 }
 
-void* worker_body(void* argument) {
+void* worker_body(void* argument) RINGSIDE_UNCHECKED {
     auto& worker = *static_cast<Worker*>(argument);
     Pool& pool = *worker.pool;
     this_worker = &worker;

@@ -22,7 +22,7 @@ struct End {
 };
 End end;
 
-void leave_ring(Ring& ring, uint32_t thread) {
+void leave_ring(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
     end_waits_of(ring, thread);
     orphan_requests(ring, thread);
 }

@@ -24,7 +24,6 @@ using testing::UnorderedElementsAre;
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 constexpr uint32_t events_change = IORING_POLL_UPDATE_EVENTS;
 constexpr uint32_t data_change = IORING_POLL_UPDATE_USER_DATA;
-constexpr uint32_t multi = IORING_POLL_ADD_MULTI;
 const __kernel_timespec never = milliseconds_of(3'600'000);
 
 // A ring of each kind with a poll (1) of a pipe that is empty, once and multishot.
