@@ -80,6 +80,7 @@ void enter_worker_queue(Request& request) {
     Ring& ring = *request.ring;
     request.place = Place::worker;
     request.bounded_work = request.has(request_bounded);
+    request.works_elsewhere = holds_file_elsewhere(request);
     ring.requests.table.insert(request);
     ++ring.worker_jobs;
     if (!has_own_table()) wait_for_end_of_file(ring);

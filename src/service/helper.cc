@@ -307,6 +307,9 @@ void end_helper() {
     helper.lock.release();
 }
 
+void hold_helper() RINGSIDE_UNCHECKED { helper.lock.acquire(); }
+void release_helper() RINGSIDE_UNCHECKED { helper.lock.release(); }
+
 void forget_helper(bool closes_descriptors) RINGSIDE_UNCHECKED {
     helper.lock.reset();
     helper.bell_copy.store(nullptr);

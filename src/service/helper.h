@@ -55,6 +55,10 @@ void withdraw_from_helper(Ring& ring);
 // Ends the thread and waits until it is gone. Called when the last ring is closed.
 void end_helper();
 
+// A fork takes what the helper and its callers share between two steps.
+void hold_helper();
+void release_helper();
+
 // In a child after fork: there is no helper there. Its descriptors are closed if they are known to be ours still.
 void forget_helper(bool closes_descriptors);
 

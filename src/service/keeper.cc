@@ -650,6 +650,9 @@ void end_keeper() {
     keeper.lock.release();
 }
 
+void hold_keeper() RINGSIDE_UNCHECKED { keeper.lock.acquire(); }
+void release_keeper() RINGSIDE_UNCHECKED { keeper.lock.release(); }
+
 void forget_keeper(bool closes) RINGSIDE_UNCHECKED {
     keeper.lock.reset();
     keeper.running = keeper.ending = keeper.refused = false;

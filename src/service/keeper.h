@@ -134,6 +134,10 @@ bool start_with_own_table(ThreadWanted& wanted);
 // Ends the keeper and waits until it is gone. Called when the last ring is closed and the workers are gone.
 void end_keeper();
 
+// A fork takes the keeper's lists and descriptors between two steps. The rings' locks come first.
+void hold_keeper();
+void release_keeper();
+
 // In a child after fork: there is no keeper there. Closes what the child has inherited, if its numbers are sure to be
 // the engine's still.
 void forget_keeper(bool closes);

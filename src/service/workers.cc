@@ -60,7 +60,7 @@ struct Affinity {
 Affinity affinity;
 
 Pool& pool_of(const Request& request) {
-    const bool elsewhere = request.has(request_holds_slot) && request.fixed_file->is_kept;
+    const bool elsewhere = request.works_elsewhere;
     if (request.bounded_work) return elsewhere ? bounded_elsewhere : bounded_pool;
     return elsewhere ? unbounded_elsewhere : unbounded_pool;
 }
@@ -377,6 +377,14 @@ void end_workers() {
 
 void allow_workers() {
     for (Pool* pool : pools) revive_pool(*pool);
+}
+
+void hold_workers() RINGSIDE_UNCHECKED {
+    for (Pool* pool : pools) pool->lock.acquire();
+}
+
+void release_workers() RINGSIDE_UNCHECKED {
+    for (Pool* pool : pools) pool->lock.release();
 }
 
 void forget_workers() RINGSIDE_UNCHECKED {

@@ -51,6 +51,10 @@ void set_worker_affinity(const cpu_set_t* processors);
 void end_workers();
 void allow_workers();
 
+// A fork takes the pools between two steps. The rings' locks come first, the keeper's after them.
+void hold_workers();
+void release_workers();
+
 // In a child after fork: there are no workers there.
 void forget_workers();
 

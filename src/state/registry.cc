@@ -49,6 +49,7 @@ struct Registry {
 };
 
 Registry registry;
+bool services_held_for_fork = false;
 
 std::atomic<Ring*>* entry_of(int fd) {
     const auto number = static_cast<unsigned>(fd);
@@ -92,9 +93,20 @@ void hold_rings() RINGSIDE_UNCHECKED {
         at->held_for_fork = find_interrupted(at->ring) == nullptr;
         if (at->held_for_fork) at->ring.lock.acquire();
     }
+    // A call of this thread's that a signal has interrupted may have it.
+    services_held_for_fork = innermost == nullptr;
+    if (!services_held_for_fork) return;
+    hold_workers();
+    hold_keeper();
+    hold_helper();
 }
 
 void release_rings() RINGSIDE_UNCHECKED {
+    if (services_held_for_fork) {
+        release_helper();
+        release_keeper();
+        release_workers();
+    }
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         if (at->held_for_fork) at->ring.lock.release();
     }

@@ -121,7 +121,9 @@ struct Request {
     };
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     uint16_t buffer_id;        // of the provided buffer in use
-    uint8_t timer_clock : 4;   // which heap of service/timers
+    uint8_t timer_clock : 3;   // which heap of service/timers
+    bool works_elsewhere : 1;  // its workers have the engine's own table (service/keeper.h); not read from its flags,
+                               // which are the worker's by then
     BufferUse buffer_use : 4;
     uint8_t bounded_work : 1;  // which class of workers has it: request_bounded when it was handed over, since its
                                // flags are the worker's from then on
