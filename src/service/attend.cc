@@ -136,6 +136,7 @@ int64_t look_beside_leader(Ring& ring) {
 // The keeper or one of its workers has put something in line, and no thread of the program's waits for it.
 void go_on_after_nudge(Ring& ring) {
     forget_nudge(ring);
+    if (ring.poll_call.thread != 0) dethrone_poll_call(ring);
     if (!(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN)) return settle_from_outside(ring);
     // The program may have come for it meanwhile.
     const bool waits =

@@ -622,7 +622,8 @@ int number_of(KeptFile& file) {
 }
 
 void nudge(Ring& ring) {
-    if (ring.waiters.leader != nullptr) return wake_leader(ring);
+    // One that leads in a poll of the program's own may have left it without a word.
+    if (ring.waiters.leader != nullptr && ring.poll_call.thread == 0) return wake_leader(ring);
     nudge_helper(ring);
 }
 
