@@ -9,6 +9,7 @@
 #include "service/ring_file.h"
 #include "service/threads.h"
 #include "state/registry.h"
+#include "state/signals_wait.h"
 
 namespace ringside::engine {
 namespace {
@@ -45,9 +46,8 @@ void drop_unless_named(int fd, Ring& ring, int watch) {
 }
 
 void drop_gone_names() {
-    for (int watch = next_closed_file(); watch >= 0; watch = next_closed_file()) {
-        for_each_descriptor(drop_unless_named, watch);
-    }
+    ClosedFilesInHand closed;
+    for (int watch = closed.next(); watch >= 0; watch = closed.next()) for_each_descriptor(drop_unless_named, watch);
     if (are_some_unwatched()) for_each_descriptor(drop_unless_named, every_file);
 }
 
@@ -68,7 +68,10 @@ void* ending_body(void*) {
 }  // namespace
 
 void end_gone_rings() {
-    drop_gone_names();
+    {
+        const SignalsWait signals;
+        drop_gone_names();
+    }
     destroy_ended();
 }
 

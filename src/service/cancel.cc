@@ -93,10 +93,11 @@ int cancel_request(Request& request) {
     if (request.place == Place::task_work && request.has(request_cancelled)) return 0;
     const bool blocks = is_at_work(request);
     // In the kernel what waits for a file is found, and cancelled once more, until its completion is posted.
-    const bool waits = request.place == Place::armed || request.has(request_has_news);
-    const bool still_found = waits && !blocks && !(operation_of(request).flags & op_cancel_counts);
+    // (The flags of one that a worker has are the worker's.)
     const bool not_begun = request.place == Place::worker;
     const bool in_line = request.place == Place::task_work;
+    const bool waits = request.place == Place::armed || (in_line && request.has(request_has_news));
+    const bool still_found = waits && !blocks && !(operation_of(request).flags & op_cancel_counts);
     const int result = take_out(request);
     if (result < 0) return result;
     request.set(not_begun ? request_cancelled | request_untried : request_cancelled);

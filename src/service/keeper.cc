@@ -131,7 +131,8 @@ void take_message(const msghdr& message, KeptFile* const* files, unsigned count)
         memcpy(descriptors, CMSG_DATA(header), arrived * sizeof(int));
     }
     for (unsigned i = 0; i < count; ++i) {
-        if (files[i] == nullptr) continue;
+        // Acquires what the sender wrote, for which a message is not enough by the rules of the language.
+        if (files[i] == nullptr || files[i]->number.load(std::memory_order_acquire) != KeptFile::on_its_way) continue;
         files[i]->number.store(i < arrived ? descriptors[i] : -EMFILE, std::memory_order_release);
     }
 }
@@ -213,13 +214,10 @@ void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) RINGSIDE_UNCHECKED {
 }
 
 // The program may have closed the ring by an instruction of its own, of which inotify has reported and the helper has
-// not taken notice: what is ready may be the program's then.
+// not ended the ring yet: what is ready may be the program's then.
 bool may_be_closed(const Ring& ring) {
     KeptFile* copy = ring.file.ends_unseen ? keeper.watch_copy.load(std::memory_order_acquire) : nullptr;
-    if (copy == nullptr) return false;
-    int waiting = 0;
-    const long result = abi::syscall(__NR_ioctl, number_of(*copy), FIONREAD, &waiting);
-    return result == 0 && waiting != 0;
+    return copy != nullptr && number_of(*copy) >= 0 && are_some_closed(number_of(*copy));
 }
 
 // Until the helper has.
@@ -448,12 +446,12 @@ KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(
     file->fd = -1;
     file->is_kept = true;
     file->ring = ring;
-    file->number.store(KeptFile::on_its_way);
     file->program_number = file->sqe_number = fd;
     file->device = status.st_dev;
     file->inode = status.st_ino;
     file->kind = status.st_mode & S_IFMT;
     if (S_ISFIFO(status.st_mode)) file->access = access_of(fd);
+    file->number.store(KeptFile::on_its_way, std::memory_order_release);
     ++keeper.count;
     return file;
 }

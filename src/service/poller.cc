@@ -12,6 +12,7 @@
 #include "service/waiters.h"
 #include "state/fds.h"
 #include "state/ring.h"
+#include "state/signals_wait.h"
 
 namespace ringside::engine {
 namespace {
@@ -83,7 +84,10 @@ bool was_closed_before(Ring& ring) RINGSIDE_UNCHECKED {
     if (!ring.helped.attended || !may_be_gone(ring)) return false;
     const unsigned generation = ring.generation.load(std::memory_order_relaxed);
     ring.lock.release();
-    leave_gone_rings();
+    {
+        const SignalsWait signals;
+        leave_gone_rings();
+    }
     ring.lock.acquire();
     return ring.closing || !ring.open || ring.generation.load(std::memory_order_relaxed) != generation;
 }

@@ -24,6 +24,8 @@ struct Watches {
     Lock lock;
     std::atomic<int> inotify{none};
     std::atomic<bool> some_unwatched{false};
+    Lock closed_in_hand;
+    std::atomic<bool> are_in_hand{false};
 };
 
 Watches watches;
@@ -140,12 +142,28 @@ int find_ring_named(int fd, FoundRing& found) {
 bool may_be_gone(const Ring& ring) {
     const RingFile& file = ring.file;
     if (file.inode == 0) return false;
-    if (are_some_unwatched()) return true;
-    int waiting = 0;
-    return abi::syscall(__NR_ioctl, watched_by(), FIONREAD, &waiting) < 0 || waiting != 0;
+    return are_some_unwatched() || are_some_closed(watched_by());
 }
 
-int next_closed_file() {
+// An event is read only while are_in_hand stands. So who finds no event, and then finds that nothing is in hand, knows
+// that each ring whose file was closed before has ended.
+bool are_some_closed(int inotify) {
+    int waiting = 0;
+    const long result = abi::syscall(__NR_ioctl, inotify, FIONREAD, &waiting);
+    return result < 0 || waiting != 0 || watches.are_in_hand.load();
+}
+
+ClosedFilesInHand::ClosedFilesInHand() RINGSIDE_UNCHECKED {
+    watches.closed_in_hand.acquire();
+    watches.are_in_hand.store(true);
+}
+
+ClosedFilesInHand::~ClosedFilesInHand() RINGSIDE_UNCHECKED {
+    watches.are_in_hand.store(false);
+    watches.closed_in_hand.release();
+}
+
+int ClosedFilesInHand::next() {
     const int inotify = watches.inotify.load(std::memory_order_acquire);
     if (inotify < 0) return none;
     Guard guard(watches.lock);
@@ -173,6 +191,8 @@ void wait_for_end_of_file(Ring& ring) {
 
 void forget_watches() RINGSIDE_UNCHECKED {
     watches.lock.reset();
+    watches.closed_in_hand.reset();
+    watches.are_in_hand.store(false);
     int inotify = watches.inotify.exchange(none);
     drop_fd(inotify);
 }

@@ -52,8 +52,21 @@ Ring* ring_named(int fd);
 struct FoundRing;
 int find_ring_named(int fd, FoundRing& found);
 
-// The watch of a file that was closed since this was last asked; -1: none.
-int next_closed_file();
+// Who looks at the files that were closed holds one of these until their rings have ended. One thread does at a time,
+// and a second waits for it, with its signals blocked.
+class ClosedFilesInHand {
+  public:
+    ClosedFilesInHand();
+    ~ClosedFilesInHand();
+    ClosedFilesInHand(const ClosedFilesInHand&) = delete;
+    ClosedFilesInHand& operator=(const ClosedFilesInHand&) = delete;
+
+    // The watch of a file that was closed since this was last asked; -1: none.
+    int next();
+};
+
+// Whether some file was closed whose ring may not have ended yet. `inotify` is any descriptor of what watched_by() is.
+bool are_some_closed(int inotify);
 
 // Whether the ring's file may have been closed, of which end_gone_rings() knows more (entry/entry.h).
 bool may_be_gone(const Ring& ring);

@@ -1,12 +1,12 @@
 #include "state/own_process.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #include "abi/page.h"
 #include "abi/syscall.h"
 #include "state/registry.h"
+#include "state/signals_wait.h"
 
 namespace ringside::engine {
 namespace {
@@ -34,23 +34,6 @@ ProcessMark* make_unwiped_mark() {
     missing_in_copies.store(new_page(MADV_DONTFORK));
     return missing_in_copies.load() != nullptr ? &mark : nullptr;
 }
-
-// Signals wait while the child settles: a handler that enters the engine would wait for its own thread.
-class SignalsWait {
-  public:
-    SignalsWait() {
-        sigset_t all;
-        sigfillset(&all);
-        abi::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before_, kernel_sigset_size);
-    }
-    ~SignalsWait() { abi::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, kernel_sigset_size); }
-    SignalsWait(const SignalsWait&) = delete;
-    SignalsWait& operator=(const SignalsWait&) = delete;
-
-  private:
-    static constexpr size_t kernel_sigset_size = 8;
-    sigset_t before_ = {};
-};
 
 void settle(ProcessMark& mark, Inheritance noticed) {
     leave_rings_to_parent(noticed);
