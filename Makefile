@@ -123,7 +123,7 @@ run-races:
 	RINGSIDE_RACES=100000 $(call long_test,kernel,path,3600,--gtest_filter='RaceOfExits*')
 
 # The engine's own lines. Those that run in children that are killed are not counted.
-engine = (entry|path|ops|state|service|register)
+engine = (entry|path|ops|register|resource|service|process|state|memory|os)
 coverage:
 	@scripts/setup build test coverage
 	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true

@@ -1,7 +1,7 @@
 #include "fuzz/generate_entry.h"
 
 #include "fuzz/generate_value.h"
-#include "ops/operation.h"
+#include "state/operation.h"
 
 namespace ringside::fuzz {
 namespace {

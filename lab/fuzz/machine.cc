@@ -13,7 +13,7 @@
 #include "fuzz/scribbler.h"
 #include "fuzz/tame.h"
 #include "fuzz/world.h"
-#include "state/registered_rings.h"
+#include "process/registered_rings.h"
 
 namespace ringside::fuzz {
 namespace {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "ops/operation.h"
 #include "provider/kernel.h"
+#include "state/operation.h"
 
 namespace ringside::cli {
 namespace {

@@ -5,18 +5,18 @@
 #include "abi/syscall.h"
 #include "entry/engine.h"
 #include "entry/entry.h"
-#include "entry/known.h"
+#include "os/own_process.h"
 #include "path/path.h"
+#include "process/inside.h"
+#include "process/registered_rings.h"
+#include "process/registry.h"
 #include "service/helper.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "service/workers.h"
-#include "state/inside.h"
-#include "state/own_process.h"
-#include "state/registered_rings.h"
-#include "state/registry.h"
+#include "state/known.h"
 
 namespace ringside::engine {
 namespace {

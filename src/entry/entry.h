@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "os/thread_id.h"
 #include "state/ring.h"
-#include "state/thread_id.h"
 
 namespace ringside::engine {
 

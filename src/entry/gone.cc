@@ -4,11 +4,11 @@
 
 #include "entry/engine.h"
 #include "entry/entry.h"
+#include "os/threads.h"
 #include "path/path.h"
+#include "process/registry.h"
 #include "service/cancel.h"
 #include "service/ring_file.h"
-#include "service/threads.h"
-#include "state/registry.h"
 #include "state/signals_wait.h"
 
 namespace ringside::engine {

@@ -3,17 +3,17 @@
 #include <poll.h>
 
 #include "entry/engine.h"
+#include "os/own_process.h"
 #include "path/path.h"
+#include "process/inside.h"
+#include "process/registry.h"
 #include "service/helper.h"
 #include "service/messages.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
-#include "service/timers.h"
 #include "service/workers.h"
-#include "state/inside.h"
-#include "state/own_process.h"
-#include "state/registry.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

@@ -3,12 +3,12 @@
 
 #include "entry/engine.h"
 #include "entry/entry.h"
+#include "os/own_process.h"
 #include "path/path.h"
+#include "process/inside.h"
+#include "process/registered_rings.h"
+#include "process/registry.h"
 #include "register/register.h"
-#include "state/inside.h"
-#include "state/own_process.h"
-#include "state/registered_rings.h"
-#include "state/registry.h"
 
 namespace ringside::engine {
 namespace {

@@ -2,11 +2,11 @@
 #include <errno.h>
 
 #include "entry/entry.h"
+#include "memory/user_memory.h"
 #include "path/path.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/waiters.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/cancel.h"
 #include "service/keeper.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

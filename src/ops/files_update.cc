@@ -3,9 +3,9 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
-#include "service/interrupt.h"
-#include "state/user_memory.h"
+#include "os/interrupt.h"
 
 #ifndef __NR_futex_wake
 #define __NR_futex_wake 454

@@ -17,11 +17,11 @@
 #include <stdlib.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/futex.h"
 #include "ops/ops.h"
-#include "service/interrupt.h"
+#include "os/interrupt.h"
 #include "service/stand_ins.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/socket.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -6,12 +6,12 @@
 
 #include "abi/syscall.h"
 #include "ops/ops.h"
+#include "os/fds.h"
 #include "path/path.h"
+#include "process/inside.h"
+#include "process/registry.h"
 #include "service/messages.h"
 #include "service/workers.h"
-#include "state/fds.h"
-#include "state/inside.h"
-#include "state/registry.h"
 
 namespace ringside::engine {
 namespace {

@@ -11,10 +11,10 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
+#include "os/fds.h"
 #include "path/path.h"
+#include "resource/fixed_files.h"
 #include "service/workers.h"
-#include "state/fds.h"
-#include "state/fixed_files.h"
 
 namespace ringside::engine {
 namespace {

@@ -7,12 +7,12 @@
 #include <sys/sysmacros.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/net_timestamp.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
-#include "state/fds.h"
+#include "os/fds.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -4,9 +4,9 @@
 #include <sys/epoll.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/ring_files.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

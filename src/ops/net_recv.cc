@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "ops/user_data.h"
 #include "path/path.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,5 +1,5 @@
-// RECV and RECVMSG with IOSQE_BUFFER_SELECT: into provided buffers (state/provided_buffers.h), once or again and again
-// (IORING_RECV_MULTISHOT), one buffer at a time or several (IORING_RECVSEND_BUNDLE).
+// RECV and RECVMSG with IOSQE_BUFFER_SELECT: into provided buffers (resource/provided_buffers.h), once or again and
+// again (IORING_RECV_MULTISHOT), one buffer at a time or several (IORING_RECVSEND_BUNDLE).
 //
 // A buffer is selected for each attempt and given back when nothing came, so that waiting requests hold none; but what
 // a worker attempts takes its buffer out of a buffer ring for good.
@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/net_recv.h"
 #include "ops/socket.h"
 #include "path/path.h"
-#include "state/provided_buffers.h"
-#include "state/user_memory.h"
+#include "resource/provided_buffers.h"
 
 namespace ringside::engine {
 namespace {

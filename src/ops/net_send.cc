@@ -14,14 +14,14 @@
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "ops/user_data.h"
+#include "os/epoll.h"
 #include "path/path.h"
-#include "service/epoll.h"
+#include "resource/registered_buffers.h"
 #include "service/workers.h"
-#include "state/registered_buffers.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

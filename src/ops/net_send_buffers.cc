@@ -1,5 +1,5 @@
-// SEND with IOSQE_BUFFER_SELECT: sends provided buffers (state/provided_buffers.h), one, or with IORING_RECVSEND_BUNDLE
-// as many as there are, some in each completion.
+// SEND with IOSQE_BUFFER_SELECT: sends provided buffers (resource/provided_buffers.h), one, or with
+// IORING_RECVSEND_BUNDLE as many as there are, some in each completion.
 //
 // The order of a stream is that of its buffers, so a buffer stays the request's from the first attempt to send it, also
 // while there is no room for it.
@@ -12,7 +12,7 @@
 #include "ops/net_send.h"
 #include "ops/socket.h"
 #include "path/path.h"
-#include "state/provided_buffers.h"
+#include "resource/provided_buffers.h"
 
 namespace ringside::engine {
 namespace {

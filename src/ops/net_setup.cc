@@ -7,7 +7,7 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "ops/socket.h"
-#include "state/fixed_files.h"
+#include "resource/fixed_files.h"
 
 namespace ringside::engine {
 namespace {

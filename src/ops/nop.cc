@@ -2,8 +2,8 @@
 #include <errno.h>
 
 #include "ops/ops.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

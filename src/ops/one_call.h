@@ -4,8 +4,8 @@
 #include <errno.h>
 
 #include "abi/syscall.h"
-#include "ops/operation.h"
 #include "service/workers.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 

@@ -4,15 +4,15 @@
 #include <linux/openat2.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
 #include "path/path.h"
+#include "resource/fixed_files.h"
 #include "service/disk.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
-#include "state/fixed_files.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

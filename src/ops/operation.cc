@@ -1,4 +1,4 @@
-#include "ops/operation.h"
+#include "state/operation.h"
 
 #include <fcntl.h>
 

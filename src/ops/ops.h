@@ -1,7 +1,7 @@
 // The functions that the rows of ops.def name, one family a file of the same name.
 #pragma once
 
-#include "ops/operation.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 

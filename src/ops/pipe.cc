@@ -3,10 +3,10 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
-#include "state/fds.h"
+#include "os/fds.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

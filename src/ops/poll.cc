@@ -6,11 +6,11 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "ops/ring_files.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/cancel.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

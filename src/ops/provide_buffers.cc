@@ -3,7 +3,7 @@
 
 #include "ops/ops.h"
 #include "ops/user_data.h"
-#include "state/provided_buffers.h"
+#include "resource/provided_buffers.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

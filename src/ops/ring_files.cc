@@ -2,10 +2,10 @@
 
 #include <errno.h>
 
+#include "process/registry.h"
 #include "service/readiness.h"
 #include "service/ring_file.h"
 #include "service/workers.h"
-#include "state/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

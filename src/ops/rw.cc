@@ -14,18 +14,18 @@
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
 #include "ops/user_data.h"
 #include "ops/vectors.h"
+#include "os/fds.h"
+#include "os/sigpipe.h"
 #include "path/path.h"
 #include "service/workers.h"
-#include "state/fds.h"
 #include "state/file_cache.h"
 #include "state/file_facts.h"
-#include "state/sigpipe.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,6 +1,6 @@
 // Reads and writes on buffers that the program named beforehand: registered ones (IORING_OP_READ_FIXED, WRITE_FIXED,
-// READV_FIXED, WRITEV_FIXED; state/registered_buffers.h) and provided ones (IOSQE_BUFFER_SELECT and
-// IORING_OP_READ_MULTISHOT; state/provided_buffers.h).
+// READV_FIXED, WRITEV_FIXED; resource/registered_buffers.h) and provided ones (IOSQE_BUFFER_SELECT and
+// IORING_OP_READ_MULTISHOT; resource/provided_buffers.h).
 //
 // Once it has its buffer such a request is like any other (rw.cc). Which buffer that is can only be found out under the
 // ring's lock, so the issue of a request with IOSQE_ASYNC finds it, and then hands over to a worker.
@@ -11,16 +11,16 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
 #include "ops/vectors.h"
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
-#include "state/fds.h"
-#include "state/provided_buffers.h"
-#include "state/registered_buffers.h"
+#include "resource/provided_buffers.h"
+#include "resource/registered_buffers.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

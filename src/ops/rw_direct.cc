@@ -3,16 +3,16 @@
 #include <errno.h>
 #include <linux/fs.h>
 
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
 #include "ops/vectors.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/disk.h"
 #include "service/keeper.h"
-#include "state/fds.h"
 #include "state/file_facts.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -11,7 +11,7 @@
 #include "abi/syscall.h"
 #include "ops/rw.h"
 #include "ops/socket.h"
-#include "state/fds.h"
+#include "os/fds.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

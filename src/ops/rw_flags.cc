@@ -12,7 +12,7 @@
 
 #include "abi/syscall.h"
 #include "ops/rw.h"
-#include "state/fds.h"
+#include "os/fds.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

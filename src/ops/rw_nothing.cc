@@ -9,8 +9,8 @@
 #include "abi/syscall.h"
 #include "ops/one_call.h"
 #include "ops/rw.h"
+#include "os/fds.h"
 #include "service/workers.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

@@ -9,11 +9,11 @@
 #include <sys/vfs.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/rw.h"
 #include "ops/splice.h"
 #include "ops/vectors.h"
-#include "state/fds.h"
-#include "state/user_memory.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

@@ -5,12 +5,12 @@
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
 #include "ops/user_data.h"
 #include "ops/vectors.h"
 #include "path/path.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -4,11 +4,11 @@
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
-#include "state/registered_buffers.h"
+#include "resource/registered_buffers.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

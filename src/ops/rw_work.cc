@@ -7,7 +7,7 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
-#include "state/fds.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "abi/syscall.h"
-#include "state/user_memory.h"
+#include "memory/user_memory.h"
 
 namespace ringside::engine {
 

@@ -6,7 +6,7 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/ring_files.h"
-#include "state/fds.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

@@ -9,9 +9,9 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/splice.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/keeper.h"
-#include "state/fds.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

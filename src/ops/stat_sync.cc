@@ -6,12 +6,12 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "memory/user_memory.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/ring_files.h"
 #include "ops/user_data.h"
-#include "state/fds.h"
-#include "state/user_memory.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

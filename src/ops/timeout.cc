@@ -1,13 +1,13 @@
 // IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE and IORING_OP_LINK_TIMEOUT
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "path/path.h"
+#include "process/thread_end.h"
 #include "service/cancel.h"
-#include "service/timers.h"
 #include "service/waiters.h"
-#include "state/thread_end.h"
-#include "state/user_memory.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

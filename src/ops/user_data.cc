@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory/user_memory.h"
 #include "ops/vectors.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

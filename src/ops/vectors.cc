@@ -2,9 +2,9 @@
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "ops/user_data.h"
 #include "state/ring.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 

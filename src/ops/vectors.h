@@ -21,7 +21,7 @@ inline constexpr uint32_t most_at_once = INT32_MAX & ~4095u;
 // there is no file to make it on.
 bool starts_later(const Request& request);
 
-// Copies `count` iovecs from the program's address `from`, which a system call may have touched (state/user_memory.h).
+// Copies `count` iovecs from the program's address `from`, which a system call may have touched (memory/user_memory.h).
 // Returns 0, -EFAULT, or -EINVAL for a length that is none.
 int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool touched = false);
 

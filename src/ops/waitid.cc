@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
 #include "ops/ops.h"
-#include "service/interrupt.h"
+#include "os/fds.h"
+#include "os/interrupt.h"
+#include "process/thread_end.h"
 #include "service/stand_ins.h"
-#include "state/fds.h"
 #include "state/ring.h"
-#include "state/thread_end.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <sys/xattr.h>
 
+#include "memory/user_memory.h"
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -5,12 +5,12 @@
 
 #include "ops/ring_files.h"
 #include "ops/socket.h"
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 

@@ -7,7 +7,7 @@
 
 #include "ops/ops.h"
 #include "path/path.h"
-#include "state/thread_end.h"
+#include "process/thread_end.h"
 
 namespace ringside::engine {
 namespace {

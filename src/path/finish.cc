@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/keeper.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

@@ -2,15 +2,15 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "os/fds.h"
 #include "path/path.h"
+#include "process/thread_end.h"
 #include "service/cancel.h"
 #include "service/helper.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
 #include "service/waiters.h"
-#include "state/fds.h"
-#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {

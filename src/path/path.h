@@ -3,7 +3,7 @@
 // All of it runs under the ring's lock.
 #pragma once
 
-#include "ops/operation.h"
+#include "state/operation.h"
 #include "state/request.h"
 #include "state/ring.h"
 

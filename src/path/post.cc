@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/epoll.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/readiness.h"
 #include "service/sqpoll.h"
 #include "service/waiters.h"
@@ -32,7 +32,7 @@ void copy_to_mirror(Ring& ring) {
 }
 
 // The program's head, from the header that it uses. A program that maps the CQ ring apart from the SQ ring sees a copy
-// (state/ring_memory.cc), which publish() keeps up until the program advances one of the two heads and so shows which
+// (memory/ring_memory.cc), which publish() keeps up until the program advances one of the two heads and so shows which
 // one it uses.
 unsigned program_head(Ring& ring) {
     RingMemory& memory = ring.memory;

@@ -10,13 +10,13 @@
 #include <fcntl.h>
 
 #include "abi/syscall.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"
 #include "service/workers.h"
 #include "service/write_order.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

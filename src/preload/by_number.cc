@@ -2,12 +2,12 @@
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "preload/interposed.h"
 #include "preload/next.h"
 #include "preload/rings.h"
 #include "preload/translated_poll.h"
 #include "preload/trap.h"
-#include "state/user_memory.h"
 
 namespace ringside::preload {
 namespace {

@@ -1,11 +1,11 @@
-// IORING_REGISTER_BUFFERS and what belongs to it: the table of registered buffers (state/registered_buffers.h).
+// IORING_REGISTER_BUFFERS and what belongs to it: the table of registered buffers (resource/registered_buffers.h).
 #include "liburing/io_uring.h"
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/registered_buffers.h"
-#include "state/user_memory.h"
+#include "resource/registered_buffers.h"
 
 namespace ringside::engine {
 namespace {

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
+#include "os/epoll.h"
 #include "path/path.h"
 #include "register/register.h"
-#include "service/epoll.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,8 +1,8 @@
 // IORING_REGISTER_CLOCK: which clock the time-outs of waits go by.
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 

@@ -6,11 +6,11 @@
 #include <errno.h>
 
 #include "entry/entry.h"
+#include "memory/user_memory.h"
+#include "process/inside.h"
+#include "process/registered_rings.h"
 #include "register/register.h"
 #include "service/ring_file.h"
-#include "state/inside.h"
-#include "state/registered_rings.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,8 +1,8 @@
 // IORING_REGISTER_ENABLE_RINGS: the end of IORING_SETUP_R_DISABLED.
 #include <errno.h>
 
+#include "os/thread_id.h"
 #include "register/register.h"
-#include "state/thread_id.h"
 
 namespace ringside::engine {
 

@@ -1,12 +1,12 @@
-// IORING_REGISTER_FILES and what belongs to it: the table of fixed files (state/fixed_files.h).
+// IORING_REGISTER_FILES and what belongs to it: the table of fixed files (resource/fixed_files.h).
 #include "liburing/io_uring.h"
 
 #include <errno.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
+#include "os/limits.h"
 #include "register/register.h"
-#include "state/limits.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "register/register.h"
-#include "service/epoll.h"
-#include "state/fds.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,9 +1,9 @@
 // IORING_REGISTER_PROBE: which operations there are, as the operation table says.
 #include <errno.h>
 
-#include "ops/operation.h"
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 

@@ -1,10 +1,10 @@
-// IORING_REGISTER_PBUF_RING and what belongs to it: buffer rings (state/provided_buffers.h).
+// IORING_REGISTER_PBUF_RING and what belongs to it: buffer rings (resource/provided_buffers.h).
 #include "liburing/io_uring.h"
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,10 +1,10 @@
 // IORING_REGISTER_QUERY: what there is, without a ring. The answers are what setup, enter and the tables accept.
 #include <errno.h>
 
-#include "entry/known.h"
-#include "ops/operation.h"
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
+#include "state/known.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 namespace {

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/shared_memory.h"
-#include "state/user_memory.h"
+#include "resource/shared_memory.h"
 
 namespace ringside::engine {
 namespace {

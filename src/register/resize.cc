@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "entry/entry.h"
+#include "memory/user_memory.h"
 #include "path/path.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

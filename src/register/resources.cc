@@ -1,8 +1,8 @@
 // How tables of files and of buffers are described alike (IORING_REGISTER_FILES2, BUFFERS2 and their updates).
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 

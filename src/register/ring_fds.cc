@@ -1,10 +1,10 @@
-// IORING_REGISTER_RING_FDS and IORING_UNREGISTER_RING_FDS (state/registered_rings.h)
+// IORING_REGISTER_RING_FDS and IORING_UNREGISTER_RING_FDS (process/registered_rings.h)
 #include <errno.h>
 
+#include "memory/user_memory.h"
+#include "process/registered_rings.h"
 #include "register/register.h"
 #include "service/ring_file.h"
-#include "state/registered_rings.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,10 +1,10 @@
 // IORING_REGISTER_SEND_MSG_RING: IORING_OP_MSG_RING without a ring of one's own.
 #include <errno.h>
 
+#include "memory/user_memory.h"
 #include "ops/msg_ring.h"
 #include "register/register.h"
 #include "service/messages.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 

@@ -7,8 +7,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "memory/user_memory.h"
 #include "register/register.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 

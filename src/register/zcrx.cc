@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 
 #include "abi/syscall.h"
+#include "memory/user_memory.h"
+#include "os/credentials.h"
+#include "os/fds.h"
 #include "register/register.h"
-#include "state/credentials.h"
-#include "state/fds.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,7 +1,7 @@
 #include "service/attend.h"
 
+#include "os/epoll.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 
+#include "os/epoll.h"
 #include "path/path.h"
-#include "service/epoll.h"
+#include "process/thread_end.h"
 #include "service/registrations.h"
 #include "service/workers.h"
-#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {

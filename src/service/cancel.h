@@ -10,7 +10,7 @@ namespace ringside::engine {
 // is past that.
 int cancel_request(Request& request);
 
-// The thread with this number ends, and with it what state/thread_end.h says. Lets go of the ring's lock while it
+// The thread with this number ends, and with it what process/thread_end.h says. Lets go of the ring's lock while it
 // waits.
 void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock);
 

@@ -5,10 +5,10 @@
 #include <time.h>
 #include <atomic>
 
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/poller.h"
-#include "state/fds.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -4,15 +4,15 @@
 #include <pthread.h>
 
 #include "entry/entry.h"
+#include "os/epoll.h"
+#include "os/fds.h"
+#include "os/growing.h"
+#include "os/threads.h"
 #include "path/path.h"
+#include "process/registry.h"
 #include "service/attend.h"
-#include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
-#include "service/threads.h"
-#include "state/fds.h"
-#include "state/growing.h"
-#include "state/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -10,18 +10,18 @@
 #include <new>
 
 #include "abi/syscall.h"
+#include "os/epoll.h"
+#include "os/fds.h"
+#include "os/limits.h"
+#include "os/threads.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/helper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
 #include "service/ring_file.h"
-#include "service/threads.h"
-#include "service/timers.h"
 #include "service/waiters.h"
-#include "state/fds.h"
-#include "state/limits.h"
 #include "state/ring.h"
+#include "state/timers.h"
 
 #ifndef __NR_close_range
 #define __NR_close_range 436

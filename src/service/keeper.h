@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <atomic>
 
-#include "state/fixed_files.h"
+#include "resource/fixed_files.h"
 #include "state/list.h"
 #include "state/request.h"
 

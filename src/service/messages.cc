@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "path/path.h"
+#include "process/inside.h"
 #include "service/workers.h"
-#include "state/inside.h"
 
 namespace ringside::engine {
 namespace {

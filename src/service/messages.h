@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <atomic>
 
+#include "os/lock.h"
 #include "state/list.h"
-#include "state/lock.h"
 
 namespace ringside::engine {
 

@@ -2,13 +2,13 @@
 
 #include <poll.h>
 
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
+#include "process/thread_end.h"
 #include "service/poller.h"
-#include "service/timers.h"
-#include "state/fds.h"
 #include "state/ring.h"
-#include "state/thread_end.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

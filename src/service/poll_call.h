@@ -22,7 +22,7 @@ struct Ring;
 
 struct PollCall {
     Waiter waiter;
-    uint32_t thread = 0;  // by its number (state/thread_end.h); 0 when nobody is in such a call
+    uint32_t thread = 0;  // by its number (process/thread_end.h); 0 when nobody is in such a call
     uint32_t serial = 0;  // counts the calls
     int nudge_fd = -1;    // is raised when a call is ended from outside
     uint32_t nudged = 0;  // the thread whose call that was, until it has seen it

@@ -3,16 +3,16 @@
 #include <errno.h>
 
 #include "entry/entry.h"
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
 #include "service/ring_file.h"
-#include "service/timers.h"
 #include "service/waiters.h"
-#include "state/fds.h"
 #include "state/ring.h"
 #include "state/signals_wait.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

@@ -6,12 +6,12 @@
 #include <time.h>
 
 #include "abi/syscall.h"
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/helper.h"
-#include "service/timers.h"
-#include "state/fds.h"
 #include "state/ring.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

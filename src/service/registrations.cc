@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "os/epoll.h"
+#include "os/fds.h"
+#include "os/growing.h"
 #include "path/path.h"
-#include "service/epoll.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"
-#include "state/fds.h"
-#include "state/growing.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -7,11 +7,11 @@
 #include <sys/ioctl.h>
 
 #include "abi/syscall.h"
+#include "os/fds.h"
+#include "os/lock.h"
+#include "process/registry.h"
 #include "service/helper.h"
 #include "service/readiness.h"
-#include "state/fds.h"
-#include "state/lock.h"
-#include "state/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -4,9 +4,9 @@
 #include <sched.h>
 
 #include "abi/syscall.h"
+#include "os/threads.h"
 #include "path/path.h"
 #include "service/poller.h"
-#include "service/threads.h"
 #include "service/workers.h"
 
 namespace ringside::engine {

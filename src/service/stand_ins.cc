@@ -4,11 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "os/interrupt.h"
+#include "os/lock.h"
+#include "os/threads.h"
 #include "path/path.h"
-#include "service/interrupt.h"
 #include "service/ring_file.h"
-#include "service/threads.h"
-#include "state/lock.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

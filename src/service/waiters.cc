@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <new>
 
+#include "os/epoll.h"
+#include "os/fds.h"
 #include "path/path.h"
-#include "service/epoll.h"
+#include "process/inside.h"
+#include "process/thread_end.h"
 #include "service/keeper.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/workers.h"
-#include "state/fds.h"
-#include "state/inside.h"
 #include "state/ring.h"
-#include "state/thread_end.h"
 
 namespace ringside::engine {
 namespace {

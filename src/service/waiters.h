@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <atomic>
 
-#include "service/epoll.h"
+#include "os/epoll.h"
 #include "state/list.h"
 
 namespace ringside::engine {
@@ -36,7 +36,7 @@ struct Waiter {
     int wake_fd = -1;        // eventfd of a waiter that does not lead
     bool asleep = false;
     bool over_another = false;                 // a wait of the same thread was ended for this one
-    uint32_t thread = 0;                       // by its number (state/thread_end.h); 0: nobody, or one in a poll call
+    uint32_t thread = 0;                       // by its number (process/thread_end.h); 0: nobody, or one in a poll call
     uint32_t serial = 0;                       // counts the waits that have ended here
     Waiter* next = nullptr;                    // of those that are free
     epoll_event events[events_per_wait] = {};  // taken in a leader's sleep; all zero when they are handled

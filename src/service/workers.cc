@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "os/limits.h"
+#include "os/threads.h"
 #include "path/path.h"
 #include "service/keeper.h"
-#include "service/threads.h"
 #include "service/write_order.h"
-#include "state/limits.h"
 
 namespace ringside::engine {
 namespace {

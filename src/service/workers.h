@@ -6,7 +6,7 @@
 #pragma once
 
 #include <sched.h>
-#include "service/interrupt.h"
+#include "os/interrupt.h"
 
 #include "state/ring.h"
 

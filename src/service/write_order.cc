@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "abi/syscall.h"
-#include "ops/operation.h"
-#include "state/fds.h"
+#include "os/fds.h"
+#include "state/operation.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

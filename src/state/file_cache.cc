@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "abi/syscall.h"
-#include "service/timers.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 namespace {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "abi/syscall.h"
-#include "state/fds.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

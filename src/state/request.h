@@ -36,7 +36,7 @@ enum class Place : uint8_t {
     drained,    // held back until earlier requests are done
     task_work,  // about to be issued or finished
     armed,      // waiting for its file to become ready (service/poller)
-    timer,      // waiting for time to pass (service/timers)
+    timer,      // waiting for time to pass (state/timers)
     worker,     // queued for a worker, or running in one (service/workers)
     device,     // at the disk, which cannot be told to stop (service/disk)
     parked,     // waiting in a list of its operation's own
@@ -114,14 +114,14 @@ struct Request {
         int32_t poll_number;   // descriptor number under which the poller knows it while armed
         uint32_t timer_index;  // place in the ring's timer heap
     };
-    uint32_t submitter;  // number of the thread that submitted it, once it has to wait (state/thread_end.h)
+    uint32_t submitter;  // number of the thread that submitted it, once it has to wait (process/thread_end.h)
     union {
         uint32_t direct_slot;   // with request_direct, as in the SQE: index plus 1, or IORING_FILE_INDEX_ALLOC
         uint32_t registration;  // of the others, while armed: the one whose events are about its file; 0 if none is
     };
     uint32_t cancel_sequence;  // the last pass of a cancellation that looked at it
     uint16_t buffer_id;        // of the provided buffer in use
-    uint8_t timer_clock : 3;   // which heap of service/timers
+    uint8_t timer_clock : 3;   // which heap of state/timers
     bool works_elsewhere : 1;  // its workers have the engine's own table (service/keeper.h); not read from its flags,
                                // which are the worker's by then
     BufferUse buffer_use : 4;

@@ -2,7 +2,8 @@
 // parts named after it.
 //
 // Everything is guarded by `lock` unless it says otherwise. Rings come from a pool and their memory is never given back
-// (state/registry.cc), so that a thread may always lock a ring it has a pointer to, and then see whether it is `open`.
+// (process/registry.cc), so that a thread may always lock a ring it has a pointer to, and then see whether it is
+// `open`.
 #pragma once
 
 #include <signal.h>
@@ -11,6 +12,12 @@
 
 #include "entry/engine.h"
 #include "liburing/io_uring.h"
+#include "memory/ring_memory.h"
+#include "os/credentials.h"
+#include "os/lock.h"
+#include "resource/fixed_files.h"
+#include "resource/provided_buffers.h"
+#include "resource/registered_buffers.h"
 #include "service/disk.h"
 #include "service/helper.h"
 #include "service/keeper.h"
@@ -21,21 +28,15 @@
 #include "service/registrations.h"
 #include "service/ring_file.h"
 #include "service/sqpoll.h"
-#include "service/timers.h"
 #include "service/waiters.h"
 #include "service/write_order.h"
-#include "state/credentials.h"
 #include "state/file_facts.h"
-#include "state/fixed_files.h"
 #include "state/list.h"
-#include "state/lock.h"
-#include "state/provided_buffers.h"
 #include "state/region.h"
-#include "state/registered_buffers.h"
 #include "state/request.h"
 #include "state/requests.h"
 #include "state/restrictions.h"
-#include "state/ring_memory.h"
+#include "state/timers.h"
 
 namespace ringside::engine {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "clients/command.h"
-#include "ops/operation.h"
+#include "state/operation.h"
 
 namespace ringside::test {
 namespace {

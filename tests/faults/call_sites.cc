@@ -75,7 +75,7 @@ const std::vector<ListedCall> listed_calls = {
 std::string engine_object_at(uintptr_t place) {
     static const std::vector<Code> map = read_map();
     // Where a thread was started.
-    if (place == 0) return "ringside-core.dir/service/threads.cc.o";
+    if (place == 0) return "ringside-core.dir/os/threads.cc.o";
     // What is told is where the call returns to, which may be the end of a function.
     const uintptr_t address = place - load_offset() - 1;
     for (const Code& code : map) {

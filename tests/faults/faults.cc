@@ -60,8 +60,7 @@ std::vector<Site> engine_sites(const Sightings& sightings) {
 
 // Calls that worker threads make in the name of operations are all made at one place.
 bool is_made_for_an_operation(const Site& site) {
-    return is_compiled_into("abi/interruptible.cc", site.object) ||
-           is_compiled_into("service/interrupt.cc", site.object);
+    return is_compiled_into("abi/interruptible.cc", site.object) || is_compiled_into("os/interrupt.cc", site.object);
 }
 
 // Of many calls at one place the first, the last, and one between them. Under load there may be more of them than the

@@ -26,7 +26,8 @@ Calls calls_in_the_code() {
     const std::filesystem::path root = RINGSIDE_SOURCE "/src";
     const std::regex pattern(call);
     Calls found;
-    for (const char* folder : {"entry", "path", "ops", "state", "service", "register"}) {
+    for (const char* folder :
+         {"entry", "path", "ops", "register", "resource", "service", "process", "state", "memory", "os"}) {
         for (const auto& file : std::filesystem::directory_iterator(root / folder)) {
             const std::string text = text_of_file(file.path());
             for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {

@@ -1,4 +1,4 @@
-// Lock of state/lock.h: acquire(), acquire_contended() and release(), by three threads that each take it twice.
+// Lock of os/lock.h: acquire(), acquire_contended() and release(), by three threads that each take it twice.
 #include "model/verdict.h"
 
 namespace ringside::model {

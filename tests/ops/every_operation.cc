@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "ops/fields.h"
-#include "ops/operation.h"
+#include "state/operation.h"
 #include "support/interruption.h"
 
 namespace ringside::test {

@@ -7,7 +7,7 @@
 #include <array>
 #include <optional>
 
-#include "service/threads.h"
+#include "os/threads.h"
 #include "support/eventually.h"
 #include "support/files.h"
 #include "support/process.h"

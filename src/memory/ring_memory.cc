@@ -1,4 +1,4 @@
-#include "state/ring_memory.h"
+#include "memory/ring_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #include "abi/syscall.h"
-#include "state/fds.h"
-#include "state/user_memory.h"
+#include "memory/user_memory.h"
+#include "os/fds.h"
 
 namespace ringside::engine {
 namespace {

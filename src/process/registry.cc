@@ -1,4 +1,4 @@
-#include "state/registry.h"
+#include "process/registry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,18 +10,18 @@
 #include "abi/return_stack.h"
 #include "abi/syscall.h"
 #include "entry/entry.h"
+#include "memory/locked_memory.h"
+#include "os/fds.h"
+#include "os/own_process.h"
+#include "os/thread_id.h"
+#include "process/inside.h"
+#include "process/registered_rings.h"
+#include "process/thread_end.h"
 #include "service/helper.h"
 #include "service/keeper.h"
 #include "service/readiness.h"
 #include "service/stand_ins.h"
 #include "service/workers.h"
-#include "state/fds.h"
-#include "state/inside.h"
-#include "state/locked_memory.h"
-#include "state/own_process.h"
-#include "state/registered_rings.h"
-#include "state/thread_end.h"
-#include "state/thread_id.h"
 
 namespace ringside::engine {
 namespace {

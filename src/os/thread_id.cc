@@ -1,4 +1,4 @@
-#include "state/thread_id.h"
+#include "os/thread_id.h"
 
 #include "abi/syscall.h"
 

@@ -1,4 +1,4 @@
-#include "state/inside.h"
+#include "process/inside.h"
 
 namespace ringside::engine {
 

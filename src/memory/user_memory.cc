@@ -1,4 +1,4 @@
-#include "state/user_memory.h"
+#include "memory/user_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,9 +6,9 @@
 #include <sys/uio.h>
 
 #include "abi/syscall.h"
-#include "state/fds.h"
-#include "state/own_process.h"
-#include "state/own_stack.h"
+#include "memory/own_stack.h"
+#include "os/fds.h"
+#include "os/own_process.h"
 
 namespace ringside::engine {
 namespace {

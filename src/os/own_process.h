@@ -1,7 +1,8 @@
-// Whether the calling process is the one that the engine's state belongs to. fork(2) runs handlers (state/registry.cc);
-// _Fork(), clone(2) and the bare system calls run none, and their child finds the parent's rings, locks held by threads
-// that it does not have, and the parent's process id. So the state lies behind a page that the kernel empties in every
-// copy of the address space (MADV_WIPEONFORK, Linux 4.14): each entrance of the engine looks there first.
+// Whether the calling process is the one that the engine's state belongs to. fork(2) runs handlers
+// (process/registry.cc); _Fork(), clone(2) and the bare system calls run none, and their child finds the parent's
+// rings, locks held by threads that it does not have, and the parent's process id. So the state lies behind a page that
+// the kernel empties in every copy of the address space (MADV_WIPEONFORK, Linux 4.14): each entrance of the engine
+// looks there first.
 //
 // A child that shares the memory (vfork(2), posix_spawn(3)) finds the page as it is, and is no copy: the rings are its
 // parent's, and the parent needs them. Only its descriptors are its own.

@@ -1,11 +1,11 @@
-#include "state/locked_memory.h"
+#include "memory/locked_memory.h"
 
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <atomic>
 
-#include "state/credentials.h"
-#include "state/limits.h"
+#include "os/credentials.h"
+#include "os/limits.h"
 
 namespace ringside::engine {
 

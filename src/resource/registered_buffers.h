@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "state/locked_memory.h"
+#include "memory/locked_memory.h"
 #include "state/request.h"
 
 namespace ringside::engine {

@@ -49,7 +49,7 @@ enum class Inheritance : uint8_t {
     of_unknown,  // some time later: anything may have been interrupted, and the descriptors may be others by now
 };
 
-// Leaves all rings to the parent (state/own_process.h).
+// Leaves all rings to the parent (os/own_process.h).
 void leave_rings_to_parent(Inheritance noticed);
 
 // How many rings are open.

@@ -1,9 +1,9 @@
-#include "state/registered_rings.h"
+#include "process/registered_rings.h"
 
 #include <errno.h>
 
 #include "entry/entry.h"
-#include "state/thread_end.h"
+#include "process/thread_end.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,4 +1,4 @@
-#include "state/sigpipe.h"
+#include "os/sigpipe.h"
 
 #include <signal.h>
 #include <time.h>

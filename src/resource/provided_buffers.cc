@@ -1,11 +1,11 @@
-#include "state/provided_buffers.h"
+#include "resource/provided_buffers.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 #include "ops/vectors.h"
-#include "state/buffer_ring_memory.h"
+#include "resource/buffer_ring_memory.h"
 #include "state/request.h"
 #include "state/ring.h"
 

@@ -3,7 +3,7 @@
 // the ring open, and goes with the thread.
 #pragma once
 
-#include "state/registry.h"
+#include "process/registry.h"
 
 namespace ringside::engine {
 

@@ -1,9 +1,9 @@
-#include "service/threads.h"
+#include "os/threads.h"
 
 #include <signal.h>
 #include <time.h>
 
-#include "state/lock.h"
+#include "os/lock.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,4 +1,4 @@
-#include "state/credentials.h"
+#include "os/credentials.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <atomic>
 
 #include "abi/syscall.h"
-#include "state/growing.h"
+#include "os/growing.h"
 
 namespace ringside::engine {
 namespace {

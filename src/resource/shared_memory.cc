@@ -1,12 +1,12 @@
-#include "state/shared_memory.h"
+#include "resource/shared_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "abi/syscall.h"
-#include "state/fds.h"
-#include "state/registry.h"
+#include "os/fds.h"
+#include "process/registry.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

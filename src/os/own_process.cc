@@ -1,11 +1,11 @@
-#include "state/own_process.h"
+#include "os/own_process.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "abi/page.h"
 #include "abi/syscall.h"
-#include "state/registry.h"
+#include "process/registry.h"
 #include "state/signals_wait.h"
 
 namespace ringside::engine {

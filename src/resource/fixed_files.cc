@@ -1,15 +1,15 @@
-#include "state/fixed_files.h"
+#include "resource/fixed_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "abi/syscall.h"
+#include "os/fds.h"
 #include "path/path.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
 #include "service/ring_file.h"
-#include "state/fds.h"
 
 namespace ringside::engine {
 namespace {

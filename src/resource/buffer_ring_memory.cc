@@ -1,10 +1,10 @@
-#include "state/buffer_ring_memory.h"
+#include "resource/buffer_ring_memory.h"
 
 #include <errno.h>
 
+#include "memory/user_memory.h"
+#include "resource/shared_memory.h"
 #include "state/ring.h"
-#include "state/shared_memory.h"
-#include "state/user_memory.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,4 +1,4 @@
-#include "state/registered_buffers.h"
+#include "resource/registered_buffers.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,11 +1,11 @@
-#include "state/fds.h"
+#include "os/fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <atomic>
 
 #include "abi/syscall.h"
-#include "state/limits.h"
+#include "os/limits.h"
 
 namespace ringside::engine {
 namespace {

@@ -1,9 +1,9 @@
-#include "service/timers.h"
+#include "state/timers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "state/growing.h"
+#include "os/growing.h"
 #include "state/request.h"
 
 namespace ringside::engine {

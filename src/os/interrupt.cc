@@ -12,7 +12,7 @@
 //
 // Somebody may set a handler by the bare system call (libc does). So before each signal ours is set again if it is not
 // there, and after it that is looked at once more.
-#include "service/interrupt.h"
+#include "os/interrupt.h"
 
 #include <errno.h>
 #include <pthread.h>

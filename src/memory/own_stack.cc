@@ -1,4 +1,4 @@
-#include "state/own_stack.h"
+#include "memory/own_stack.h"
 
 #include <pthread.h>
 

@@ -1,4 +1,4 @@
-#include "service/epoll.h"
+#include "os/epoll.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,8 +7,8 @@
 #include <atomic>
 
 #include "abi/syscall.h"
-#include "service/timers.h"
-#include "state/fds.h"
+#include "os/fds.h"
+#include "state/timers.h"
 
 #ifndef __NR_epoll_pwait2
 #define __NR_epoll_pwait2 441

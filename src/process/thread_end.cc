@@ -1,13 +1,13 @@
-#include "state/thread_end.h"
+#include "process/thread_end.h"
 
 #include <pthread.h>
 
+#include "os/lock.h"
+#include "os/own_process.h"
+#include "process/registered_rings.h"
+#include "process/registry.h"
 #include "service/cancel.h"
 #include "service/waiters.h"
-#include "state/lock.h"
-#include "state/own_process.h"
-#include "state/registered_rings.h"
-#include "state/registry.h"
 
 namespace ringside::engine {
 namespace {
