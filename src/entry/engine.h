@@ -9,19 +9,11 @@
 #include <stdint.h>
 
 #include "liburing/io_uring.h"
+#include "state/face.h"
 
 namespace ringside::engine {
 
 struct Ring;
-
-// What the ring's file descriptor is.
-enum class Face : uint8_t {
-    // A sparse memfd: the program maps it itself at IORING_OFF_SQ_RING and so on, as it would a kernel ring. It cannot
-    // be polled; whoever intercepts the program's poll calls asks readiness_fd().
-    mappable,
-    // An eventfd that is readable while completions wait: for callers that let map() give them the memory.
-    pollable,
-};
 
 // io_uring_setup(2). Returns the ring's file descriptor (close-on-exec).
 int setup(unsigned entries, io_uring_params* params, Face face);

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "entry/engine.h"
 #include "liburing/io_uring.h"
 #include "memory/ring_memory.h"
 #include "os/credentials.h"
@@ -30,6 +29,7 @@
 #include "service/sqpoll.h"
 #include "service/waiters.h"
 #include "service/write_order.h"
+#include "state/face.h"
 #include "state/file_facts.h"
 #include "state/list.h"
 #include "state/region.h"
