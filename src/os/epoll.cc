@@ -7,8 +7,8 @@
 #include <atomic>
 
 #include "abi/syscall.h"
+#include "os/clock.h"
 #include "os/fds.h"
-#include "state/timers.h"
 
 #ifndef __NR_epoll_pwait2
 #define __NR_epoll_pwait2 441

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "abi/syscall.h"
-#include "state/timers.h"
+#include "os/clock.h"
 
 namespace ringside::engine {
 namespace {

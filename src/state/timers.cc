@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "os/clock.h"
 #include "os/growing.h"
 #include "state/request.h"
 
@@ -17,12 +18,6 @@ unsigned heap_of(clockid_t clock) {
 }
 
 }  // namespace
-
-int64_t now_ns(clockid_t clock) {
-    timespec time = {};
-    clock_gettime(clock, &time);
-    return time.tv_sec * nanoseconds_per_second + time.tv_nsec;
-}
 
 void Timers::place(Heap& heap, unsigned index, const Entry& entry) {
     heap.entries[index] = entry;
