@@ -16,12 +16,20 @@
 #include "process/registry.h"
 #include "process/thread_end.h"
 #include "register/register.h"
+#include "resource/fixed_files.h"
+#include "resource/provided_buffers.h"
+#include "resource/registered_buffers.h"
 #include "service/cancel.h"
+#include "service/disk.h"
 #include "service/helper.h"
+#include "service/messages.h"
 #include "service/poll_call.h"
+#include "service/poller.h"
 #include "service/readiness.h"
+#include "service/registrations.h"
 #include "service/ring_file.h"
 #include "service/sqpoll.h"
+#include "service/waiters.h"
 
 namespace ringside::engine {
 namespace {

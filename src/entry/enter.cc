@@ -11,6 +11,7 @@
 #include "process/registered_rings.h"
 #include "process/registry.h"
 #include "service/helper.h"
+#include "service/messages.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"

@@ -7,11 +7,13 @@
 #include "path/path.h"
 #include "process/inside.h"
 #include "process/registry.h"
+#include "service/disk.h"
 #include "service/helper.h"
 #include "service/messages.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"
+#include "service/waiters.h"
 #include "service/workers.h"
 #include "state/timers.h"
 

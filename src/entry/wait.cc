@@ -4,6 +4,7 @@
 #include "entry/entry.h"
 #include "memory/user_memory.h"
 #include "path/path.h"
+#include "service/disk.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/waiters.h"

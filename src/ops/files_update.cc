@@ -6,6 +6,7 @@
 #include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "register/register.h"
+#include "resource/fixed_files.h"
 
 namespace ringside::engine {
 namespace {

@@ -10,6 +10,7 @@
 #include "path/path.h"
 #include "process/inside.h"
 #include "process/registry.h"
+#include "resource/fixed_files.h"
 #include "service/messages.h"
 #include "service/workers.h"
 

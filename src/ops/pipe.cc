@@ -6,6 +6,7 @@
 #include "memory/user_memory.h"
 #include "ops/ops.h"
 #include "os/fds.h"
+#include "resource/fixed_files.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

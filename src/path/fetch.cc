@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "path/path.h"
+#include "resource/fixed_files.h"
+#include "service/disk.h"
 #include "service/keeper.h"
 
 namespace ringside::engine {

@@ -4,6 +4,9 @@
 
 #include "os/fds.h"
 #include "path/path.h"
+#include "resource/fixed_files.h"
+#include "resource/provided_buffers.h"
+#include "resource/registered_buffers.h"
 #include "service/keeper.h"
 
 namespace ringside::engine {

@@ -12,6 +12,7 @@
 #include "abi/syscall.h"
 #include "os/fds.h"
 #include "path/path.h"
+#include "resource/fixed_files.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"

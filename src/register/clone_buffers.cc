@@ -10,6 +10,7 @@
 #include "process/inside.h"
 #include "process/registered_rings.h"
 #include "register/register.h"
+#include "resource/registered_buffers.h"
 #include "service/ring_file.h"
 
 namespace ringside::engine {

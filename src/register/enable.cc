@@ -3,6 +3,7 @@
 
 #include "os/thread_id.h"
 #include "register/register.h"
+#include "service/sqpoll.h"
 
 namespace ringside::engine {
 

@@ -7,6 +7,7 @@
 #include "memory/user_memory.h"
 #include "os/limits.h"
 #include "register/register.h"
+#include "resource/fixed_files.h"
 
 namespace ringside::engine {
 namespace {

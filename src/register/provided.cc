@@ -5,6 +5,7 @@
 
 #include "memory/user_memory.h"
 #include "register/register.h"
+#include "resource/provided_buffers.h"
 
 namespace ringside::engine {
 namespace {

@@ -11,28 +11,13 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "state/tables.h"
+
 namespace ringside::engine {
 
 struct Ring;
 struct Request;
 struct KeptFile;
-
-struct FixedFile {
-    int fd;            // our own; -1 of one in the engine's own table
-    unsigned holders;  // the slot, and each request in flight that uses it
-    uint64_t tag;      // user_data of the completion that tells that the last of them let go; 0 for none
-    bool is_kept;      // it is a KeptFile, in the engine's own table (service/keeper.h)
-};
-
-struct FixedFiles {
-    FixedFile** slots = nullptr;
-    uint32_t count = 0;        // 0: there is no table
-    uint32_t range_begin = 0;  // where IORING_FILE_INDEX_ALLOC looks for an empty slot, to range_end
-    uint32_t range_end = 0;
-    uint32_t hint = 0;  // where it begins to look
-
-    FixedFile* find(uint32_t index) const { return index < count ? slots[index] : nullptr; }
-};
 
 // --- The table ------------------------------------------------------------------------------------------------------
 
@@ -82,14 +67,6 @@ FixedFile* share_file(int fd);
 // The same in the engine's own table (service/keeper.h). Requests of a batch that hold the same descriptor in a row
 // share it.
 KeptFile* share_kept(Ring& ring, int fd, const struct stat& status);
-
-// The descriptor of the program's that a batch of requests had to hold last. From the second of them on they share one
-// of ours, until the batch closes the program's, which may then come to stand for another file.
-struct HeldByBatch {
-    uint32_t since = 0;  // what Poller::registrations was when it began
-    int fd = -1;
-    FixedFile* file = nullptr;  // null for the first
-};
 
 // Has the request hold the file that the one before it in the same batch holds, and work on that. Returns false when
 // there is none to share: it has to hold one of its own.

@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 
 #include "liburing/io_uring.h"
+#include "state/tables.h"
 
 namespace ringside::engine {
 
@@ -34,23 +35,8 @@ struct Ring;
 struct Request;
 struct BufferGroup;
 
-// A buffer of a classic group.
-struct ProvidedBuffer {
-    ProvidedBuffer* next;
-    uint64_t address;
-    uint32_t length;
-    uint16_t id;
-};
-
 inline constexpr unsigned most_groups = 1u << 16;
 inline constexpr unsigned most_buffers_in_group = 1u << 16;
-
-// The groups of a ring by their id, in a table of two levels, both made when they are needed.
-struct ProvidedBuffers {
-    BufferGroup*** pages = nullptr;
-    ProvidedBuffer* spare = nullptr;  // used up and not yet provided again
-    uint32_t rings_made = 0;          // buffer rings, so far
-};
 
 // --- Requests -------------------------------------------------------------------------------------------------------
 

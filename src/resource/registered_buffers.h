@@ -13,30 +13,10 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "memory/locked_memory.h"
 #include "state/request.h"
+#include "state/tables.h"
 
 namespace ringside::engine {
-
-struct RegisteredBuffer {
-    uint64_t address;
-    uint64_t length;
-    uint64_t tag;      // user_data of the completion that tells that the last holder let go; 0 for none
-    unsigned holders;  // the slot, and each request in flight that uses it
-    LockedMemory* locked;
-
-    bool contains(uint64_t from, uint64_t size) const {
-        uint64_t end;
-        return from >= address && !__builtin_add_overflow(from, size, &end) && end <= address + length;
-    }
-};
-
-struct RegisteredBuffers {
-    RegisteredBuffer** slots = nullptr;
-    uint32_t count = 0;  // 0: there is no table
-
-    RegisteredBuffer* find(uint32_t index) const { return index < count ? slots[index] : nullptr; }
-};
 
 inline constexpr uint32_t most_registered_buffers = 1u << 14;
 

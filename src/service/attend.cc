@@ -2,6 +2,7 @@
 
 #include "os/epoll.h"
 #include "path/path.h"
+#include "service/disk.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"

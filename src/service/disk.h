@@ -11,24 +11,13 @@
 #include <linux/aio_abi.h>
 #include <stdint.h>
 
+#include "state/polling.h"
 #include "state/request.h"
 
 namespace ringside::engine {
 
 struct Ring;
 struct DiskShared;
-
-struct Disk {
-    aio_context_t context = 0;
-    DiskShared* shared = nullptr;  // the kernel's completion ring; null when it has a form that we do not know
-    int eventfd = -1;
-    bool refused = false;  // there is none to be had
-    unsigned in_flight = 0;
-    unsigned queued = 0;
-    iocb* queue = nullptr;
-    // Called with each result. The request is not in flight any more.
-    void (*transferred)(Request&, long result) = nullptr;
-};
 
 // Begins a transfer. Within a batch it is only put in line, for submit_transfers(). Returns false when it cannot be
 // done this way. What the kernel refuses to begin is given to a worker.

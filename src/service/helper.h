@@ -14,25 +14,13 @@
 #pragma once
 
 #include <stdint.h>
-#include <atomic>
+
+#include "state/waiting.h"
 
 namespace ringside::engine {
 
 struct KeptFile;
 struct Ring;
-
-// How a ring stands with the helper. Guarded by the ring's lock.
-struct Helped {
-    enum class State : uint8_t { forgotten, watched, hosted };
-    std::atomic<State> state{State::forgotten};  // the helper may look at it without the lock
-    uint8_t quiet_looks = 0;                     // looks during which the program slept in one and the same call
-    unsigned calls_seen = 0;                     // Ring::calls at the last look
-    int64_t hosted_until_ns = 0;                 // monotonic time at which the helper looks at a hosted ring by itself
-    bool attended = false;                       // the helper is at it now
-    int64_t reaping_ns = 0;           // until the next look whether the program has reaped; 0: it is not awaited
-    unsigned calls_before = 0;        // Ring::calls at the last of those looks
-    std::atomic<bool> nudged{false};  // somebody without the program's table leaves it to the helper to go on
-};
 
 // A thread leaves io_uring_enter, and requests of the ring wait for time or readiness.
 void leave_to_helper(Ring& ring);

@@ -24,50 +24,12 @@
 #include <sys/stat.h>
 #include <atomic>
 
-#include "resource/fixed_files.h"
+#include "state/keeper.h"
 #include "state/list.h"
 #include "state/request.h"
+#include "state/tables.h"
 
 namespace ringside::engine {
-
-// A file of the program's in the engine's own table. It goes with its last holder, as each FixedFile does.
-struct KeptFile : FixedFile {
-    static constexpr int on_its_way = -10000;
-
-    Ring* ring;               // null of one of the engine's own
-    std::atomic<int> number;  // in the own table; on_its_way, or -errno when it was lost on its way
-    int program_number;       // the program's, until it is handed over; then -1
-    // Which file it is, for a comparison with a descriptor of the program's.
-    int sqe_number;
-    dev_t device;
-    ino_t inode;
-    mode_t kind;
-    int access;  // how it is open (O_ACCMODE); of a pipe alone, whose ends are told apart by that
-    Circle<Request, &Request::node> waiting;  // for its readiness; guarded by the ring's lock
-    uint32_t registered;                      // what the keeper's epoll set reports of it; the keeper's alone
-    bool dropped;                             // nobody holds it any more; guarded by the ring's lock
-    bool is_put_off;                          // in the ring's list of those; guarded by the ring's lock
-    bool attempt_now;                         // registering it, the keeper attempts all that wait; guarded by the same
-    bool is_due;             // the program's call waits for that (attempt_deferred); guarded by the same
-    bool listed;             // in the list of those to be registered; guarded by the keeper's lock
-    KeptFile* next_sent;     // in the ring's list of those to be handed over; later in the keeper's of
-                             // those to be closed
-    KeptFile* next_put_off;  // in the ring's list of those whose attempts are put off
-    KeptFile* next_listed;   // in the keeper's list of those to be registered
-    KeptFile* next_waited;   // in the ring's list of those that requests wait for
-};
-
-// What a ring has to do with the keeper. Guarded by the ring's lock.
-struct KeptByRing {
-    Queue<KeptFile, &KeptFile::next_sent> to_send;     // handed over when the batch is over
-    Queue<KeptFile, &KeptFile::next_put_off> put_off;  // ready, with IORING_SETUP_DEFER_TASKRUN
-    unsigned armed = 0;                                // requests that wait for kept files
-    KeptFile* waited[64] = {};                         // files that requests wait for, by the program's numbers
-    unsigned gathering = 0;                            // calls of the program's that ask for completions now
-    std::atomic<uint32_t> due{0};                      // files whose attempts such a call waits for; a futex
-
-    KeptFile*& waited_by(int fd) { return waited[static_cast<unsigned>(fd) % 64]; }
-};
 
 inline KeptFile& kept(FixedFile& file) { return static_cast<KeptFile&>(file); }
 

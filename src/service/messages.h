@@ -9,28 +9,12 @@
 #pragma once
 
 #include <stdint.h>
-#include <atomic>
 
-#include "os/lock.h"
-#include "state/list.h"
+#include "state/inbox.h"
 
 namespace ringside::engine {
 
 struct Ring;
-
-struct RingMessage {
-    RingMessage* next;
-    unsigned generation;  // of the ring it is for: its memory may be another ring's by now
-    uint64_t user_data;
-    int32_t res;
-    uint32_t flags;
-};
-
-struct Inbox {
-    Lock lock;
-    Queue<RingMessage, &RingMessage::next> messages RINGSIDE_GUARDED_BY(lock);
-    std::atomic<bool> waiting{false};  // something lies there
-};
 
 // Sends a completion to a ring, for who holds another ring's lock. Returns 0; -EBADFD for a ring that is closed or not
 // enabled yet; -EAGAIN when the message lies in the inbox and a worker is to call deliver(); -ENOMEM.

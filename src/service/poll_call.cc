@@ -7,6 +7,7 @@
 #include "path/path.h"
 #include "process/thread_end.h"
 #include "service/poller.h"
+#include "service/waiters.h"
 #include "state/ring.h"
 #include "state/timers.h"
 

@@ -14,19 +14,11 @@
 
 #include <stdint.h>
 
-#include "service/waiters.h"
+#include "state/waiting.h"
 
 namespace ringside::engine {
 
 struct Ring;
-
-struct PollCall {
-    Waiter waiter;
-    uint32_t thread = 0;  // by its number (process/thread_end.h); 0 when nobody is in such a call
-    uint32_t serial = 0;  // counts the calls
-    int nudge_fd = -1;    // is raised when a call is ended from outside
-    uint32_t nudged = 0;  // the thread whose call that was, until it has seen it
-};
 
 // What of poll's `events` holds for the ring: there is something to reap, or room to submit.
 short polled_events(Ring& ring, short events);

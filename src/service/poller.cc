@@ -6,6 +6,7 @@
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "path/path.h"
+#include "service/disk.h"
 #include "service/keeper.h"
 #include "service/registrations.h"
 #include "service/ring_file.h"

@@ -10,23 +10,13 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#include "state/list.h"
+#include "state/polling.h"
 #include "state/request.h"
 
 namespace ringside::engine {
 
 struct KeptFile;
 struct Ring;
-
-struct Poller {
-    int epoll_fd = -1;
-    int wake_fd = -1;                        // in the set: gets who sleeps in it out of its sleep
-    KeptFile* wake_copy = nullptr;           // the same, for threads with the engine's own table
-    uint32_t rounds = 0;                     // of handling events
-    unsigned armed = 0;                      // requests waiting for readiness, or for a disk
-    List<Request, &Request::node> unpolled;  // those that wait for readiness since there was no descriptor for a set
-    unsigned calls_unlooked = 0;             // calls of the program since somebody looked what is ready
-};
 
 // Makes the epoll set if the ring has none. Returns 0 or -errno.
 int open_poller(Ring& ring);

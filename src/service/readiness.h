@@ -14,23 +14,11 @@
 
 #include <stdint.h>
 
+#include "state/waiting.h"
+
 namespace ringside::engine {
 
 struct Ring;
-
-// Guarded by the ring's lock.
-struct Readiness {
-    int eventfd = -1;  // raised while completions wait; -1 where nobody polls
-    bool raised = false;
-    bool polled = false;  // somebody polls: each completion is told
-    int own = -1;     // the ring's own descriptor, not ours to close: the set, or the eventfd where there was none left
-    int marker = -1;  // in the set: the eventfd by another number
-    int alarm = -1;   // in the set: a timer, made when it is needed
-    uint8_t asked = 0;         // how often, up to a limit
-    int64_t ask_again_ns = 0;  // coarse time from which it is asked again
-    int64_t silent_until_ns =
-        0;  // coarse time until which the alarm covers completions that are not told; 0: it is off
-};
 
 // Makes a descriptor for a ring that is readable while completions wait. Returns it, or -errno.
 int new_ring_descriptor(Readiness& readiness);

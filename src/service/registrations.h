@@ -9,27 +9,13 @@
 
 #include <stdint.h>
 
-#include "state/list.h"
+#include "state/polling.h"
 #include "state/request.h"
 
 namespace ringside::engine {
 
 struct KeptFile;
 struct Ring;
-
-// The requests that wait on one descriptor number.
-struct FdSlot {
-    Circle<Request, &Request::node> waiting;
-    uint32_t registered;    // events the number was last registered for in the epoll set
-    uint32_t registration;  // which registration that was: events carry it, beside the number
-};
-
-struct Registrations {
-    FdSlot** pages = nullptr;  // slots by descriptor number, in pages
-    unsigned page_count = 0;
-    uint32_t made = 0;      // counts the registrations
-    uint32_t happened = 0;  // to the file of the request that is tried again now; 0: not known
-};
 
 // Puts a request to wait for `wait_events` of its file, which the epoll set knows by `number`: the program's
 // descriptor, while that is sure to be the file still (registering it again is cheaper than a new one), else

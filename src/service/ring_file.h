@@ -18,18 +18,11 @@
 #include <stdint.h>
 #include <atomic>
 
+#include "state/ring_file.h"
+
 namespace ringside::engine {
 
 struct Ring;
-
-struct RingFile {
-    uint64_t device = 0;
-    uint64_t inode = 0;          // 0: the descriptor is an epoll set (service/readiness.h)
-    std::atomic<int> watch{-1};  // inotify's number for the file, -1: it is not watched
-    bool ends_unseen = false;    // the program closes it by an instruction of its own
-    bool attended = false;       // the helper thread runs, which waits for the file's end
-    Ring* next_ended = nullptr;  // of the rings that wait to be taken apart (entry/gone.cc)
-};
 
 // Opens the ring's memory `fd` once more, at the lowest free number, and closes `fd`. Says whether that could be done:
 // else the descriptor is of the same open file as the engine's own mappings, whose end is no event. Returns the

@@ -6,6 +6,7 @@
 #include "abi/syscall.h"
 #include "os/threads.h"
 #include "path/path.h"
+#include "service/helper.h"
 #include "service/poller.h"
 #include "service/workers.h"
 

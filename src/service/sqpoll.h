@@ -12,23 +12,13 @@
 
 #include <pthread.h>
 #include <stdint.h>
-#include <atomic>
 
 #include "liburing/io_uring.h"
+#include "state/sqpoll.h"
 
 namespace ringside::engine {
 
 struct Ring;
-
-struct SqPoll {
-    bool running = false;
-    pthread_t thread;
-    int64_t idle_ns = 0;
-    int processor = -1;              // to run on, -1 for any
-    bool asleep = false;             // and not woken yet; under the ring's lock
-    std::atomic<uint32_t> bell{0};   // futex the thread sleeps on
-    std::atomic<uint32_t> space{0};  // futex that IORING_ENTER_SQ_WAIT sleeps on; counts rounds
-};
 
 // Starts the thread if the parameters ask for one. Returns 0 or -errno.
 int start_sqpoll(Ring& ring, const io_uring_params& params);

@@ -15,44 +15,13 @@
 
 #include <signal.h>
 #include <stdint.h>
-#include <atomic>
 
 #include "os/epoll.h"
-#include "state/list.h"
+#include "state/waiting.h"
 
 namespace ringside::engine {
 
 struct Ring;
-
-// A thread that waits in io_uring_enter. It may leave its sleep without a word: by a jump out of a signal's handler, or
-// cancelled. So nothing of the wait is on its stack. The thread's next wait on the ring ends the one that was left, and
-// so does its end, or the close of the ring; what the sleep had taken out of the epoll set is handled then. If the
-// thread has left nothing, because that next wait is its handler's, it finds that its wait was ended, and a signal has
-// come, as -EINTR says.
-struct Waiter {
-    ListNode node;
-    unsigned target_tail;    // satisfied when the shared CQ tail has come this far
-    unsigned timeouts_seen;  // or when a time-out fired since
-    int wake_fd = -1;        // eventfd of a waiter that does not lead
-    bool asleep = false;
-    bool over_another = false;                 // a wait of the same thread was ended for this one
-    uint32_t thread = 0;                       // by its number (process/thread_end.h); 0: nobody, or one in a poll call
-    uint32_t serial = 0;                       // counts the waits that have ended here
-    Waiter* next = nullptr;                    // of those that are free
-    epoll_event events[events_per_wait] = {};  // taken in a leader's sleep; all zero when they are handled
-};
-
-struct Waiters {
-    List<Waiter, &Waiter::node> all;
-    Waiter* leader = nullptr;
-    bool wake_sent = false;           // to the leader
-    bool wakes_late = false;          // whoever holds the ring's lock wakes the leader by let_go_and_wake()
-    bool wake_wanted = false;         // and has been asked to
-    std::atomic<unsigned> wakers{0};  // threads that wake the leader without the lock; not guarded by it
-    int spare_wake_fd = -1;           // of a waiter that left, for the next
-    Waiter own;                       // for one that waits at a time
-    Waiter* free = nullptr;           // made for more, and kept
-};
 
 // A thread begins to wait, sleeps (as leader or follower, without the lock) until something happened or the time is up,
 // and ends to wait, whereupon another may lead. begin_wait returns null where there is no memory. sleep_for_events

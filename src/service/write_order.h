@@ -10,15 +10,9 @@
 
 #include "state/list.h"
 #include "state/request.h"
+#include "state/write_order.h"
 
 namespace ringside::engine {
-
-inline constexpr unsigned write_turns = 64;
-
-struct WriteOrder {
-    uint64_t taken = 0;  // a bit a turn
-    Queue<Request, &Request::next> in_line[write_turns];
-};
 
 // Which turn a request needs: 0 for one that needs none. Looks at its file.
 uint8_t turn_of(const Request& request);
