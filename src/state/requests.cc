@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "process/thread_end.h"
 #include "state/ring.h"
+#include "state/submitter.h"
 
 namespace ringside::engine {
 
