@@ -5,7 +5,6 @@
 
 #include "abi/page.h"
 #include "abi/syscall.h"
-#include "process/registry.h"
 #include "state/signals_wait.h"
 
 namespace ringside::engine {

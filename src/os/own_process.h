@@ -50,4 +50,13 @@ int own_process();
 // False for a child that shares its parent's memory. By a system call.
 bool is_own_process();
 
+// How a process came to know that it is a child of the one whose rings these are.
+enum class Inheritance : uint8_t {
+    of_fork,     // at once, by fork's handler, and the locks were held meanwhile
+    of_unknown,  // some time later: anything may have been interrupted, and the descriptors may be others by now
+};
+
+// Leaves all rings to the parent (process/registry.cc).
+void leave_rings_to_parent(Inheritance noticed);
+
 }  // namespace ringside::engine

@@ -1,6 +1,7 @@
 // The process's rings: which file descriptor is which ring, where Ring objects come from, and what fork means.
 #pragma once
 
+#include "os/own_process.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -42,15 +43,6 @@ int duplicate_descriptor_of(const Ring& ring);
 
 // Visits each open ring of this process, under its lock.
 void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t argument);
-
-// How a process came to know that it is a child of the one whose rings these are.
-enum class Inheritance : uint8_t {
-    of_fork,     // at once, by fork's handler, and the locks were held meanwhile
-    of_unknown,  // some time later: anything may have been interrupted, and the descriptors may be others by now
-};
-
-// Leaves all rings to the parent (os/own_process.h).
-void leave_rings_to_parent(Inheritance noticed);
 
 // How many rings are open.
 unsigned open_rings();
