@@ -12,6 +12,7 @@
 #include "os/own_process.h"
 #include "os/threads.h"
 #include "path/path.h"
+#include "process/callbacks.h"
 #include "process/inside.h"
 #include "process/registry.h"
 #include "process/thread_end.h"

@@ -36,9 +36,6 @@ inline bool wrong_submitter(const Ring& ring) {
 // The answer to a call for a ring that is not open: -EBADF. In a child it says on stderr, once, why.
 int refuse_closed(const Ring& ring);
 
-// One name of the ring less (a descriptor, or a registered index); the last one ends it.
-void let_go_of_ring(Ring& ring);
-
 // Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0
 // or -EINVAL.
 int size_queues(unsigned entries, io_uring_params& params);

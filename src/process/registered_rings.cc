@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "entry/entry.h"
+#include "process/callbacks.h"
 #include "process/thread_end.h"
 
 namespace ringside::engine {

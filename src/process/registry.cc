@@ -14,14 +14,11 @@
 #include "os/fds.h"
 #include "os/own_process.h"
 #include "os/thread_id.h"
+#include "process/callbacks.h"
 #include "process/inside.h"
 #include "process/registered_rings.h"
 #include "process/thread_end.h"
-#include "service/helper.h"
 #include "service/keeper.h"
-#include "service/readiness.h"
-#include "service/stand_ins.h"
-#include "service/workers.h"
 
 namespace ringside::engine {
 namespace {
@@ -136,8 +133,7 @@ Ring* take_ring() {
     pooled->ring.inherited = false;
     watch_fork();
     if (registry.open++ == 0) {
-        allow_workers();
-        allow_stand_ins();
+        allow_services();
         reserve_keeper();
         abi::look_at_processor();
     }
@@ -151,10 +147,13 @@ void give_back_ring(Ring& ring) {
     pooled.next_free = registry.free_rings;
     registry.free_rings = &pooled;
     if (--registry.open != 0) return;
-    end_helper();
-    end_workers();
-    end_stand_ins();
-    end_keeper();
+    end_services();
+}
+
+void close_inherited_files(FixedFiles& files) {
+    for (uint32_t index = 0; index < files.count; ++index) {
+        if (files.slots[index] != nullptr) drop_fd(files.slots[index]->fd);
+    }
 }
 
 // A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are
@@ -167,11 +166,7 @@ void leave_rings_to_parent(Inheritance noticed) RINGSIDE_UNCHECKED {
     registry.open = 0;
     forget_thread_id();
     forget_locked_memory();
-    forget_helper(at_once);
-    forget_workers();
-    forget_keeper(at_once);
-    forget_stand_ins();
-    forget_watches();
+    forget_services(at_once);
     forget_ended_rings();
     forget_registered_rings();
     forget_other_threads();

@@ -4,9 +4,9 @@
 
 #include "os/lock.h"
 #include "os/own_process.h"
+#include "process/callbacks.h"
 #include "process/registered_rings.h"
 #include "process/registry.h"
-#include "service/cancel.h"
 #include "service/waiters.h"
 
 namespace ringside::engine {

@@ -102,12 +102,6 @@ void set_allocation_range(FixedFiles& files, uint32_t begin, uint32_t end) {
     files.range_end = end;
 }
 
-void close_inherited_files(FixedFiles& files) {
-    for (uint32_t index = 0; index < files.count; ++index) {
-        if (files.slots[index] != nullptr) drop_fd(files.slots[index]->fd);
-    }
-}
-
 int fill_slot(Ring& ring, uint32_t index, int fd, uint64_t tag) {
     const int own = duplicate_file(fd);
     return own < 0 ? own : put(ring, index, own, tag);

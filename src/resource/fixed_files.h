@@ -29,9 +29,6 @@ void drop_table(Ring& ring);
 
 void set_allocation_range(FixedFiles& files, uint32_t begin, uint32_t end);
 
-// In a child after fork: closes what it inherited of our descriptors.
-void close_inherited_files(FixedFiles& files);
-
 // --- Slots ----------------------------------------------------------------------------------------------------------
 
 // Puts a file of the program's into the slot with this index, in place of what may be there. Returns 0, -EBADF for what

@@ -4,6 +4,7 @@
 
 #include "os/epoll.h"
 #include "path/path.h"
+#include "process/callbacks.h"
 #include "process/thread_end.h"
 #include "service/registrations.h"
 #include "service/workers.h"

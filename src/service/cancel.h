@@ -10,10 +10,6 @@ namespace ringside::engine {
 // is past that.
 int cancel_request(Request& request);
 
-// The thread with this number ends, and with it what process/thread_end.h says. Lets go of the ring's lock while it
-// waits.
-void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock);
-
 // Ends everything in flight, silently, because the ring is being closed. Requests that are inside a worker's system
 // call are told to stop; they may still be there when it returns (Ring::worker_jobs counts them).
 void cancel_all(Ring& ring);

@@ -9,6 +9,7 @@
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "path/path.h"
+#include "process/callbacks.h"
 #include "service/helper.h"
 #include "state/ring.h"
 #include "state/timers.h"

@@ -36,7 +36,4 @@ void raise_readiness(Ring& ring);
 // gone through in tests/model/readiness.cc.
 void lower_readiness(Ring& ring);
 
-// The ring is being closed; or it is a parent's, in a child after fork.
-void drop_readiness(Readiness& readiness);
-
 }  // namespace ringside::engine

@@ -1,0 +1,31 @@
+// The threads of all services, as the process sees them.
+#include "process/callbacks.h"
+#include "service/helper.h"
+#include "service/keeper.h"
+#include "service/ring_file.h"
+#include "service/stand_ins.h"
+#include "service/workers.h"
+
+namespace ringside::engine {
+
+void allow_services() {
+    allow_workers();
+    allow_stand_ins();
+}
+
+void end_services() {
+    end_helper();
+    end_workers();
+    end_stand_ins();
+    end_keeper();
+}
+
+void forget_services(bool closes_descriptors) {
+    forget_helper(closes_descriptors);
+    forget_workers();
+    forget_keeper(closes_descriptors);
+    forget_stand_ins();
+    forget_watches();
+}
+
+}  // namespace ringside::engine
