@@ -7,9 +7,10 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "service/cancel.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 namespace {

@@ -7,11 +7,11 @@
 #include "abi/syscall.h"
 #include "ops/ops.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "process/inside.h"
 #include "process/registry.h"
 #include "resource/fixed_files.h"
 #include "service/messages.h"
+#include "service/path_face.h"
 #include "service/workers.h"
 
 namespace ringside::engine {

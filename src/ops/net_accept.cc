@@ -12,8 +12,8 @@
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "resource/fixed_files.h"
+#include "service/path_face.h"
 #include "service/workers.h"
 
 namespace ringside::engine {

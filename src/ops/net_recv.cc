@@ -15,7 +15,7 @@
 #include "ops/ops.h"
 #include "ops/socket.h"
 #include "ops/user_data.h"
-#include "path/path.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -12,8 +12,8 @@
 #include "memory/user_memory.h"
 #include "ops/net_recv.h"
 #include "ops/socket.h"
-#include "path/path.h"
 #include "resource/provided_buffers.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

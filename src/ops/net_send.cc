@@ -19,8 +19,8 @@
 #include "ops/socket.h"
 #include "ops/user_data.h"
 #include "os/epoll.h"
-#include "path/path.h"
 #include "resource/registered_buffers.h"
+#include "service/path_face.h"
 #include "service/workers.h"
 
 namespace ringside::engine {

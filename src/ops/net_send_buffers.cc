@@ -11,8 +11,8 @@
 #include "abi/syscall.h"
 #include "ops/net_send.h"
 #include "ops/socket.h"
-#include "path/path.h"
 #include "resource/provided_buffers.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

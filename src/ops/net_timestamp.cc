@@ -15,7 +15,7 @@
 
 #include "abi/syscall.h"
 #include "ops/socket.h"
-#include "path/path.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

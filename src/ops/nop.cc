@@ -3,7 +3,7 @@
 
 #include "ops/ops.h"
 #include "os/fds.h"
-#include "path/path.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

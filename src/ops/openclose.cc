@@ -8,10 +8,10 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/user_data.h"
-#include "path/path.h"
 #include "resource/fixed_files.h"
 #include "service/disk.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/ring_file.h"
 
 namespace ringside::engine {

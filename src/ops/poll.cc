@@ -7,9 +7,9 @@
 #include "ops/ops.h"
 #include "ops/ring_files.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "service/cancel.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/registrations.h"
 
 namespace ringside::engine {

@@ -22,7 +22,7 @@
 #include "ops/vectors.h"
 #include "os/fds.h"
 #include "os/sigpipe.h"
-#include "path/path.h"
+#include "service/path_face.h"
 #include "service/workers.h"
 #include "state/file_cache.h"
 #include "state/file_facts.h"

@@ -17,9 +17,9 @@
 #include "ops/vectors.h"
 #include "os/epoll.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "resource/provided_buffers.h"
 #include "resource/registered_buffers.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

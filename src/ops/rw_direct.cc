@@ -8,10 +8,11 @@
 #include "ops/rw.h"
 #include "ops/vectors.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "service/disk.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "state/file_facts.h"
+#include "state/operation.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -10,7 +10,7 @@
 #include "ops/rw.h"
 #include "ops/user_data.h"
 #include "ops/vectors.h"
-#include "path/path.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

@@ -10,8 +10,8 @@
 #include "ops/ops.h"
 #include "ops/splice.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

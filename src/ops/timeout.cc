@@ -3,9 +3,9 @@
 
 #include "memory/user_memory.h"
 #include "ops/ops.h"
-#include "path/path.h"
 #include "process/thread_end.h"
 #include "service/cancel.h"
+#include "service/path_face.h"
 #include "service/waiters.h"
 #include "state/timers.h"
 

@@ -3,20 +3,13 @@
 // All of it runs under the ring's lock.
 #pragma once
 
+#include "service/path_face.h"
 #include "state/operation.h"
 #include "state/request.h"
-#include "state/ring.h"
 
 namespace ringside::engine {
 
 // --- fetch.cc -------------------------------------------------------------------------------------------------------
-
-// Takes up to `to_submit` entries from the SQ through admit, chain and issue, and publishes what completed. Returns how
-// many entries were consumed, or -errno when it could not begin.
-int submit(Ring& ring, unsigned to_submit);
-
-// How many entries the program has queued: its tail against our head, bounded by the size of the SQ.
-unsigned queued_entries(const Ring& ring);
 
 // The SQE that comes next in the program's memory, to guess from: it may change before it is fetched. Null when there
 // is none.
@@ -55,18 +48,11 @@ void close_chain(Ring& ring);
 // The request goes to wait somewhere: its link timeout, if it has one, begins to run.
 void start_link_timeout(Request& request);
 
-// A link timeout has expired or is cancelled: it has nothing to do with its request any more. Returns that request, or
-// null if it is gone.
-Request* untie_timeout(Request& timeout);
-
 // What follows a finished request: the next of its chain is made ready, or the rest of the chain is cancelled.
 void advance_chain(Request& request);
 
 // Lets drained requests go whose time has come.
 void release_drained(Ring& ring);
-
-// Takes the first request out of the drain queue, for a ring that is being closed; null when there is none.
-Request* take_drained(Ring& ring);
 
 // --- issue.cc -------------------------------------------------------------------------------------------------------
 
@@ -80,33 +66,11 @@ int resolve_file(Request& request);
 // A further attempt of a request whose file is known already. Returns false if it still has to wait.
 bool issue_again(Request& request);
 
-// Publishes what completed and does the work that was put off (chains' next requests, results from elsewhere), until
-// nothing of either is left. On a ring with IORING_SETUP_DEFER_TASKRUN the second is the waiting submitter's alone.
-void settle_ring(Ring& ring);
-void settle_deferred(Ring& ring);
-
-// Puts a request in line for that: to be issued, or to be finished with a result (a negative one is a failure) or with
-// the result that it has (which is none). On a ring with IORING_SETUP_DEFER_TASKRUN this announces the work, whoever
-// makes it; nothing else adds to Ring::task_work.
-void queue_issue(Request& request);
-void queue_result(Request& request, long result);
-void queue_finish(Request& request);
-
 // The same for one that has not waited for its file, or has it ready, and is to go on after those in line: it holds its
 // file from now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
 Outcome queue_as_waiting(Request& request);
 
-// For whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
-// registration. What waits after that is the helper's to look after, since the program may never enter again.
-void settle_from_outside(Ring& ring);
-
-// Whether requests wait for readiness, for a disk or for time, which somebody has to look after.
-inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
-
 // --- arm.cc ---------------------------------------------------------------------------------------------------------
-
-// The operation would block until its file is ready: wait for that.
-void arm(Request& request);
 
 // The same for one that lets those go first that wait for its file already.
 void arm_behind_others(Request& request);
@@ -114,13 +78,7 @@ void arm_behind_others(Request& request);
 // The request's file is in the engine's own table: the keeper attempts it there.
 void attempt_elsewhere(Request& request);
 
-// The file may be ready: try again. Called by the poller; takes the request off its list if it is done waiting.
-bool retry_armed(Request& request);
-
 // --- punt.cc --------------------------------------------------------------------------------------------------------
-
-// Only a thread can do it: hand it to a worker.
-void punt(Request& request);
 
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
@@ -144,44 +102,16 @@ void leave_to_worker(Request& request);
 // Settles whether an attempt with request_blocks will wait or answer.
 void settle_blocking(Request& request);
 
-// The worker's side, called without the lock.
-void run_in_worker(Request& request);
-
-// What a thread of our own has waited for in a request's stead (service/stand_ins) has happened. Called without the
-// lock.
-void finish_elsewhere(Request& request, long result);
-
-// Has the request hold the file it works on, so that the program may close it or empty its slot: for a request that
-// goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing
-// for one that holds its file already.
-int pin_file(Request& request);
-
 // The same in the engine's own table (service/keeper.h). Returns false where that cannot be.
 bool hold_elsewhere(Request& request, const struct stat& status);
 bool holds_file_elsewhere(const Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------
 
-// The operation is done (or failed, or was cancelled): posts its CQE, cleans up, advances its chain, and gives the
-// request back. The request is gone afterwards.
-void finish(Request& request);
-void finish(Request& request, long result);
-
 // The second after an attempt that has told nothing.
 void finish_attempted(Request& request, long result);
 
-// The same without a CQE, since the ring is being closed. If its result is a descriptor, nobody will close that.
-void finish_unheard(Request& request);
-
-// Posts a CQE with IORING_CQE_F_MORE of a request that goes on. Returns false if the CQ was full: the request then has
-// to end.
-bool post_more(Request& request, int32_t result, uint32_t flags);
-
 // --- post.cc --------------------------------------------------------------------------------------------------------
-
-// Writes a CQE, or keeps it as overflow. It is visible to the program with the next publish(). Returns false if it
-// overflowed.
-bool post(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
 
 // Writes an ordinary CQE if that is known to be possible without looking at anything else. Returns whether it was.
 bool post_at_once(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags);
@@ -189,25 +119,9 @@ bool post_at_once(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags);
 // The same as post(), but writes nothing when there is no room.
 bool post_unless_full(Ring& ring, uint64_t user_data, int32_t res, uint32_t flags, const uint64_t* extra = nullptr);
 
-// Makes the CQEs written so far visible and tells those who wait for them.
-void publish(Ring& ring);
-
 // Moves overflowed CQEs into the ring as far as there is room now.
 void flush_overflow(Ring& ring);
 
-// A ring with IORING_SETUP_DEFER_TASKRUN has work for the program's next call, where it had none: says so in the SQ's
-// flags (if that was asked for), by eventfd and by readiness. An eventfd for what workers complete is raised if a
-// worker made the work. The announcement is withdrawn when the work is taken.
-void announce_work(Ring& ring, bool by_worker);
-void withdraw_announcement(Ring& ring);
-
-// CQEs that the program has not consumed yet, by the shared indices.
-unsigned completions_ready(Ring& ring);
-
 void drop_overflow(Ring& ring);
-
-// Sets and clears flags in the SQ's flags word.
-void set_sq_flag(Ring& ring, uint32_t flag);
-void clear_sq_flag(Ring& ring, uint32_t flag);
 
 }  // namespace ringside::engine

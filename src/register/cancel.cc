@@ -5,8 +5,8 @@
 
 #include "memory/user_memory.h"
 #include "os/epoll.h"
-#include "path/path.h"
 #include "register/register.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

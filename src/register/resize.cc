@@ -6,8 +6,8 @@
 
 #include "entry/entry.h"
 #include "memory/user_memory.h"
-#include "path/path.h"
 #include "register/register.h"
+#include "service/path_face.h"
 
 namespace ringside::engine {
 namespace {

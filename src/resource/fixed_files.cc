@@ -6,8 +6,8 @@
 
 #include "abi/syscall.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/registrations.h"
 #include "service/ring_file.h"
 

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "path/path.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

@@ -1,8 +1,8 @@
 #include "service/attend.h"
 
 #include "os/epoll.h"
-#include "path/path.h"
 #include "service/disk.h"
+#include "service/path_face.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/readiness.h"

@@ -3,11 +3,12 @@
 #include <errno.h>
 
 #include "os/epoll.h"
-#include "path/path.h"
 #include "process/callbacks.h"
 #include "process/thread_end.h"
+#include "service/path_face.h"
 #include "service/registrations.h"
 #include "service/workers.h"
+#include "state/operation.h"
 
 namespace ringside::engine {
 namespace {

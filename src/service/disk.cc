@@ -7,7 +7,7 @@
 
 #include "os/epoll.h"
 #include "os/fds.h"
-#include "path/path.h"
+#include "service/path_face.h"
 #include "service/poller.h"
 #include "state/ring.h"
 

@@ -8,10 +8,10 @@
 #include "os/fds.h"
 #include "os/growing.h"
 #include "os/threads.h"
-#include "path/path.h"
 #include "process/registry.h"
 #include "service/attend.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/ring_file.h"
 #include "state/ring.h"
 

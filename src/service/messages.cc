@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "path/path.h"
 #include "process/inside.h"
+#include "service/path_face.h"
 #include "service/workers.h"
 
 namespace ringside::engine {

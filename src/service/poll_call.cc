@@ -4,8 +4,8 @@
 
 #include "os/epoll.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "process/thread_end.h"
+#include "service/path_face.h"
 #include "service/poller.h"
 #include "service/waiters.h"
 #include "state/ring.h"

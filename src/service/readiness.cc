@@ -8,9 +8,9 @@
 #include "abi/syscall.h"
 #include "os/epoll.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "process/callbacks.h"
 #include "service/helper.h"
+#include "service/path_face.h"
 #include "state/ring.h"
 #include "state/timers.h"
 

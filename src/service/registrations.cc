@@ -6,11 +6,12 @@
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "os/growing.h"
-#include "path/path.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/poller.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"
+#include "state/operation.h"
 #include "state/ring.h"
 
 namespace ringside::engine {

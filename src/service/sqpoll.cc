@@ -5,8 +5,8 @@
 
 #include "abi/syscall.h"
 #include "os/threads.h"
-#include "path/path.h"
 #include "service/helper.h"
+#include "service/path_face.h"
 #include "service/poller.h"
 #include "service/workers.h"
 

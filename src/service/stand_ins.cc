@@ -7,7 +7,7 @@
 #include "os/interrupt.h"
 #include "os/lock.h"
 #include "os/threads.h"
-#include "path/path.h"
+#include "service/path_face.h"
 #include "service/ring_file.h"
 #include "state/ring.h"
 

@@ -12,10 +12,10 @@
 
 #include "os/epoll.h"
 #include "os/fds.h"
-#include "path/path.h"
 #include "process/inside.h"
 #include "process/thread_end.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/poll_call.h"
 #include "service/poller.h"
 #include "service/workers.h"

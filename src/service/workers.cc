@@ -8,8 +8,8 @@
 
 #include "os/limits.h"
 #include "os/threads.h"
-#include "path/path.h"
 #include "service/keeper.h"
+#include "service/path_face.h"
 #include "service/write_order.h"
 
 namespace ringside::engine {
