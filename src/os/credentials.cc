@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <atomic>
 
 #include "abi/syscall.h"
@@ -39,7 +38,24 @@ void raise_all_permitted() {
 uid_t current_fs_uid() { return static_cast<uid_t>(abi::syscall(__NR_setfsuid, -1)); }
 gid_t current_fs_gid() { return static_cast<gid_t>(abi::syscall(__NR_setfsgid, -1)); }
 
-// Null when memory is out.
+bool same_groups(const Credentials& a, const Credentials& b) {
+    return a.group_count == b.group_count &&
+           memcmp(a.groups, b.groups, static_cast<size_t>(a.group_count) * sizeof(gid_t)) == 0;
+}
+
+// The next number that is free, 0 when none is.
+unsigned free_id(const Personalities& personalities) {
+    unsigned id = personalities.next;
+    for (unsigned tried = 0; tried < highest_id; ++tried) {
+        if (id > highest_id) id = 1;
+        if (personalities.find(id) == nullptr) return id;
+        ++id;
+    }
+    return 0;
+}
+
+}  // namespace
+
 Credentials* read_credentials() {
     const long count = abi::syscall(__NR_getgroups, 0, nullptr);
     auto* read = static_cast<Credentials*>(malloc(sizeof(Credentials) + static_cast<size_t>(count) * sizeof(gid_t)));
@@ -55,17 +71,11 @@ Credentials* read_credentials() {
     return read;
 }
 
-bool same_groups(const Credentials& a, const Credentials& b) {
-    return a.group_count == b.group_count &&
-           memcmp(a.groups, b.groups, static_cast<size_t>(a.group_count) * sizeof(gid_t)) == 0;
-}
-
 bool same(const Credentials& a, const Credentials& b) {
     return a.fs_uid == b.fs_uid && a.fs_gid == b.fs_gid && same_groups(a, b) &&
            memcmp(a.effective, b.effective, sizeof(a.effective)) == 0;
 }
 
-// Makes this thread, whose credentials are `from`, have `to`. Returns 0, or -EPERM after which it has a mixture.
 int change(const Credentials& from, const Credentials& to) {
     raise_all_permitted();
     if (!same_groups(from, to) && abi::syscall(__NR_setgroups, to.group_count, to.groups) < 0) return -EPERM;
@@ -80,19 +90,6 @@ int change(const Credentials& from, const Credentials& to) {
     }
     return 0;
 }
-
-// The next number that is free, 0 when none is.
-unsigned free_id(const Personalities& personalities) {
-    unsigned id = personalities.next;
-    for (unsigned tried = 0; tried < highest_id; ++tried) {
-        if (id > highest_id) id = 1;
-        if (personalities.find(id) == nullptr) return id;
-        ++id;
-    }
-    return 0;
-}
-
-}  // namespace
 
 bool has_capability(unsigned capability) {
     CapabilitySets sets = {};
@@ -151,23 +148,6 @@ bool are_own(const Credentials& credentials) {
     const bool are = own != nullptr && same(*own, credentials);
     free(own);
     return are;
-}
-
-Outcome impersonate(Request& request, Outcome (*step)(Request&)) {
-    Credentials* own = read_credentials();
-    if (own == nullptr) return request.done(-ENOMEM);
-    if (same(*own, *request.credentials)) {
-        free(own);
-        return step(request);
-    }
-    // The kernel guards a process against its debuggers from the moment that one of its threads changes its identity.
-    const long dumpable = abi::syscall(__NR_prctl, PR_GET_DUMPABLE);
-    const int changed = change(*own, *request.credentials);
-    const Outcome outcome = changed < 0 ? request.done(changed) : step(request);
-    change(*request.credentials, *own);
-    if (dumpable == 1) abi::syscall(__NR_prctl, PR_SET_DUMPABLE, dumpable);
-    free(own);
-    return outcome;
 }
 
 }  // namespace ringside::engine

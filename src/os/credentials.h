@@ -15,8 +15,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "state/request.h"
-
 namespace ringside::engine {
 
 struct Credentials {
@@ -60,8 +58,12 @@ bool is_capable(unsigned capability);
 // Whether the calling thread has them.
 bool are_own(const Credentials& credentials);
 
-// Takes a step of a request as the personality that it names. Where this thread may not become that, the request fails
-// with -EPERM.
-Outcome impersonate(Request& request, Outcome (*step)(Request&));
+// The calling thread's credentials, to be freed. Null when memory is out.
+Credentials* read_credentials();
+
+bool same(const Credentials& a, const Credentials& b);
+
+// Makes this thread, whose credentials are `from`, have `to`. Returns 0, or -EPERM after which it has a mixture.
+int change(const Credentials& from, const Credentials& to);
 
 }  // namespace ringside::engine

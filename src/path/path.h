@@ -124,4 +124,10 @@ void flush_overflow(Ring& ring);
 
 void drop_overflow(Ring& ring);
 
+// --- impersonate.cc --------------------------------------------------------------------------------------------------
+
+// Takes a step of a request as the personality that it names. Where this thread may not become that, the request fails
+// with -EPERM.
+Outcome impersonate(Request& request, Outcome (*step)(Request&));
+
 }  // namespace ringside::engine
