@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "os/thread_id.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -27,18 +26,8 @@ int read_wait_arguments(const Ring& ring, unsigned flags, const void* arg, size_
 // Returns 0 or -errno.
 int wait_for_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait);
 
-// A ring for a single issuer is for the thread that made it, or enabled it.
-inline bool wrong_submitter(const Ring& ring) {
-    if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
-    return ring.submitter != this_thread_id();
-}
-
 // The answer to a call for a ring that is not open: -EBADF. In a child it says on stderr, once, why.
 int refuse_closed(const Ring& ring);
-
-// Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0
-// or -EINVAL.
-int size_queues(unsigned entries, io_uring_params& params);
 
 // Ends a ring of which nobody holds a descriptor any more.
 void destroy_ring(Ring& ring);

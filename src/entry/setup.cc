@@ -22,9 +22,6 @@
 namespace ringside::engine {
 namespace {
 
-constexpr uint32_t most_sq_entries = 32768;
-constexpr uint32_t most_cq_entries = 2 * most_sq_entries;
-
 bool all_set(uint32_t flags, uint32_t wanted) { return (flags & wanted) == wanted; }
 
 int check_flags(uint32_t flags) {
@@ -40,8 +37,6 @@ int check_flags(uint32_t flags) {
     if (all_set(flags, IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)) return -EINVAL;
     return 0;
 }
-
-uint32_t round_up_to_power_of_two(uint32_t value) { return value <= 1 ? 1 : 1u << (32 - __builtin_clz(value - 1)); }
 
 // IORING_SETUP_ATTACH_WQ shares threads. All rings of a process share workers here, and a submission thread each is
 // what a program cannot tell from one for several; what is left is to check the ring named.
@@ -135,29 +130,6 @@ int make_ring(io_uring_params& params, Face face) {
 }
 
 }  // namespace
-
-int size_queues(unsigned entries, io_uring_params& params) {
-    const bool clamp = params.flags & IORING_SETUP_CLAMP;
-    if (entries == 0) return -EINVAL;
-    if (entries > most_sq_entries) {
-        if (!clamp) return -EINVAL;
-        entries = most_sq_entries;
-    }
-    params.sq_entries = round_up_to_power_of_two(entries);
-    if (!(params.flags & IORING_SETUP_CQSIZE)) {
-        params.cq_entries = 2 * params.sq_entries;
-        return 0;
-    }
-    if (params.cq_entries == 0) return -EINVAL;
-    if (params.cq_entries > most_cq_entries) {
-        if (!clamp) return -EINVAL;
-        params.cq_entries = most_cq_entries;
-    }
-    params.cq_entries = round_up_to_power_of_two(params.cq_entries);
-    if (params.cq_entries < params.sq_entries) return -EINVAL;
-    // A completion of two slots has to fit.
-    return (params.flags & IORING_SETUP_CQE_MIXED) && params.cq_entries < 2 ? -EOVERFLOW : 0;
-}
 
 int setup(unsigned entries, io_uring_params* user_params, Face face) {
     mark_own_process();

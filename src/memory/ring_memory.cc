@@ -135,6 +135,11 @@ int replace_private_memory(const io_uring_params& params, RingMemory& memory) {
     return 0;
 }
 
+constexpr uint32_t most_sq_entries = 32768;
+constexpr uint32_t most_cq_entries = 2 * most_sq_entries;
+
+uint32_t round_up_to_power_of_two(uint32_t value) { return value <= 1 ? 1 : 1u << (32 - __builtin_clz(value - 1)); }
+
 }  // namespace
 
 RingLayout layout_of(const io_uring_params& params) {
@@ -263,6 +268,29 @@ void destroy_memory(RingMemory& memory) {
         unmap(memory.sqes, memory.sqes_size);
     }
     memory = {};
+}
+
+int size_queues(unsigned entries, io_uring_params& params) {
+    const bool clamp = params.flags & IORING_SETUP_CLAMP;
+    if (entries == 0) return -EINVAL;
+    if (entries > most_sq_entries) {
+        if (!clamp) return -EINVAL;
+        entries = most_sq_entries;
+    }
+    params.sq_entries = round_up_to_power_of_two(entries);
+    if (!(params.flags & IORING_SETUP_CQSIZE)) {
+        params.cq_entries = 2 * params.sq_entries;
+        return 0;
+    }
+    if (params.cq_entries == 0) return -EINVAL;
+    if (params.cq_entries > most_cq_entries) {
+        if (!clamp) return -EINVAL;
+        params.cq_entries = most_cq_entries;
+    }
+    params.cq_entries = round_up_to_power_of_two(params.cq_entries);
+    if (params.cq_entries < params.sq_entries) return -EINVAL;
+    // A completion of two slots has to fit.
+    return (params.flags & IORING_SETUP_CQE_MIXED) && params.cq_entries < 2 ? -EOVERFLOW : 0;
 }
 
 }  // namespace ringside::engine

@@ -68,4 +68,8 @@ int resize_memory(const io_uring_params& params, RingMemory& memory);
 
 void destroy_memory(RingMemory& memory);
 
+// Sets the sizes of both queues from the number of SQEs asked for and params.cq_entries, as params.flags say. Returns 0
+// or -EINVAL.
+int size_queues(unsigned entries, io_uring_params& params);
+
 }  // namespace ringside::engine

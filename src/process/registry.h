@@ -2,6 +2,7 @@
 #pragma once
 
 #include "os/own_process.h"
+#include "os/thread_id.h"
 #include "state/ring.h"
 
 namespace ringside::engine {
@@ -46,5 +47,11 @@ void for_each_open_ring(void (*visit)(Ring& ring, uint32_t argument), uint32_t a
 
 // How many rings are open.
 unsigned open_rings();
+
+// A ring for a single issuer is for the thread that made it, or enabled it.
+inline bool wrong_submitter(const Ring& ring) {
+    if (!(ring.setup_flags & IORING_SETUP_SINGLE_ISSUER)) return false;
+    return ring.submitter != this_thread_id();
+}
 
 }  // namespace ringside::engine

@@ -5,10 +5,10 @@
 // time.
 #include <errno.h>
 
-#include "entry/entry.h"
 #include "memory/user_memory.h"
 #include "process/inside.h"
 #include "process/registered_rings.h"
+#include "process/registry.h"
 #include "register/register.h"
 #include "resource/registered_buffers.h"
 #include "service/ring_file.h"

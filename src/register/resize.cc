@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entry/entry.h"
 #include "memory/user_memory.h"
 #include "register/register.h"
 #include "service/path_face.h"
