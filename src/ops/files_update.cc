@@ -5,8 +5,8 @@
 #include "abi/syscall.h"
 #include "memory/user_memory.h"
 #include "ops/ops.h"
-#include "register/register.h"
 #include "resource/fixed_files.h"
+#include "resource/updates.h"
 
 namespace ringside::engine {
 namespace {

@@ -8,14 +8,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "os/limits.h"
 #include "state/request.h"
 
 namespace ringside::engine {
 
 inline constexpr unsigned most_iovecs = 1024;
-
-// No transfer moves more at once; what is asked for beyond that is as if it had not been.
-inline constexpr uint32_t most_at_once = INT32_MAX & ~4095u;
 
 // Whether the request's first attempt is not made within its submission: it is chained, drained or to be punted, or
 // there is no file to make it on.

@@ -6,6 +6,7 @@
 #include "memory/user_memory.h"
 #include "register/register.h"
 #include "resource/registered_buffers.h"
+#include "resource/updates.h"
 
 namespace ringside::engine {
 namespace {

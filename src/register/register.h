@@ -23,10 +23,6 @@ int register_files2(Ring&, uint64_t description, unsigned size);
 int register_files_update2(Ring&, uint64_t update, unsigned size);
 int register_file_alloc_range(Ring&, uint64_t range, unsigned);
 
-// New files for the slots from `offset` on, from arrays in the program's memory: of descriptors, and of tags unless
-// that address is 0. Returns how many slots were dealt with, or -errno if that is none.
-int update_files(Ring& ring, uint32_t offset, uint64_t fds, uint64_t tags, uint32_t count);
-
 // --- buffers.cc -----------------------------------------------------------------------------------------------------
 int register_buffers(Ring&, uint64_t ranges, unsigned count);
 int unregister_buffers(Ring&, uint64_t, unsigned);
@@ -42,23 +38,6 @@ int register_clone_buffers(Ring&, uint64_t description, unsigned);
 // -EINVAL or -EFAULT.
 int read_table(io_uring_rsrc_register& wanted, uint64_t address, unsigned size);
 int read_table_update(io_uring_rsrc_update2& update, uint64_t address, unsigned size);
-
-// Deals with `count` slots from `offset` on, of a table that has `slots`: update_slot(n) does with what is the nth in
-// the program's array `data`. Returns how many slots were dealt with, or -errno if that is none.
-template <typename UpdateSlot>
-int update_slots(uint32_t slots, uint32_t offset, uint32_t count, uint64_t data, UpdateSlot update_slot) {
-    uint32_t end;
-    if (__builtin_add_overflow(offset, count, &end)) return -EOVERFLOW;
-    if (slots == 0) return -ENXIO;
-    if (end > slots) return -EINVAL;
-    // Only a table can be described without.
-    if (data == 0) return -EFAULT;
-    for (uint32_t done = 0; done < count; ++done) {
-        const int result = update_slot(done);
-        if (result < 0) return done != 0 ? static_cast<int>(done) : result;
-    }
-    return static_cast<int>(count);
-}
 
 // A table that could not be filled goes as if it had never been: no completion tells of its tags.
 template <typename Table>

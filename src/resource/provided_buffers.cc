@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "ops/vectors.h"
+#include "os/limits.h"
 #include "resource/buffer_ring_memory.h"
 #include "state/request.h"
 #include "state/ring.h"
