@@ -35,14 +35,7 @@ void destroy_ring(Ring& ring);
 // --- gone.cc --------------------------------------------------------------------------------------------------------
 
 // Ends the rings whose last descriptor was closed without a word, before it returns. Without a lock, and not in a
-// thread that ends with the last ring.
+// thread that ends with the last ring: that one calls leave_gone_rings() (process/callbacks.h).
 void end_gone_rings();
-
-// The same for such a thread: when it returns nothing of their requests touches the program's memory any more unless a
-// worker is at it; another thread takes the rings apart.
-void leave_gone_rings();
-
-// In a child after fork.
-void forget_ended_rings();
 
 }  // namespace ringside::engine

@@ -9,7 +9,7 @@
 #include "process/registry.h"
 #include "service/cancel.h"
 #include "service/ring_file.h"
-#include "state/signals_wait.h"
+#include "os/signals_wait.h"
 
 namespace ringside::engine {
 namespace {

@@ -12,6 +12,7 @@
 #include "os/own_process.h"
 #include "os/thread_id.h"
 #include "path/path.h"
+#include "process/callbacks.h"
 #include "process/registered_rings.h"
 #include "process/registry.h"
 #include "service/readiness.h"

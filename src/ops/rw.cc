@@ -24,6 +24,7 @@
 #include "os/sigpipe.h"
 #include "service/path_face.h"
 #include "service/workers.h"
+#include "service/write_order.h"
 #include "state/file_cache.h"
 #include "state/file_facts.h"
 

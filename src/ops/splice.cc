@@ -10,6 +10,7 @@
 #include "ops/ops.h"
 #include "ops/splice.h"
 #include "os/fds.h"
+#include "resource/fixed_files.h"
 #include "service/keeper.h"
 #include "service/path_face.h"
 #include "state/ring.h"

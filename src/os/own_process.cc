@@ -5,7 +5,7 @@
 
 #include "abi/page.h"
 #include "abi/syscall.h"
-#include "state/signals_wait.h"
+#include "os/signals_wait.h"
 
 namespace ringside::engine {
 namespace {

@@ -66,10 +66,6 @@ int resolve_file(Request& request);
 // A further attempt of a request whose file is known already. Returns false if it still has to wait.
 bool issue_again(Request& request);
 
-// The same for one that has not waited for its file, or has it ready, and is to go on after those in line: it holds its
-// file from now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
-Outcome queue_as_waiting(Request& request);
-
 // --- arm.cc ---------------------------------------------------------------------------------------------------------
 
 // The same for one that lets those go first that wait for its file already.
@@ -83,17 +79,11 @@ void attempt_elsewhere(Request& request);
 // The same for some on one file, which the first of them has looked up. One worker does them one after the other.
 void punt_together(RequestQueue requests);
 
-// A worker is done with the request, or it was withdrawn: the next that changes its file is handed to a worker.
-void pass_turn(Request& request);
-
 // A registered file or a buffer that a worker is to look up is looked up after the batch, as in the kernel, where the
 // submitter has the lock on the ring's tables until then. punt() puts such requests off; issue() asks before it fails
 // one whose slot is still empty; the end of the batch hands them over.
 bool begins_after_batch(const Request& request);
 void punt_after_batch(Ring& ring);
-
-// The batch closes a number of the program's: requests that were put off hold their file from now on.
-void hold_put_off(Ring& ring, int fd);
 
 // Nobody asked for it, but the kernel has this request done by a worker: the head of a chain that its submission left
 // open, and what follows in a chain behind a request that a worker has done. To be called before it is issued.
@@ -101,10 +91,6 @@ void leave_to_worker(Request& request);
 
 // Settles whether an attempt with request_blocks will wait or answer.
 void settle_blocking(Request& request);
-
-// The same in the engine's own table (service/keeper.h). Returns false where that cannot be.
-bool hold_elsewhere(Request& request, const struct stat& status);
-bool holds_file_elsewhere(const Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------
 

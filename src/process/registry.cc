@@ -9,7 +9,6 @@
 
 #include "abi/return_stack.h"
 #include "abi/syscall.h"
-#include "entry/entry.h"
 #include "memory/locked_memory.h"
 #include "os/fds.h"
 #include "os/own_process.h"
@@ -18,7 +17,6 @@
 #include "process/inside.h"
 #include "process/registered_rings.h"
 #include "process/thread_end.h"
-#include "service/keeper.h"
 
 namespace ringside::engine {
 namespace {
@@ -67,6 +65,12 @@ void close_inherited_pins(Ring& ring) {
     });
 }
 
+void close_inherited_files(FixedFiles& files) {
+    for (uint32_t index = 0; index < files.count; ++index) {
+        if (files.slots[index] != nullptr) drop_fd(files.slots[index]->fd);
+    }
+}
+
 // The descriptors that the engine has for the ring alone.
 void close_own_descriptors(Ring& ring) {
     close_inherited_pins(ring);
@@ -93,17 +97,11 @@ void hold_rings() RINGSIDE_UNCHECKED {
     // A call of this thread's that a signal has interrupted may have it.
     services_held_for_fork = innermost == nullptr;
     if (!services_held_for_fork) return;
-    hold_workers();
-    hold_keeper();
-    hold_helper();
+    hold_services();
 }
 
 void release_rings() RINGSIDE_UNCHECKED {
-    if (services_held_for_fork) {
-        release_helper();
-        release_keeper();
-        release_workers();
-    }
+    if (services_held_for_fork) release_services();
     for (PooledRing* at = registry.all_rings; at != nullptr; at = at->next) {
         if (at->held_for_fork) at->ring.lock.release();
     }
@@ -134,7 +132,6 @@ Ring* take_ring() {
     watch_fork();
     if (registry.open++ == 0) {
         allow_services();
-        reserve_keeper();
         abi::look_at_processor();
     }
     return &pooled->ring;
@@ -148,12 +145,6 @@ void give_back_ring(Ring& ring) {
     registry.free_rings = &pooled;
     if (--registry.open != 0) return;
     end_services();
-}
-
-void close_inherited_files(FixedFiles& files) {
-    for (uint32_t index = 0; index < files.count; ++index) {
-        if (files.slots[index] != nullptr) drop_fd(files.slots[index]->fd);
-    }
 }
 
 // A child has our memory but none of our threads, and shares our descriptors' files with its parent. Its rings are

@@ -7,7 +7,6 @@
 #include "process/callbacks.h"
 #include "process/registered_rings.h"
 #include "process/registry.h"
-#include "service/waiters.h"
 
 namespace ringside::engine {
 namespace {

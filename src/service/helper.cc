@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "entry/entry.h"
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "os/growing.h"
 #include "os/threads.h"
+#include "process/callbacks.h"
 #include "process/registry.h"
 #include "service/attend.h"
 #include "service/keeper.h"

@@ -40,6 +40,10 @@ void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
 
+// Puts a request in line to be issued, one that has not waited for its file, or has it ready: it holds its file from now
+// on, and can be cancelled as if it waited for that. Returns what its issue returns then.
+Outcome queue_as_waiting(Request& request);
+
 // For whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a
 // registration. What waits after that is the helper's to look after, since the program may never enter again.
 void settle_from_outside(Ring& ring);
@@ -71,6 +75,16 @@ void finish_elsewhere(Request& request, long result);
 // goes on after its first attempt. Returns 0 or -errno, -ENFILE for a file on disk that cannot be held; does nothing
 // for one that holds its file already.
 int pin_file(Request& request);
+
+// Has it hold its file in the engine's own table (service/keeper.h). Returns false where that cannot be.
+bool hold_elsewhere(Request& request, const struct stat& status);
+bool holds_file_elsewhere(const Request& request);
+
+// The batch closes a number of the program's: requests that were put off hold their file from now on.
+void hold_put_off(Ring& ring, int fd);
+
+// A worker is done with the request, or it was withdrawn: the next that changes its file is handed to a worker.
+void pass_turn(Request& request);
 
 // --- finish.cc ------------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 
-#include "entry/entry.h"
 #include "os/epoll.h"
 #include "os/fds.h"
+#include "process/callbacks.h"
 #include "service/disk.h"
 #include "service/keeper.h"
 #include "service/path_face.h"
@@ -12,7 +12,7 @@
 #include "service/ring_file.h"
 #include "service/waiters.h"
 #include "state/ring.h"
-#include "state/signals_wait.h"
+#include "os/signals_wait.h"
 #include "state/timers.h"
 
 namespace ringside::engine {

@@ -11,6 +11,7 @@ namespace ringside::engine {
 void allow_services() {
     allow_workers();
     allow_stand_ins();
+    reserve_keeper();
 }
 
 void end_services() {
@@ -18,6 +19,18 @@ void end_services() {
     end_workers();
     end_stand_ins();
     end_keeper();
+}
+
+void hold_services() RINGSIDE_UNCHECKED {
+    hold_workers();
+    hold_keeper();
+    hold_helper();
+}
+
+void release_services() RINGSIDE_UNCHECKED {
+    release_helper();
+    release_keeper();
+    release_workers();
 }
 
 void forget_services(bool closes_descriptors) {

@@ -32,9 +32,6 @@ void enter_wait(Ring& ring, Waiter& waiter);
 int sleep_for_events(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask);
 void leave_wait(Ring& ring, Waiter& waiter);
 
-// Ends the waits that a thread has left. Returns whether there were any.
-bool end_waits_of(Ring& ring, uint32_t thread);
-
 // Ends all, of a ring that is being closed, where those that wait do not come back.
 void end_all_waits(Ring& ring);
 

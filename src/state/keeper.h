@@ -1,4 +1,6 @@
-// What a ring knows of service/keeper.h.
+// The files that requests of a ring have in the engine's own table of descriptors (service/keeper.h).
+//
+// Guarded by the ring's lock, where nothing else is said.
 #pragma once
 
 #include <pthread.h>
@@ -19,21 +21,25 @@ struct KeptFile : FixedFile {
     Ring* ring;               // null of one of the engine's own
     std::atomic<int> number;  // in the own table; on_its_way, or -errno when it was lost on its way
     int program_number;       // the program's, until it is handed over; then -1
+
     // Which file it is, for a comparison with a descriptor of the program's.
     int sqe_number;
     dev_t device;
     ino_t inode;
     mode_t kind;
     int access;  // how it is open (O_ACCMODE); of a pipe alone, whose ends are told apart by that
-    Circle<Request, &Request::node> waiting;  // for its readiness; guarded by the ring's lock
-    uint32_t registered;                      // what the keeper's epoll set reports of it; the keeper's alone
-    bool dropped;                             // nobody holds it any more; guarded by the ring's lock
-    bool is_put_off;                          // in the ring's list of those; guarded by the ring's lock
-    bool attempt_now;                         // registering it, the keeper attempts all that wait; guarded by the same
-    bool is_due;             // the program's call waits for that (attempt_deferred); guarded by the same
-    bool listed;             // in the list of those to be registered; guarded by the keeper's lock
-    KeptFile* next_sent;     // in the ring's list of those to be handed over; later in the keeper's of
-                             // those to be closed
+
+    // Requests that wait for its readiness.
+    Circle<Request, &Request::node> waiting;
+    bool dropped;      // nobody holds it any more
+    bool is_put_off;   // in the ring's list of those whose attempts are put off
+    bool attempt_now;  // registering it, the keeper attempts all that wait
+    bool is_due;       // the program's call waits for that (attempt_deferred)
+
+    uint32_t registered;  // what the keeper's epoll set reports of it; the keeper's alone
+    bool listed;          // in the list of those to be registered; guarded by the keeper's lock
+
+    KeptFile* next_sent;     // in the ring's list of those to be handed over; later in the keeper's of those to be closed
     KeptFile* next_put_off;  // in the ring's list of those whose attempts are put off
     KeptFile* next_listed;   // in the keeper's list of those to be registered
     KeptFile* next_waited;   // in the ring's list of those that requests wait for

@@ -1,14 +1,12 @@
-// What a ring knows of service/ring_file.h.
+// What a ring knows of the file behind its descriptors (service/ring_file.h).
 #pragma once
 
 #include <stdint.h>
 #include <atomic>
 
-#include "state/list.h"
-#include "state/request.h"
-#include "state/tables.h"
-
 namespace ringside::engine {
+
+struct Ring;
 
 struct RingFile {
     uint64_t device = 0;

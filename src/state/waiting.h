@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <atomic>
 
+#include "os/epoll.h"
 #include "state/list.h"
 
 namespace ringside::engine {

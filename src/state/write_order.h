@@ -1,9 +1,10 @@
-// What a ring knows of service/write_order.h.
+// The changes to files of a ring that take place in the order of their submission (service/write_order.h).
+//
+// Guarded by the ring's lock.
 #pragma once
 
 #include "state/list.h"
 #include "state/request.h"
-#include "state/tables.h"
 
 namespace ringside::engine {
 
