@@ -4,12 +4,12 @@
 
 #include "entry/engine.h"
 #include "entry/entry.h"
+#include "os/signals_wait.h"
 #include "os/threads.h"
 #include "path/path.h"
 #include "process/registry.h"
 #include "service/cancel.h"
 #include "service/ring_file.h"
-#include "os/signals_wait.h"
 
 namespace ringside::engine {
 namespace {

@@ -43,8 +43,8 @@ void let_go_of_ring(Ring& ring);
 // --- Entry: entry/gone.cc, and services call it, too ----------------------------------------------------------------
 
 // Ends the rings whose last descriptor was closed without a word, for a thread that ends with the last ring: when it
-// returns nothing of their requests touches the program's memory any more unless a worker is at it; another thread takes
-// the rings apart. Without a lock.
+// returns nothing of their requests touches the program's memory any more unless a worker is at it; another thread
+// takes the rings apart. Without a lock.
 void leave_gone_rings();
 
 // In a child after fork.

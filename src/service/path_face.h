@@ -40,8 +40,8 @@ void queue_issue(Request& request);
 void queue_result(Request& request, long result);
 void queue_finish(Request& request);
 
-// Puts a request in line to be issued, one that has not waited for its file, or has it ready: it holds its file from now
-// on, and can be cancelled as if it waited for that. Returns what its issue returns then.
+// Puts a request in line to be issued, one that has not waited for its file, or has it ready: it holds its file from
+// now on, and can be cancelled as if it waited for that. Returns what its issue returns then.
 Outcome queue_as_waiting(Request& request);
 
 // For whoever comes to the ring from elsewhere than the program's own io_uring_enter: a worker, another ring, a

@@ -4,6 +4,7 @@
 
 #include "os/epoll.h"
 #include "os/fds.h"
+#include "os/signals_wait.h"
 #include "process/callbacks.h"
 #include "service/disk.h"
 #include "service/keeper.h"
@@ -12,7 +13,6 @@
 #include "service/ring_file.h"
 #include "service/waiters.h"
 #include "state/ring.h"
-#include "os/signals_wait.h"
 #include "state/timers.h"
 
 namespace ringside::engine {

@@ -39,7 +39,7 @@ struct KeptFile : FixedFile {
     uint32_t registered;  // what the keeper's epoll set reports of it; the keeper's alone
     bool listed;          // in the list of those to be registered; guarded by the keeper's lock
 
-    KeptFile* next_sent;     // in the ring's list of those to be handed over; later in the keeper's of those to be closed
+    KeptFile* next_sent;  // in the ring's list of those to be handed over; later in the keeper's of those to be closed
     KeptFile* next_put_off;  // in the ring's list of those whose attempts are put off
     KeptFile* next_listed;   // in the keeper's list of those to be registered
     KeptFile* next_waited;   // in the ring's list of those that requests wait for

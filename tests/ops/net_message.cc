@@ -257,8 +257,8 @@ TEST(Message, that_blocks_is_told_of_when_it_is_over) {
     }));
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
     EXPECT_EQ(in.header.msg_controllen, sizeof(control));
-    // Who cancels it leaves it with a part, which is no failure. (On the kernel it may have ended by itself just before,
-    // while the machine has other things to do.)
+    // Who cancels it leaves it with a part, which is no failure. (On the kernel it may have ended by itself just
+    // before, while the machine has other things to do.)
     const bool may_be_over = provider_under_test() == provider::Kind::kernel;
     EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
     EXPECT_THAT(ring.wait(3),

@@ -22,8 +22,8 @@ constexpr unsigned batch = 16;
 constexpr unsigned rounds = 40;
 constexpr size_t most = 9000;
 
-// The kernel's workers get one of a thousand batches wrong, more than half of them while the machine has other things to
-// do, and two writes may even go to one position then.
+// The kernel's workers get one of a thousand batches wrong, more than half of them while the machine has other things
+// to do, and two writes may even go to one position then.
 constexpr unsigned kernels_faults = rounds - 1;
 
 struct Kind {
