@@ -440,7 +440,7 @@ int access_of(int fd) { return static_cast<int>(abi::syscall(__NR_fcntl, fd, F_G
 KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(keeper.lock) {
     constexpr uint64_t usual_limit = 1024;
     if (keeper.count + numbers_to_spare >= limit_of(RLIMIT_NOFILE, usual_limit)) return nullptr;
-    void* memory = malloc(sizeof(KeptFile));
+    void* memory = calloc(1, sizeof(KeptFile));
     if (memory == nullptr) return nullptr;
     auto* file = new (memory) KeptFile{};
     file->fd = -1;

@@ -52,7 +52,8 @@ class WakeUps : public testing::TestWithParam<Shape> {
                     Gives(1));
     }
 
-    // Until it finds that it is to stop.
+    // Until it finds that it is to stop, which it tells the next. (One told all of them could take what was meant for
+    // another that has yet to wait.)
     void wait() {
         for (bool stopped = false; !stopped;) {
             const __kernel_timespec limit = milliseconds_of(3 * patience_ms);
@@ -60,18 +61,18 @@ class WakeUps : public testing::TestWithParam<Shape> {
             arg.ts = address_of(&limit);
             EXPECT_THAT(ring.enter(0, 1, getevents | IORING_ENTER_EXT_ARG, &arg, sizeof(arg)), Gives(0));
             const std::lock_guard guard(reaping);
-            // One that is to stop leaves the others' ends in the queue.
             for (const Cqe& cqe : ring.reap()) {
-                if (cqe.user_data == never) stopped = true;
-                if (cqe.user_data == stop) ++stops_;
-                if (cqe.user_data != never && cqe.user_data != stop) ++reaped;
+                if (cqe.user_data == never || cqe.user_data == stop) {
+                    stopped = true;
+                } else {
+                    ++reaped;
+                }
             }
-            if (stops_ != 0 && !stopped) {
-                --stops_;
-                stopped = true;
-            }
+            if (stopped) tell_to_stop();
         }
     }
+
+    void tell_to_stop() { EXPECT_THAT(ring.submit(sqe::nop().data(stop)), Gives(1)); }
 
     void cause(uint64_t number) {
         if (GetParam().eventfds && number % 2 != 0) {
@@ -81,9 +82,6 @@ class WakeUps : public testing::TestWithParam<Shape> {
         ring.push(sqe::nop().data(number));
         EXPECT_THAT(ring.enter(1, 0, GetParam().events ? getevents : 0), Gives(1));
     }
-
-  private:
-    unsigned stops_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(Shapes, WakeUps,
@@ -108,8 +106,9 @@ TEST_P(WakeUps, are_not_lost_to_the_thread_that_submits) {
         }
         if (lost) ADD_FAILURE() << "the wake-up of round trip " << number << " was lost";
     }
-    for (unsigned count = 0; count < GetParam().waiters; ++count) {
-        EXPECT_THAT(ring.submit(sqe::nop().data(stop)), Gives(1));
+    {
+        const std::lock_guard guard(reaping);
+        tell_to_stop();
     }
     // Whoever sleeps on wakes of this.
     if (lost) {
