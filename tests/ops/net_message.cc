@@ -257,9 +257,14 @@ TEST(Message, that_blocks_is_told_of_when_it_is_over) {
     }));
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
     EXPECT_EQ(in.header.msg_controllen, sizeof(control));
-    // Who cancels it leaves it with a part, which is no failure.
+    // Who cancels it leaves it with a part, which is no failure. (On the kernel it may have ended by itself just before,
+    // while the machine has other things to do.)
+    const bool may_be_over = provider_under_test() == provider::Kind::kernel;
     EXPECT_THAT(ring.submit(sqe::cancel(1).data(3)), Gives(1));
-    EXPECT_THAT(ring.wait(3), testing::UnorderedElementsAre(Completes(1, 2), Completes(2, 0), Completes(3, -EALREADY)));
+    EXPECT_THAT(ring.wait(3),
+                testing::UnorderedElementsAre(
+                    Completes(1, 2), Completes(2, 0),
+                    testing::AnyOf(Completes(3, -EALREADY), Completes(3, may_be_over ? -ENOENT : -EALREADY))));
     EXPECT_EQ(in.header.msg_controllen, 0u);
 }
 
