@@ -15,18 +15,42 @@
 namespace ringside::engine {
 namespace {
 
-// A file in the engine's own table is known by what it was when it was handed over.
-bool is_file_of(const Request& request, int fd) {
-    if (!holds_file_elsewhere(request)) return same_file(fd, request.fd);
-    struct stat status;
-    if (file_status(fd, status) < 0) return false;
-    const KeptFile& file = kept(*request.fixed_file);
-    if (is_kept_file(file, fd, status)) return true;
-    // A duplicate of the number that it was handed over by.
-    struct stat original;
-    return file_status(file.sqe_number, original) == 0 && is_kept_file(file, file.sqe_number, original) &&
-           same_file(fd, file.sqe_number);
-}
+// The file whose requests are meant. One system call finds out what it is; a request whose file is in the engine's own
+// table takes no further one, unless the two may be the same.
+class FileSought {
+  public:
+    explicit FileSought(int fd) : fd_(fd) {}
+
+    bool is_of(const Request& request) {
+        if (holds_file_elsewhere(request)) return is(kept(*request.fixed_file));
+        // A slot that many requests use is looked at once.
+        if (!request.has(request_holds_slot)) return same_file(fd_, request.fd);
+        if (request.fixed_file != looked_at_) {
+            looked_at_ = request.fixed_file;
+            was_same_ = same_file(fd_, request.fd);
+        }
+        return was_same_;
+    }
+
+  private:
+    // A file there is known by what it was when it was handed over.
+    bool is(const KeptFile& file) {
+        if (!is_known_) file_status(fd_, status_);
+        is_known_ = true;
+        if (status_.st_ino != file.inode || status_.st_dev != file.device) return false;
+        if (is_kept_file(file, fd_, status_)) return true;
+        // A duplicate of the number that it was handed over by.
+        struct stat original;
+        return file_status(file.sqe_number, original) == 0 && is_kept_file(file, file.sqe_number, original) &&
+               same_file(fd_, file.sqe_number);
+    }
+
+    int fd_;
+    bool is_known_ = false;
+    struct stat status_ = {};
+    const FixedFile* looked_at_ = nullptr;
+    bool was_same_ = false;
+};
 
 // Over, and only its completion is still to be posted. One that was cancelled while it waited for its file is found
 // until then.
@@ -36,7 +60,7 @@ bool is_over(const Request& request) {
            (request.place == Place::timer && request.ring->timers.is_due(request));
 }
 
-bool matches(const Cancel& cancel, const Request& request) {
+bool matches(const Cancel& cancel, FileSought* file, const Request& request) {
     // What is at the disk cannot be had back, so it is not even found.
     if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
@@ -48,11 +72,9 @@ bool matches(const Cancel& cancel, const Request& request) {
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
     const bool by_other = cancel.flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
     if ((cancel.flags & IORING_ASYNC_CANCEL_OP) && request.opcode != cancel.opcode) return false;
-    if (cancel.flags & IORING_ASYNC_CANCEL_FD) {
-        if (!(operation_of(request).flags & op_file) || !is_file_of(request, cancel.fd)) return false;
-    }
     const bool by_user_data = !by_other || (cancel.flags & IORING_ASYNC_CANCEL_USERDATA);
-    return (!by_user_data || request.user_data == cancel.user_data) && !is_over(request);
+    if ((by_user_data && request.user_data != cancel.user_data) || is_over(request)) return false;
+    return file == nullptr || ((operation_of(request).flags & op_file) && file->is_of(request));
 }
 
 bool has_not_begun(const Request& request) {
@@ -61,9 +83,9 @@ bool has_not_begun(const Request& request) {
 }
 
 // From a bucket of the table on, where it is not known which one.
-Request* find_match(Ring& ring, const Cancel& cancel, uint32_t sequence, unsigned& from) {
+Request* find_match(Ring& ring, const Cancel& cancel, FileSought* file, uint32_t sequence, unsigned& from) {
     const auto wanted = [&](const Request& request) {
-        return request.cancel_sequence != sequence && matches(cancel, request);
+        return request.cancel_sequence != sequence && matches(cancel, file, request);
     };
     const bool by_user_data =
         !(cancel.flags & (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP));
@@ -94,13 +116,15 @@ bool find_file(Ring& ring, Cancel& cancel) {
 }  // namespace
 
 long cancel_matches(Ring& ring, Cancel cancel) {
-    if ((cancel.flags & IORING_ASYNC_CANCEL_FD) && !find_file(ring, cancel)) return -EBADF;
+    const bool by_file = cancel.flags & IORING_ASYNC_CANCEL_FD;
+    if (by_file && !find_file(ring, cancel)) return -EBADF;
+    FileSought file(by_file ? cancel.fd : -1);
     const bool all = cancel.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
     const uint32_t sequence = ++ring.cancel_sequence;
     long count = 0;
     bool any_child = false, any_futex = false;
     unsigned from = 0;
-    while (Request* target = find_match(ring, cancel, sequence, from)) {
+    while (Request* target = find_match(ring, cancel, by_file ? &file : nullptr, sequence, from)) {
         target->cancel_sequence = sequence;
         const bool of_workers = has_not_begun(*target);
         const int result = cancel_request(*target);

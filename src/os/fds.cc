@@ -2,13 +2,42 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <atomic>
 
 #include "abi/syscall.h"
+#include "os/descriptor_path.h"
 #include "os/limits.h"
 
 namespace ringside::engine {
 namespace {
+
+// What procfs calls an eventfd (Linux 5.2). Not known of other files.
+class EventfdId {
+  public:
+    explicit EventfdId(int fd) {
+        const DescriptorPath path(fd, DescriptorPath::facts);
+        char facts[512];
+        const long file = abi::syscall(__NR_openat, AT_FDCWD, path.text(), O_RDONLY | O_CLOEXEC);
+        if (file < 0) return;
+        const long length = abi::syscall(__NR_read, file, facts, sizeof facts - 1);
+        close_fd(static_cast<int>(file));
+        if (length <= 0) return;
+        facts[length] = '\0';
+        constexpr char label[] = "\neventfd-id:";
+        const char* found = strstr(facts, label);
+        if (found == nullptr) return;
+        found += sizeof label - 1;
+        const size_t size = strcspn(found, "\n");
+        if (size >= sizeof text_) return;
+        memcpy(text_, found, size);
+    }
+    bool is_known() const { return text_[0] != '\0'; }
+    const char* text() const { return text_; }
+
+  private:
+    char text_[24] = {};
+};
 
 // Where our numbers begin: as high as the limit allows, but not so high that the kernel's table of this process, which
 // grows to the highest number in use, becomes large for our sake.
@@ -75,8 +104,12 @@ bool same_file(int a, int b) {
     if (order >= 0) return order == 0;
     // What is left on an old kernel whose policy refuses kcmp cannot tell one open of a file from another.
     struct stat first, second;
-    return file_status(a, first) == 0 && file_status(b, second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
+    if (file_status(a, first) < 0 || file_status(b, second) < 0) return false;
+    if (first.st_dev != second.st_dev || first.st_ino != second.st_ino) return false;
+    // All eventfds, timers and the like are of one inode.
+    if ((first.st_mode & S_IFMT) != 0) return true;
+    const EventfdId id(a), other(b);
+    return id.is_known() && strcmp(id.text(), other.text()) == 0;
 }
 
 int grow_file(int fd, uint64_t size) {

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "abi/syscall.h"
+#include "os/descriptor_path.h"
 #include "os/fds.h"
 #include "os/lock.h"
 #include "process/registry.h"
@@ -29,24 +30,6 @@ struct Watches {
 };
 
 Watches watches;
-
-// The path by which a descriptor of this thread can be opened once more.
-class DescriptorPath {
-  public:
-    explicit DescriptorPath(int fd) {
-        char* end = text_ + sizeof text_;
-        char* at = end;
-        *--at = '\0';
-        auto rest = static_cast<unsigned>(fd);
-        do *--at = static_cast<char>('0' + rest % 10);
-        while ((rest /= 10) != 0);
-        memmove(stpcpy(text_, "/proc/thread-self/fd/"), at, static_cast<size_t>(end - at));
-    }
-    const char* text() const { return text_; }
-
-  private:
-    char text_[40];
-};
 
 // The program may have closed our descriptor with a range of its own, and have another file there.
 bool is_inotify(int fd) {

@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <set>
 #include <vector>
 
+#include "ops/net_sqe.h"
 #include "support/files.h"
 #include "support/raw_ring.h"
 
@@ -144,6 +147,53 @@ TEST(Cancel, by_file_means_the_file_and_not_the_number) {
     const Fd copy(dup(pipe.read_end));
     EXPECT_THAT(ring.submit(sqe::cancel_fd(copy).data(9)), Gives(1));
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(1, -ECANCELED), Completes(9, 0)));
+}
+
+// Asked for each request by a system call, this took 3 ms among 4,000 (the kernel: 19 us).
+TEST(Cancel, by_file_finds_those_of_its_file_among_many_files) {
+    RawRing ring{64};
+    constexpr unsigned count = 40;
+    std::vector<Ends> pairs;
+    char byte;
+    for (unsigned i = 0; i < count; ++i) {
+        pairs.push_back(unix_pair(SOCK_STREAM));
+        EXPECT_THAT(
+            ring.submit(sqe::recv(pairs[i].near, &byte, 1).data(i), sqe::poll_add(pairs[i].near, POLLIN).data(i)),
+            Gives(2));
+    }
+    for (const unsigned i : {0u, 17u, count - 1}) {
+        const Fd copy(dup(pairs[i].near));
+        EXPECT_THAT(ring.submit(sqe::cancel_fd(i == 17 ? copy : pairs[i].near, all).data(100)), Gives(1));
+        EXPECT_THAT(ring.wait(3),
+                    UnorderedElementsAre(Completes(i, -ECANCELED), Completes(i, -ECANCELED), Completes(100, 2)));
+    }
+    EXPECT_THAT(ring.linger(2), IsEmpty());
+}
+
+TEST(Cancel, by_file_does_not_find_those_of_a_closed_file_with_its_number) {
+    RawRing ring;
+    char byte;
+    Ends former = unix_pair(SOCK_STREAM);
+    const int number = former.near;
+    EXPECT_THAT(ring.submit(sqe::recv(number, &byte, 1).data(1)), Gives(1));
+    const Ends later = unix_pair(SOCK_STREAM);
+    ASSERT_EQ(dup2(later.near, number), number);
+    EXPECT_THAT(ring.run(sqe::cancel_fd(number, all).data(9)), Gives(0));
+    EXPECT_THAT(ring.submit(sqe::recv(number, &byte, 1).data(2)), Gives(1));
+    EXPECT_THAT(ring.submit(sqe::cancel_fd(number, all).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, -ECANCELED), Completes(9, 1)));
+    EXPECT_EQ(write(former.far, "x", 1), 1);
+    EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
+}
+
+TEST(Cancel, by_file_tells_eventfds_apart) {
+    RawRing ring;
+    uint64_t counter;
+    const Fd one(eventfd(0, EFD_CLOEXEC)), other(eventfd(0, EFD_CLOEXEC));
+    EXPECT_THAT(ring.submit(sqe::read(one, &counter, 8).data(1), sqe::read(other, &counter, 8).data(2)), Gives(2));
+    EXPECT_THAT(ring.submit(sqe::cancel_fd(other, all).data(9)), Gives(1));
+    EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, -ECANCELED), Completes(9, 1)));
+    EXPECT_THAT(ring.linger(2), IsEmpty());
 }
 
 TEST(Cancel, by_file_of_what_is_not_open_gives_ebadf) {
