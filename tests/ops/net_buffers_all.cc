@@ -94,6 +94,7 @@ TEST(ReceiveOfAll, has_its_incremental_buffer_to_itself_on_the_engine_alone) {
                 SCOPED_TRACE(testing::Message() << pair.name << message << static_cast<int>(end));
                 ASSERT_THAT(fixture.ring.submit(fixture.receive(6, message)), Gives(1));
                 say(fixture.ends.near, "abc");
+                expect_taken(fixture.ends.far);
                 ASSERT_THAT(fixture.ring.linger(3), IsEmpty());
                 const int received = come_to(end, fixture);
                 const bool sees_end = end == End::stream && std::string_view(pair.name) == "TCP";
@@ -116,6 +117,7 @@ TEST(ReceiveOfAll, has_its_part_of_an_incremental_buffer_in_a_worker) {
                 Incremental fixture(unix_pair(SOCK_STREAM));
                 ASSERT_THAT(fixture.ring.submit(fixture.receive(6, message, flag)), Gives(1));
                 say(fixture.ends.near, "abc");
+                expect_taken(fixture.ends.far);
                 ASSERT_THAT(fixture.ring.linger(3), IsEmpty());
                 const int received = come_to(end, fixture);
                 EXPECT_THAT(fixture.ring.wait(1), ElementsAre(Completes(1, received, with_buffer(0, unfinished))));
@@ -153,6 +155,7 @@ TEST(BundleOfAll, leaves_buffers_that_it_has_not_begun_to_the_next) {
             const Ends ends = unix_pair(SOCK_STREAM);
             ASSERT_THAT(fixture.ring.submit(bundle(ends, 12, MSG_WAITALL)), Gives(1));
             say(ends.near, "abcd");
+            expect_taken(ends.far);
             ASSERT_THAT(fixture.ring.linger(3), IsEmpty());
             if (cancelled) {
                 EXPECT_THAT(fixture.ring.submit(sqe::cancel(1).flag(IOSQE_CQE_SKIP_SUCCESS)), Gives(1));
@@ -171,6 +174,7 @@ TEST(BundleOfAll, has_its_buffers_to_itself_on_the_engine_alone) {
     const Ends ends = unix_pair(SOCK_STREAM);
     ASSERT_THAT(fixture.ring.submit(bundle(ends, 8, MSG_WAITALL)), Gives(1));
     say(ends.near, "ab");
+    expect_taken(ends.far);
     ASSERT_THAT(fixture.ring.linger(3), IsEmpty());
     EXPECT_EQ(next_receive(fixture), (Cqe{2, 2, with_buffer(on_kernel() ? 1 : 2)}));
     say(ends.near, "cdefgh");
@@ -183,6 +187,7 @@ TEST(BundleOfAll, does_not_give_back_what_others_have_taken_behind_it) {
     const Ends ends = unix_pair(SOCK_STREAM);
     ASSERT_THAT(fixture.ring.submit(bundle(ends, 8, MSG_WAITALL)), Gives(1));
     say(ends.near, "ab");
+    expect_taken(ends.far);
     ASSERT_THAT(fixture.ring.linger(3), IsEmpty());
     const int others = buffer_id(next_receive(fixture));
     EXPECT_EQ(shutdown(ends.near, SHUT_WR), 0);

@@ -251,10 +251,7 @@ TEST(Message, that_blocks_is_told_of_when_it_is_over) {
                             sqe::nop().data(2).flag(IOSQE_IO_LINK)),
                 Gives(2));
     EXPECT_EQ(::send(ends.near, "he", 2, 0), 2);
-    EXPECT_TRUE(eventually([&] {
-        int left = 1;
-        return ioctl(ends.far, FIONREAD, &left) == 0 && left == 0;
-    }));
+    expect_taken(ends.far);
     EXPECT_THAT(ring.linger(5), testing::IsEmpty());
     EXPECT_EQ(in.header.msg_controllen, sizeof(control));
     // Who cancels it leaves it with a part, which is no failure. (On the kernel it may have ended by itself just

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -85,6 +86,14 @@ class Local {
     sockaddr_in address = {};
     Fd fd;
 };
+
+// What the other end has said is received, which may take another thread's turn.
+inline void expect_taken(int fd) {
+    EXPECT_TRUE(eventually([fd] {
+        int left = 1;
+        return ioctl(fd, FIONREAD, &left) == 0 && left == 0;
+    }));
+}
 
 // The pairs of connected sockets that most tests are made on.
 struct SocketPair {
