@@ -20,10 +20,10 @@ constexpr unsigned all = IORING_ASYNC_CANCEL_ALL;
 
 bool become_old_kernel() {
     constexpr unsigned f_dupfd_query = 1027;
+    const scmp_arg_cmp queries = {1, SCMP_CMP_EQ, f_dupfd_query, 0};
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     const bool made = filter != nullptr && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kcmp), 0) == 0 &&
-                      seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(fcntl), 1,
-                                       SCMP_A1(SCMP_CMP_EQ, f_dupfd_query)) == 0 &&
+                      seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(fcntl), 1, &queries) == 0 &&
                       seccomp_load(filter) == 0;
     seccomp_release(filter);
     return made;
