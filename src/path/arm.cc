@@ -8,6 +8,7 @@
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "path/path.h"
+#include "resource/fixed_files.h"
 #include "service/keeper.h"
 #include "service/poller.h"
 #include "service/registrations.h"
@@ -60,7 +61,10 @@ int hold_for_readiness(Request& request) {
     const uint32_t flags = operation_of(request).flags;
     if (!(flags & op_file) || (flags & op_moves_descriptors) || has_own_table()) return -ENOENT;
     if (request.has(request_pinned | request_holds_slot | IOSQE_FIXED_FILE)) return -ENOENT;
-    struct stat status;
+    struct stat status = {};
+    const FixedFile* held = held_by_batch(*request.ring, request.fd);
+    if (held != nullptr && !held->is_kept) return -ENOENT;
+    if (held != nullptr && !is_kind_on_disk(kept(*held).kind)) return hold_elsewhere(request, status) ? 0 : -ENOENT;
     if (file_status(request.fd, status) < 0) return -ENOENT;
     if (is_kind_on_disk(status.st_mode)) {
         if (flags & op_may_want_lock && is_about_ring(request)) return -ENOENT;

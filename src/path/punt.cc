@@ -135,6 +135,10 @@ int pin_file(Request& request) {
         hold(request);
         return 0;
     }
+    // What goes on is registered for by its own descriptor (path/arm.cc).
+    const bool shares = request.ring->submitting_inline && !request.has(request_multishot);
+    const FixedFile* held = held_by_batch(*request.ring, request.fd);
+    if (shares && held != nullptr && !held->is_kept && hold_with_batch(request)) return 0;
     // A duplicate in the program's table would drop the program's record locks when it is closed.
     struct stat status;
     const bool has_status = file_status(request.fd, status) == 0;
@@ -142,8 +146,6 @@ int pin_file(Request& request) {
         if (operation_of(request).flags & op_moves_descriptors) return 0;
         return hold_elsewhere(request, status) ? 0 : -ENFILE;
     }
-    // What goes on is registered for by its own descriptor (path/arm.cc).
-    const bool shares = request.ring->submitting_inline && !request.has(request_multishot);
     if (shares && hold_with_batch(request)) return 0;
     const int own = duplicate_high(request.fd);
     // At the descriptor limit the program's own number has to do: the request only loses its hold on the file.

@@ -163,6 +163,10 @@ KeptFile* share_kept(Ring& ring, int fd, const struct stat& status) {
     return file;
 }
 
+const FixedFile* held_by_batch(const Ring& ring, int fd) {
+    return ring.held_by_batch.fd == fd ? ring.held_by_batch.file : nullptr;
+}
+
 bool hold_with_batch(Request& request) {
     Ring& ring = *request.ring;
     HeldByBatch& held = ring.held_by_batch;

@@ -65,6 +65,9 @@ FixedFile* share_file(int fd);
 // share it.
 KeptFile* share_kept(Ring& ring, int fd, const struct stat& status);
 
+// What requests of the batch hold of this descriptor of the program's: it is known without a system call. Null for none.
+const FixedFile* held_by_batch(const Ring& ring, int fd);
+
 // Has the request hold the file that the one before it in the same batch holds, and work on that. Returns false when
 // there is none to share: it has to hold one of its own.
 bool hold_with_batch(Request& request);

@@ -32,6 +32,7 @@
 namespace ringside::engine {
 
 inline KeptFile& kept(FixedFile& file) { return static_cast<KeptFile&>(file); }
+inline const KeptFile& kept(const FixedFile& file) { return static_cast<const KeptFile&>(file); }
 
 // Whether a descriptor of the program's stands for the file, as far as that can be told.
 bool is_kept_file(const KeptFile& file, int fd, const struct stat& status);
