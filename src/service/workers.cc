@@ -336,6 +336,7 @@ bool note_work_done() {
 void wake_workers(Ring& ring) { wake(take_rung(ring)); }
 
 void let_go_to_workers(Ring& ring) {
+    if (__builtin_expect(ring.rung.empty(), 1)) return ring.lock.release();
     const Rung rung = take_rung(ring);
     ring.lock.release();
     wake(rung);

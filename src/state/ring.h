@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 #include "liburing/io_uring.h"
@@ -105,7 +106,14 @@ struct Napi {
 // (service/workers.cc).
 inline constexpr unsigned worker_pools = 4;
 struct Rung {
-    int of_pool[worker_pools] = {};
+    uint16_t of_pool[worker_pools] = {};
+
+    bool empty() const {
+        uint64_t all = 0;
+        static_assert(sizeof of_pool == sizeof all);
+        memcpy(&all, of_pool, sizeof all);
+        return all == 0;
+    }
 };
 
 // How many receives in a row left a socket empty, by descriptor (ops/net_recv.cc).
