@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -94,7 +95,13 @@ std::string with_library(const std::string& preloaded, const std::string& librar
     complain(errno == ENOENT ? not_found : not_executable, fmt::format("{}: {}", command[0], strerror(errno)));
 }
 
+const std::set<std::string> providers = {"auto", "kernel", "engine"};
+
 [[noreturn]] void run(const Options& options, const std::vector<std::string>& command) {
+    // The option is checked by itself, the variable is not. What a program takes for "auto" may be meant as "engine".
+    if (!providers.contains(options.provider)) {
+        complain(not_served, fmt::format("RINGSIDE_PROVIDER={} is none of auto, kernel and engine", options.provider));
+    }
     const Plan plan = plan_for(options.provider);
     const Verdict verdict = judge_program(command[0]);
     const std::string complaint = fmt::format("{} {}", command[0], verdict.why);
@@ -115,7 +122,7 @@ const Command command{[](CLI::App& tool) {
     CLI::App* app = tool.add_subcommand("run", "Run a program that uses io_uring, unchanged: ringside run -- CMD...");
     app->add_option("--provider", options.provider,
                     "Whose io_uring the program gets (default: RINGSIDE_PROVIDER or auto)")
-        ->check(CLI::IsMember({"auto", "kernel", "engine"}));
+        ->check(CLI::IsMember(providers));
     app->add_flag("--verbose", options.verbose, "Say on stderr which was chosen and why, at the first ring");
     app->footer(
         "Exit status: the program's own; 125 when it cannot be served, 126 when it cannot be executed, 127 when "

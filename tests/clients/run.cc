@@ -48,6 +48,13 @@ TEST(Run, takes_the_provider_from_the_environment_when_it_is_not_told) {
     EXPECT_EQ(outcome.output, "engine\n");
 }
 
+// It was passed on, and meant "auto" to the program.
+TEST(Run, refuses_a_provider_from_the_environment_that_there_is_not) {
+    const Outcome outcome = run_with({built("ringside"), "run", "--", "true"}, {{"RINGSIDE_PROVIDER", "enigne"}});
+    EXPECT_EQ(outcome.status, 125);
+    EXPECT_EQ(outcome.errors, "ringside: RINGSIDE_PROVIDER=enigne is none of auto, kernel and engine\n");
+}
+
 TEST(Run, tells_a_program_not_to_ask_where_asking_is_deadly) {
     const auto words = served("auto", {"sh", "-c", "echo $RINGSIDE_PROVIDER"});
     EXPECT_EQ(run_with(refused("KILL", words)).output, "engine\n");
