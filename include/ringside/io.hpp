@@ -284,6 +284,7 @@ class Io {
     io_uring_sqe* sqe() noexcept;
     bool issue(detail::Request& request) noexcept;
     bool issue_cancel(detail::Request& request) noexcept;
+    static bool interrupted(int result) noexcept;
     void complete(detail::Request& request, int result) noexcept;
 
     static constexpr __u64 wake_name = ~0ull;

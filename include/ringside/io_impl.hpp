@@ -95,6 +95,9 @@ inline void Io::wait() noexcept {
     int result;
     if (!ready_.empty()) {
         result = io_uring_submit_and_get_events(ring_->native());
+    } else if (!to_cancel_.alone() || !waiting_.empty()) {
+        // The ring has not taken them yet. What is in flight may be what is to be cancelled, and never end otherwise.
+        result = wait_for(shortest_pause);
     } else if (!to_cancel_again_.alone()) {
         result = wait_for(pause_);
     } else {
@@ -169,6 +172,8 @@ inline io_uring_sqe* Io::sqe() noexcept {
     io_uring_sqe* entry = ring_->get_sqe();
     if (entry != nullptr) return entry;
     (void)ring_->submit();
+    // A submission thread takes the queue in its own time.
+    if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) (void)io_uring_sqring_wait(ring_->native());
     return ring_->get_sqe();
 }
 
@@ -189,10 +194,14 @@ inline bool Io::issue_cancel(detail::Request& request) noexcept {
     return true;
 }
 
+// What a request says whose worker was interrupted. A cancel does that; and for an open the kernel then passes on
+// numbers of its own, ERESTARTSYS to ERESTART_RESTARTBLOCK, which no errno has.
+inline bool Io::interrupted(int result) noexcept { return result == -EINTR || (result <= -512 && result >= -516); }
+
 // The request has ended: nobody uses its memory or its descriptor any more.
 inline void Io::complete(detail::Request& request, int result) noexcept {
     request.unlink();
-    if (request.stopped_ && result == -EINTR) result = -ECANCELED;  // what a worker says that was interrupted for it
+    if (interrupted(result)) result = request.stopped_ ? -ECANCELED : -EINTR;
     request.result_ = result;
     if (result >= 0 && request.again_ != nullptr && request.again_(request, result)) {
         if (!request.stopped_) {
