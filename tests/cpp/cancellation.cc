@@ -240,6 +240,23 @@ TEST_F(Cancellation, is_repeated_until_the_request_can_be_found) {
     EXPECT_EQ(error_of_second, ECANCELED);
 }
 
+// A cancel that comes late must not hit the request that has the index by then.
+TEST_F(Cancellation, names_no_request_twice) {
+    detail::RequestNames names;
+    Operation<void> first = async::nop(), second = async::nop();
+    const __u64 name = names.give(first);
+    EXPECT_EQ(names.find(name), &first);
+    names.take_back(name);
+    EXPECT_EQ(names.find(name), nullptr);
+    const __u64 next = names.give(second);
+    EXPECT_EQ(static_cast<unsigned>(next), static_cast<unsigned>(name)) << "the index is used again";
+    EXPECT_NE(next, name);
+    EXPECT_EQ(names.find(name), nullptr);
+    EXPECT_EQ(names.find(next), &second);
+    EXPECT_EQ(names.find(next | detail::RequestNames::cancel_bit), nullptr);
+    EXPECT_EQ(names.in_flight(), 1u);
+}
+
 // The byte is written and the reader stopped at the same moment, this way round and the other. Either the read has it,
 // or the pipe has it still.
 TEST_F(Cancellation, against_completion_loses_no_data) {
