@@ -3,7 +3,10 @@
 
 #include <cassert>
 #include <concepts>
+#include <functional>
+#include <optional>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 namespace ringside {
@@ -16,6 +19,8 @@ struct Errno {
 template <typename T>
 class [[nodiscard]] Result {
   public:
+    using value_type = T;
+
     constexpr Result(T value) noexcept : value_(std::move(value)) {}
     constexpr Result(Errno error) noexcept : error_(error.value) { assert(error.value > 0); }
 
@@ -27,20 +32,55 @@ class [[nodiscard]] Result {
     std::error_code code() const noexcept { return {error_, std::system_category()}; }
 
     // The value. There must be one: ask first.
+    constexpr T& value() & noexcept {
+        assert(ok());
+        return *value_;
+    }
     constexpr const T& value() const& noexcept {
         assert(ok());
-        return value_;
+        return *value_;
     }
     constexpr T&& value() && noexcept {
         assert(ok());
-        return std::move(value_);
+        return std::move(*value_);
     }
+    constexpr T& operator*() & noexcept { return value(); }
     constexpr const T& operator*() const& noexcept { return value(); }
+    constexpr T&& operator*() && noexcept { return std::move(*this).value(); }
+    constexpr T* operator->() noexcept { return &value(); }
     constexpr const T* operator->() const noexcept { return &value(); }
-    constexpr T value_or(T other) const noexcept { return ok() ? value_ : std::move(other); }
+
+    // The value, or `other` in place of an error.
+    constexpr T value_or(T other) const& noexcept { return ok() ? *value_ : std::move(other); }
+    constexpr T value_or(T other) && noexcept { return ok() ? std::move(*value_) : std::move(other); }
+
+    // `change(value)` as a Result; an error stays what it is, and `change` is not called.
+    template <typename Change>
+    constexpr auto map(Change&& change) const& {
+        return mapped(*this, std::forward<Change>(change));
+    }
+    template <typename Change>
+    constexpr auto map(Change&& change) && {
+        return mapped(std::move(*this), std::forward<Change>(change));
+    }
+
+    // The same for a `next` that yields a Result itself.
+    template <typename Next>
+    constexpr auto and_then(Next&& next) const& {
+        using Answer = std::invoke_result_t<Next, const T&>;
+        return ok() ? std::invoke(std::forward<Next>(next), *value_) : Answer(Errno{error_});
+    }
+    template <typename Next>
+    constexpr auto and_then(Next&& next) && {
+        using Answer = std::invoke_result_t<Next, T&&>;
+        return ok() ? std::invoke(std::forward<Next>(next), std::move(*value_)) : Answer(Errno{error_});
+    }
 
   private:
-    T value_{};
+    template <typename Self, typename Change>
+    static constexpr auto mapped(Self&& self, Change&& change);
+
+    std::optional<T> value_;
     int error_ = 0;
 };
 
@@ -48,6 +88,8 @@ class [[nodiscard]] Result {
 template <>
 class [[nodiscard]] Result<void> {
   public:
+    using value_type = void;
+
     constexpr Result() noexcept = default;
     constexpr Result(Errno error) noexcept : error_(error.value) { assert(error.value > 0); }
 
@@ -56,9 +98,49 @@ class [[nodiscard]] Result<void> {
     constexpr int error() const noexcept { return error_; }
     std::error_code code() const noexcept { return {error_, std::system_category()}; }
 
+    // `make()` as a Result; an error stays what it is, and `make` is not called.
+    template <typename Make>
+    constexpr auto map(Make&& make) const {
+        using Answer = std::invoke_result_t<Make>;
+        if constexpr (std::is_void_v<Answer>) {
+            if (ok()) std::invoke(std::forward<Make>(make));
+            return *this;
+        } else {
+            return ok() ? Result<Answer>(std::invoke(std::forward<Make>(make))) : Result<Answer>(Errno{error_});
+        }
+    }
+
+    // The same for a `next` that yields a Result itself.
+    template <typename Next>
+    constexpr auto and_then(Next&& next) const {
+        using Answer = std::invoke_result_t<Next>;
+        return ok() ? std::invoke(std::forward<Next>(next)) : Answer(Errno{error_});
+    }
+
   private:
     int error_ = 0;
 };
+
+template <typename T>
+template <typename Self, typename Change>
+constexpr auto Result<T>::mapped(Self&& self, Change&& change) {
+    using Answer = std::invoke_result_t<Change, decltype(*std::forward<Self>(self))>;
+    if constexpr (std::is_void_v<Answer>) {
+        if (!self.ok()) return Result<void>(Errno{self.error_});
+        std::invoke(std::forward<Change>(change), *std::forward<Self>(self));
+        return Result<void>();
+    } else {
+        if (!self.ok()) return Result<Answer>(Errno{self.error_});
+        return Result<Answer>(std::invoke(std::forward<Change>(change), *std::forward<Self>(self)));
+    }
+}
+
+namespace detail {
+template <typename T>
+inline constexpr bool is_result = false;
+template <typename T>
+inline constexpr bool is_result<Result<T>> = true;
+}  // namespace detail
 
 // A completion's res, or what the liburing API returns: a number >= 0, or -errno.
 template <std::integral T = unsigned>

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <string>
@@ -15,27 +17,34 @@
 
 namespace ringside {
 
+namespace detail {
+// Ends a constructor: by an exception, or, in a program that is compiled without them, by the end of the process.
+[[noreturn]] inline void cannot_construct(const char* what, int error) {
+    const std::string message = std::string(what) + ": " + ringside_explain_setup(error);
+#ifdef __cpp_exceptions
+    throw std::system_error(error, std::system_category(), message);
+#else
+    std::fprintf(stderr, "ringside: %s\n", message.c_str());
+    std::abort();
+#endif
+}
+}  // namespace detail
+
 // One thread at a time may use a ring. It can be moved, also while requests are in flight: nothing points to the
 // object.
 class Ring {
   public:
-    // Throws std::system_error if no ring can be made; what() names the likely cause and what to do about it.
+    // Throws std::system_error if no ring can be made; what() names the likely cause and what to do about it. In a
+    // program that is compiled without exceptions it prints that and aborts: make() is for such programs.
     explicit Ring(const Options& options = {}) {
-        io_uring_params params{};
-        params.flags = options.flags;
-        params.sq_thread_idle = options.submission_thread_idle_ms;
-        if (options.completion_entries != 0) {
-            params.flags |= IORING_SETUP_CQSIZE;
-            params.cq_entries = options.completion_entries;
-        }
-        reason_ = reason_for(options.provider);
-        const int result =
-            ringside_queue_init(options.entries, &ring_, &params, static_cast<ringside_wish>(options.provider));
-        if (result < 0) {
-            throw std::system_error(-result, std::system_category(),
-                                    std::string("cannot set up a ring: ") + ringside_explain_setup(result));
-        }
-        live_ = true;
+        if (const int error = set_up(options); error != 0) detail::cannot_construct("cannot set up a ring", error);
+    }
+
+    // The same without an exception: a ring, or the errno; ringside_explain_setup() tells what to do about it.
+    static Result<Ring> make(const Options& options = {}) noexcept {
+        Ring ring{Empty()};
+        if (const int error = ring.set_up(options); error != 0) return Errno{error};
+        return Result<Ring>(std::move(ring));
     }
 
     explicit Ring(unsigned entries, unsigned flags = 0) : Ring(Options{.entries = entries, .flags = flags}) {}
@@ -149,6 +158,26 @@ class Ring {
     io_uring* native() noexcept { return &ring_; }
 
   private:
+    struct Empty {};
+    explicit Ring(Empty) noexcept {}
+
+    // Returns 0, or the errno.
+    int set_up(const Options& options) noexcept {
+        io_uring_params params{};
+        params.flags = options.flags;
+        params.sq_thread_idle = options.submission_thread_idle_ms;
+        if (options.completion_entries != 0) {
+            params.flags |= IORING_SETUP_CQSIZE;
+            params.cq_entries = options.completion_entries;
+        }
+        reason_ = reason_for(options.provider);
+        const int result =
+            ringside_queue_init(options.entries, &ring_, &params, static_cast<ringside_wish>(options.provider));
+        if (result < 0) return -result;
+        live_ = true;
+        return 0;
+    }
+
     static const char* reason_for(Wish wish) noexcept {
         if (wish == Wish::kernel) return "the ring's options ask for the kernel's io_uring";
         if (wish == Wish::engine) return "the ring's options ask for the engine";

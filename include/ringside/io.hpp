@@ -1,0 +1,329 @@
+// Io: a ring and the thread that runs coroutines over it.
+#pragma once
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "ringside/ring.hpp"
+#include "ringside/scope.hpp"
+#include "ringside/task.hpp"
+
+namespace ringside {
+
+namespace detail {
+
+// A request that a coroutine awaits. It lives in the coroutine's frame, where the compiler puts what is awaited, so
+// that it costs no allocation; the frame cannot go away before the request has ended.
+class Request : public StopListener, public Ready {
+  public:
+    Request(Request&& other) noexcept
+        : StopListener(stop_heard), sqe_(other.sqe_), again_(other.again_), heeds_stop_(other.heeds_stop_) {
+        if (other.state_ != State::idle) broken("an operation was moved while it was awaited");
+    }
+    Request& operator=(Request&&) = delete;
+
+    bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<PromiseBase> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
+        return begin(self.promise().context(), self);
+    }
+
+  protected:
+    // Whether the request that has completed with `result`, which is no error, is to be issued again; it changes the
+    // SQE for that, or else result_.
+    using Again = bool (*)(Request&, int result) noexcept;
+
+    Request() noexcept : StopListener(stop_heard) {}
+    ~Request() {
+        if (state_ == State::queued || state_ == State::in_flight) {
+            broken("a coroutine was destroyed while it awaited a request");
+        }
+    }
+
+    inline bool begin(Context& context, std::coroutine_handle<> self) noexcept;
+
+    io_uring_sqe sqe_{};
+    Again again_ = nullptr;
+    int result_ = 0;
+    bool heeds_stop_ = true;
+
+  private:
+    friend class ringside::Io;
+    enum class State : unsigned char {
+        idle,       // not awaited yet
+        queued,     // waits for a free SQE
+        in_flight,  // has an SQE, and no last CQE yet
+        done
+    };
+
+    static inline void stop_heard(StopListener& listener) noexcept;
+
+    State state_ = State::idle;
+    bool stopped_ = false;
+    Io* io_ = nullptr;
+    StopScope* stop_ = nullptr;
+    __u64 name_ = 0;
+};
+
+// Names the requests in flight by user_data: an index, and above it how often the index has been used. So a cancel that
+// comes late never finds the request that has the index by then.
+class RequestNames {
+  public:
+    static constexpr __u64 cancel_bit = 1ull << 63;
+
+    // Allocates when more requests are in flight than ever before.
+    __u64 give(Request& request) {
+        if (free_ == none) {
+            entries_.push_back({});
+            free_ = static_cast<std::uint32_t>(entries_.size() - 1);
+        }
+        const std::uint32_t index = free_;
+        Entry& entry = entries_[index];
+        free_ = entry.next_free;
+        entry.request = &request;
+        ++in_flight_;
+        return static_cast<__u64>(entry.generation) << 32 | index;
+    }
+
+    Request* find(__u64 name) const noexcept {
+        const auto index = static_cast<std::uint32_t>(name);
+        if (index >= entries_.size()) return nullptr;
+        const Entry& entry = entries_[index];
+        return entry.generation == name >> 32 ? entry.request : nullptr;
+    }
+
+    void take_back(__u64 name) noexcept {
+        const auto index = static_cast<std::uint32_t>(name);
+        Entry& entry = entries_[index];
+        entry.request = nullptr;
+        entry.generation = (entry.generation + 1) & 0x7fff'ffff;
+        entry.next_free = std::exchange(free_, index);
+        --in_flight_;
+    }
+
+    void reserve(size_t count) { entries_.reserve(count); }
+    size_t in_flight() const noexcept { return in_flight_; }
+
+  private:
+    static constexpr std::uint32_t none = UINT32_MAX;
+    struct Entry {
+        Request* request = nullptr;
+        std::uint32_t generation = 0;
+        std::uint32_t next_free = none;
+    };
+    std::vector<Entry> entries_;
+    std::uint32_t free_ = none;
+    size_t in_flight_ = 0;
+};
+
+// First in, first out.
+class ReadyQueue {
+  public:
+    ReadyQueue() noexcept = default;
+    ReadyQueue(const ReadyQueue&) = delete;
+    ReadyQueue& operator=(const ReadyQueue&) = delete;
+
+    bool empty() const noexcept { return first_ == nullptr; }
+    void push(Ready& ready) noexcept {
+        ready.next = nullptr;
+        *last_ = &ready;
+        last_ = &ready.next;
+    }
+    Ready* pop() noexcept {
+        Ready* const ready = first_;
+        if (ready == nullptr) return nullptr;
+        first_ = ready->next;
+        if (first_ == nullptr) last_ = &first_;
+        return ready;
+    }
+    // All of it, as a chain.
+    Ready* take_all() noexcept {
+        last_ = &first_;
+        return std::exchange(first_, nullptr);
+    }
+
+  private:
+    Ready* first_ = nullptr;
+    Ready** last_ = &first_;
+};
+
+// A request to stop that another thread has made, on its way to the thread of the Io.
+struct RemoteStop {
+    Scope* scope;
+    RemoteStop* next = nullptr;
+};
+
+}  // namespace detail
+
+// Runs tasks on one thread: the one that made it. Several threads have an Io each.
+//
+// The ring has SINGLE_ISSUER, DEFER_TASKRUN and SUBMIT_ALL where the provider has them, and its waits do not count as
+// waits for a disk (NO_IOWAIT); Options::flags other than 0 replace the first three. SQEs are submitted together when
+// no coroutine can go on, or when Options::entries of them are queued.
+class Io {
+  public:
+    // Throws std::system_error if no ring can be made, like Ring.
+    explicit Io(const Options& options = {}) {
+        Parts made = set_up(options);
+        if (!made.ring) detail::cannot_construct("cannot set up an Io", made.ring.error());
+        adopt(std::move(made));
+    }
+
+    // The same without an exception.
+    static Result<std::unique_ptr<Io>> make(const Options& options = {}) {
+        Parts made = set_up(options);
+        if (!made.ring) return Errno{made.ring.error()};
+        return std::unique_ptr<Io>(new Io(std::move(made)));
+    }
+
+    Io(const Io&) = delete;
+    Io& operator=(const Io&) = delete;
+
+    ~Io() {
+        if (names_.in_flight() != 0) detail::broken("an Io was destroyed while tasks awaited its requests");
+        if (wake_fd_ >= 0) ::close(wake_fd_);
+    }
+
+    // Runs a task, and all that has been spawned, until they have finished. Yields what the task yields. Blocks the
+    // thread while nothing can go on. Aborts if the ring itself fails, since requests may be in flight that nobody
+    // could learn the end of, and if all tasks wait and no request is in flight.
+    template <typename T>
+    T run(Task<T> task) {
+        struct Root : detail::Completion {
+            bool finished = false;
+        } root{{[](detail::Completion& self, std::coroutine_handle<>) noexcept -> std::coroutine_handle<> {
+                   static_cast<Root&>(self).finished = true;
+                   return nullptr;
+               }},
+               false};
+        const auto handle = task.handle();
+        handle.promise().start(root_.context(), root);
+        schedule(handle.promise().ready(handle));
+        run_until([&] { return root.finished && root_.running() == 0; });
+        return handle.promise().take();
+    }
+
+    // Runs what has been spawned.
+    void run() {
+        run_until([&] { return root_.running() == 0; });
+    }
+
+    // Starts a task which the next run(), or the one that runs, waits for. From the Io's thread alone.
+    void spawn(Task<void> task) noexcept { root_.spawn(std::move(task)); }
+
+    // Stops all that runs here, for good. From the Io's thread alone; others use with_stop_token().
+    void request_stop() noexcept { root_.request_stop(); }
+
+    Provider provider() const noexcept { return ring_->provider(); }
+    const char* provider_reason() const noexcept { return ring_->provider_reason(); }
+    unsigned ring_flags() const noexcept { return ring_->flags(); }
+
+    // How many requests are awaited.
+    size_t in_flight() const noexcept { return names_.in_flight(); }
+
+    // --- For awaitables
+    // -----------------------------------------------------------------------------------------------
+
+    void schedule(detail::Ready& ready) noexcept { ready_.push(ready); }
+    void run_next(std::coroutine_handle<> coroutine) noexcept { next_ = coroutine; }
+
+    // Issues a request that has its name and its listener already.
+    void queue(detail::Request& request) noexcept {
+        request.state_ = detail::Request::State::queued;
+        if (!waiting_.empty() || !issue(request)) waiting_.push(request);
+    }
+
+    // Other threads' requests to stop a scope. Each watch_remote() has its unwatch_remote(), after which the node is in
+    // no list.
+    void watch_remote() noexcept { ++remote_watchers_; }
+    void unwatch_remote() noexcept {
+        --remote_watchers_;
+        take_remote();
+    }
+    // From any thread.
+    void post(detail::RemoteStop& stop) noexcept;
+
+  private:
+    friend class detail::Request;
+
+    // A ring, and what goes with it.
+    struct Parts {
+        Result<Ring> ring;
+        int wake_fd = -1;
+    };
+
+    explicit Io(Parts made) { adopt(std::move(made)); }
+
+    static Parts set_up(Options options);
+    void adopt(Parts made);
+
+    template <typename Finished>
+    void run_until(Finished finished);
+    void resume_ready() noexcept;
+    void flush_queues() noexcept;
+    void arm_wake() noexcept;
+    void wait() noexcept;
+    int wait_for(std::chrono::nanoseconds limit) noexcept;
+    void cancel_again() noexcept;
+    void cancel_was_lost(detail::Request& request) noexcept;
+    void reap() noexcept;
+    void reaped(__u64 user_data, int result, unsigned flags) noexcept;
+    void take_remote() noexcept;
+
+    io_uring_sqe* sqe() noexcept;
+    bool issue(detail::Request& request) noexcept;
+    bool issue_cancel(detail::Request& request) noexcept;
+    static bool interrupted(int result) noexcept;
+    void complete(detail::Request& request, int result) noexcept;
+
+    static constexpr __u64 wake_name = ~0ull;
+    static constexpr unsigned resumes_between_submissions = 1024;
+    static constexpr std::chrono::milliseconds shortest_pause{1}, longest_pause{64};
+
+    // The lists come before the scope, whose requests are in them.
+    detail::RequestNames names_;
+    detail::ReadyQueue ready_;      // coroutines to be resumed
+    detail::ReadyQueue waiting_;    // requests to be issued when there is an SQE again
+    detail::Link to_cancel_;        // requests in flight that a cancel is to be issued for
+    detail::Link to_cancel_again_;  // the same, after a pause: a cancel did not find them
+    std::chrono::nanoseconds pause_ = shortest_pause;
+    std::chrono::steady_clock::time_point cancel_again_at_{};
+
+    std::coroutine_handle<> next_;
+    std::optional<Ring> ring_;
+    detail::JoinedScope root_{*this, nullptr};
+    std::thread::id thread_ = std::this_thread::get_id();
+    bool running_ = false;
+
+    int wake_fd_ = -1;
+    bool wake_armed_ = false;
+    unsigned remote_watchers_ = 0;
+    std::atomic<detail::RemoteStop*> remote_{nullptr};
+};
+
+namespace detail {
+inline void run_next(Io& io, std::coroutine_handle<> coroutine) noexcept { io.run_next(coroutine); }
+inline void schedule(Io& io, Ready& ready) noexcept { io.schedule(ready); }
+}  // namespace detail
+
+// Runs one task on an Io of its own and yields what it yields.
+template <typename T>
+T sync_wait(Task<T> task, const Options& options = {}) {
+    Io io(options);
+    return io.run(std::move(task));
+}
+
+}  // namespace ringside
+
+#include "ringside/io_impl.hpp"
