@@ -65,7 +65,8 @@ FixedFile* share_file(int fd);
 // share it.
 KeptFile* share_kept(Ring& ring, int fd, const struct stat& status);
 
-// What requests of the batch hold of this descriptor of the program's: it is known without a system call. Null for none.
+// What requests of the batch hold of this descriptor of the program's: it is known without a system call. Null for
+// none.
 const FixedFile* held_by_batch(const Ring& ring, int fd);
 
 // Has the request hold the file that the one before it in the same batch holds, and work on that. Returns false when
