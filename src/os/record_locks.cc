@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "abi/syscall.h"
@@ -43,18 +43,24 @@ const char* behind_words(const char* text, unsigned count) {
     return text;
 }
 
+uint64_t number_at(const char* text) {
+    uint64_t number = 0;
+    for (; *text >= '0' && *text <= '9'; ++text) number = number * 10 + static_cast<unsigned>(*text - '0');
+    return number;
+}
+
 // A line is "1: POSIX  ADVISORY  WRITE 13938 fe:00:10954844 0 EOF": the process and, behind the device, the file's
 // number. The device is another than fstat(2) tells on some file systems. A lock that is waited for has a line too.
-bool tells_of_lock(const char* line, unsigned long process, ino_t inode) {
+bool tells_of_lock(const char* line, uint64_t process, ino_t inode) {
     const char* kind = strstr(line, "POSIX ");
-    if (kind == nullptr || strtoul(behind_words(kind, 3), nullptr, 10) != process) return false;
+    if (kind == nullptr || number_at(behind_words(kind, 3)) != process) return false;
     const char* minor = strchr(behind_words(kind, 4), ':');
     const char* number = minor != nullptr ? strchr(minor + 1, ':') : nullptr;
-    return number != nullptr && strtoull(number + 1, nullptr, 10) == inode;
+    return number != nullptr && number_at(number + 1) == inode;
 }
 
 // Returns 1 or 0, or -errno where the list cannot be read.
-int search_list(int list, unsigned long process, ino_t inode) {
+int search_list(int list, uint64_t process, ino_t inode) {
     char text[4096];
     size_t length = 0;
     for (;;) {
@@ -79,7 +85,7 @@ bool list_tells_of_lock(ino_t inode) {
     if (abi::syscall(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof(self) - 1) <= 0) return true;
     const long list = abi::syscall(__NR_openat, AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
     if (list < 0) return true;
-    const int found = search_list(static_cast<int>(list), strtoul(self, nullptr, 10), inode);
+    const int found = search_list(static_cast<int>(list), number_at(self), inode);
     close_fd(static_cast<int>(list));
     return found != 0;
 }

@@ -12,6 +12,7 @@
 
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -190,6 +191,9 @@ class RegisteredRecordLocks : public testing::Test {
         EXPECT_THAT(register_files(ring, {file.fd}), Gives(0));
         EXPECT_THAT(unregister_files(ring), Gives(0));
     }
+    static int ring_closes_or_unregisters(RawRing& own, unsigned round) {
+        return round % 2 == 0 ? own.close() : unregister_files(own);
+    }
     // Another process that has a lock for reading on the whole file, as long as the test runs.
     void lock_in_another_process() {
         child = fork();
@@ -258,6 +262,23 @@ TEST_F(RegisteredRecordLocks, that_there_are_none_of_cost_no_descriptor) {
         register_and_unregister();
         ASSERT_EQ(numbers_of(file.path).size(), 1u) << round;
     }
+}
+
+TEST_F(RegisteredRecordLocks, stay_when_rings_of_several_threads_let_go_of_their_file) {
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 4; ++i) {
+        threads.emplace_back([this] {
+            for (unsigned round = 0; round < 50; ++round) {
+                RawRing own(4);
+                EXPECT_THAT(register_files(own, {file.fd, file.fd}), Gives(0));
+                EXPECT_THAT(ring_closes_or_unregisters(own, round), Gives(0));
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    file.expect_kept("after the threads");
+    unlock(file.fd);
+    EXPECT_TRUE(comes_down_to_one(file.path));
 }
 
 // The kernel tells of one lock, and that may be another process's.
