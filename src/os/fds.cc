@@ -93,15 +93,20 @@ mode_t kind_of(int fd) {
 
 bool is_on_disk(int fd) { return is_kind_on_disk(kind_of(fd)); }
 
-bool same_file(int a, int b) {
-    if (a == b) return true;
+int compare_files(int a, int b) {
+    if (a == b) return 1;
     constexpr int f_dupfd_query = 1024 + 3;  // Linux 6.10
     constexpr long kcmp_file = 0;
     const long answer = abi::syscall(__NR_fcntl, a, f_dupfd_query, b);
-    if (answer >= 0) return answer == 1;
+    if (answer >= 0) return answer == 1 ? 1 : 0;
     const long self = abi::syscall(__NR_getpid);
     const long order = abi::syscall(__NR_kcmp, self, self, kcmp_file, a, b);
-    if (order >= 0) return order == 0;
+    return order >= 0 ? order == 0 : static_cast<int>(order);
+}
+
+bool same_file(int a, int b) {
+    const int answer = compare_files(a, b);
+    if (answer >= 0) return answer == 1;
     // What is left on an old kernel whose policy refuses kcmp cannot tell one open of a file from another.
     struct stat first, second;
     if (file_status(a, first) < 0 || file_status(b, second) < 0) return false;

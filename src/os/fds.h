@@ -30,7 +30,10 @@ mode_t kind_of(int fd);
 inline bool is_kind_on_disk(mode_t mode) { return S_ISREG(mode) || S_ISBLK(mode) || S_ISDIR(mode); }
 bool is_on_disk(int fd);
 
-// Whether two descriptors are the same open file.
+// Whether two descriptors are the same open file: 1 or 0, or -errno where the kernel does not tell.
+int compare_files(int a, int b);
+
+// The same as far as that can be told.
 bool same_file(int a, int b);
 
 // Makes a sparse file of our own this large. A limit to the size of files is meant for others: within what the process

@@ -19,8 +19,9 @@ constexpr uint64_t held_something = request_hashed | request_pinned | request_pi
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
+    // Not of a file on a disk, which has record locks that could be dropped (pin_file).
     if (request.has(request_pinned)) close_fd(request.fd);
-    if (request.has(request_pinned_too)) close_fd(request.second_fd);
+    if (request.has(request_pinned_too)) let_go_of_descriptor(request.second_fd);
     if (request.has(request_second_kept)) let_go(ring, *request.second_kept());
     let_go(request);
     let_go_of_buffer(request);
@@ -99,7 +100,7 @@ void finish_attempted(Request& request, long result) {
 
 void finish_unheard(Request& request) {
     const bool has_descriptor = (operation_of(request).flags & op_opens) && request.has(request_has_result);
-    if (has_descriptor && request.res >= 0 && !request.has(request_direct)) close_fd(request.res);
+    if (has_descriptor && request.res >= 0 && !request.has(request_direct)) let_go_of_descriptor(request.res);
     // One that has opened nothing has nothing for a slot, whatever its result says so far.
     if (!has_descriptor) request.clear(request_direct);
     request.set(request_no_cqe);

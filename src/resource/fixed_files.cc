@@ -6,6 +6,8 @@
 
 #include "abi/syscall.h"
 #include "os/fds.h"
+#include "os/record_locks.h"
+#include "service/helper.h"
 #include "service/keeper.h"
 #include "service/path_face.h"
 #include "service/registrations.h"
@@ -19,7 +21,7 @@ void release(Ring& ring, FixedFile& file) {
     if (--file.holders != 0) return;
     if (file.is_kept) return drop_kept(kept(file));
     forget_number(ring, file.fd);
-    close_fd(file.fd);
+    let_go_of_descriptor(file.fd);
     if (file.tag != 0 && !ring.closing) post(ring, file.tag, 0, 0);
     free(&file);
 }
@@ -28,7 +30,7 @@ void release(Ring& ring, FixedFile& file) {
 int put(Ring& ring, uint32_t index, int own, uint64_t tag) {
     auto* file = static_cast<FixedFile*>(malloc(sizeof(FixedFile)));
     if (file == nullptr) {
-        close_fd(own);
+        let_go_of_descriptor(own);
         return -ENOMEM;
     }
     *file = {own, 1, tag, false};
@@ -58,7 +60,9 @@ int find_empty(const FixedFiles& files) {
 // since a ring that holds itself would never go away.
 int duplicate_file(int fd) {
     if (ring_named(fd) != nullptr) return -EBADF;
-    return is_file(fd) ? duplicate_high(fd) : -EBADF;
+    if (!is_file(fd)) return -EBADF;
+    const int parked = take_parked(fd);
+    return parked >= 0 ? parked : duplicate_high(fd);
 }
 
 // The index of the slot that an SQE's `file_index` means, or -errno.
@@ -72,7 +76,7 @@ int resolve_slot(FixedFiles& files, uint32_t file_index) {
 int install_own(Ring& ring, int own, uint32_t file_index) {
     const int index = resolve_slot(ring.files, file_index);
     if (index < 0) {
-        close_fd(own);
+        let_go_of_descriptor(own);
         return index;
     }
     const int result = put(ring, static_cast<uint32_t>(index), own, 0);
@@ -117,7 +121,10 @@ bool empty_slot(Ring& ring, uint32_t index) {
     return true;
 }
 
-int install_direct(Ring& ring, int fd, uint32_t file_index) { return install_own(ring, move_high(fd), file_index); }
+int install_direct(Ring& ring, int fd, uint32_t file_index) {
+    // To move it is to close the number that it has.
+    return install_own(ring, has_record_locks(fd) ? fd : move_high(fd), file_index);
+}
 
 int install_copy(Ring& ring, int fd, uint32_t file_index) {
     const int own = duplicate_file(fd);
@@ -140,7 +147,7 @@ FixedFile* share_file(int fd) {
     if (own < 0) return nullptr;
     auto* file = static_cast<FixedFile*>(malloc(sizeof(FixedFile)));
     if (file == nullptr) {
-        close_fd(own);
+        let_go_of_descriptor(own);
     } else {
         *file = {own, 0, 0, false};
     }
@@ -197,6 +204,10 @@ void hold(Request& request) {
     if (request.has(request_holds_slot)) return;
     ++request.fixed_file->holders;
     request.set(request_holds_slot);
+}
+
+void let_go_of_descriptor(int own) {
+    if (!close_or_park(own)) keep_helper();
 }
 
 void let_go(Ring& ring, FixedFile& file) { release(ring, file); }

@@ -1,8 +1,9 @@
 // Registered files: the slots that IOSQE_FIXED_FILE and direct descriptors name.
 //
 // A slot holds the file by a descriptor of our own, at a high number that the program never sees, so what the program
-// does with its own descriptor does not matter. A request that outlives its first attempt holds the file too: emptying
-// the slot, or unregistering the whole table, takes effect for it only when it is done.
+// does with its own descriptor does not matter; nor does emptying the slot to the program's record locks on the file
+// (os/record_locks.h). A request that outlives its first attempt holds the file too: emptying the slot, or
+// unregistering the whole table, takes effect for it only when it is done.
 //
 // All of it is guarded by the ring's lock. Completions that tell of tags are posted, not published: that is the
 // caller's.
@@ -83,5 +84,9 @@ void let_go(Request& request);
 
 // The same for a file that a request holds beside that one.
 void let_go(Ring& ring, FixedFile& file);
+
+// Lets go of a descriptor in the program's table, of our own and of a file of the program's. Where the program has
+// record locks on the file it stays open (os/record_locks.h), and the helper looks at it again.
+void let_go_of_descriptor(int own);
 
 }  // namespace ringside::engine

@@ -6,6 +6,7 @@
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "os/growing.h"
+#include "os/record_locks.h"
 #include "os/threads.h"
 #include "process/callbacks.h"
 #include "process/registry.h"
@@ -23,7 +24,7 @@ constexpr int64_t longest_sleep_ns = 250'000'000;
 // Until the first look whether a program has reaped.
 constexpr int64_t first_reaping_ns = 25'000;
 
-// Between looks whether rings are closed whose files inotify does not watch.
+// Between looks whether rings are closed whose files inotify does not watch, and at parked descriptors.
 constexpr int64_t between_looks_at_files_ns = 50'000'000;
 
 // The rings that are looked at. Lock order: a ring's lock first, then this one.
@@ -165,8 +166,9 @@ void* helper_body(void*) {
         leave_gone_rings();
         int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
-        // No event reports the end of a file that is not watched.
-        if (are_some_unwatched() && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
+        // No event reports the end of a file that is not watched, nor that of the last lock on one that is parked.
+        const bool looks_soon = look_at_parked() || are_some_unwatched();
+        if (looks_soon && sleep_ns > between_looks_at_files_ns) sleep_ns = between_looks_at_files_ns;
         // Once the program has closed the bell nobody wakes the thread, which finds that out by itself.
         if (sleep_ns > longest_sleep_ns) sleep_ns = longest_sleep_ns;
         epoll_event events[events_per_wait];

@@ -1,4 +1,5 @@
 // The threads of all services, as the process sees them.
+#include "os/record_locks.h"
 #include "process/callbacks.h"
 #include "service/helper.h"
 #include "service/keeper.h"
@@ -12,6 +13,8 @@ void allow_services() {
     allow_workers();
     allow_stand_ins();
     reserve_keeper();
+    // Parked by rings of before.
+    if (look_at_parked()) keep_helper();
 }
 
 void end_services() {
@@ -25,9 +28,11 @@ void hold_services() RINGSIDE_UNCHECKED {
     hold_workers();
     hold_keeper();
     hold_helper();
+    hold_parked();
 }
 
 void release_services() RINGSIDE_UNCHECKED {
+    release_parked();
     release_helper();
     release_keeper();
     release_workers();
@@ -39,6 +44,7 @@ void forget_services(bool closes_descriptors) {
     forget_keeper(closes_descriptors);
     forget_stand_ins();
     forget_watches();
+    forget_parked(closes_descriptors);
 }
 
 }  // namespace ringside::engine
