@@ -244,6 +244,14 @@ uint32_t wanted_events(KeptFile& file) {
     return events;
 }
 
+int register_for(KeptFile& file, int number, uint32_t events) {
+    const int operation = file.registered != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    const auto cookie = reinterpret_cast<uintptr_t>(&file);
+    const int result = epoll_control(keeper.set, operation, number, events | EPOLLET, cookie);
+    if (result == 0) file.registered = events;
+    return result;
+}
+
 // Also has it looked at afresh, so that readiness which came between an attempt and now is not missed.
 void register_file(KeptFile& file) {
     Ring& ring = *file.ring;
@@ -251,12 +259,11 @@ void register_file(KeptFile& file) {
     const int number = file.number.load(std::memory_order_relaxed);
     if (!file.dropped && !file.waiting.empty()) {
         const uint32_t events = wanted_events(file);
-        const int operation = file.registered != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-        const auto cookie = reinterpret_cast<uintptr_t>(&file);
-        const int result = number < 0 ? number : epoll_control(keeper.set, operation, number, events | EPOLLET, cookie);
-        if (result == 0) file.registered = events;
         const bool at_once = file.attempt_now;
         file.attempt_now = false;
+        // The event of a new registration would tell of what the attempt finds once more.
+        const bool is_registered = at_once && file.registered != 0 && (events & ~file.registered) == 0;
+        const int result = number < 0 ? number : is_registered ? 0 : register_for(file, number, events);
         if (result < 0) {
             fail_waiting(file, result);
         } else if (at_once && may_be_closed(ring)) {
