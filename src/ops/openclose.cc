@@ -59,13 +59,13 @@ int read_how(open_how& how, uint64_t address, uint32_t size) {
     return 0;
 }
 
-// The rest is the same for both; `how` is there.
+// The rest of prep, which OPENAT and OPENAT2 share. The caller has filled in `how`.
 int prepare_open(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
     auto& open = request.as<Open>();
     open.directory = sqe.fd;
-    // Files on disk are opened by few workers; but a FIFO, which a worker only gets for the asking, waits for its other
-    // end for as long as it takes.
+    // An open of a file on disk ends by itself. But an open of a FIFO, which goes to a worker only with IOSQE_ASYNC,
+    // waits for the FIFO's other end.
     if (!request.has(IOSQE_ASYNC)) request.set(request_bounded);
     const int result = prepare_path(request, open.path, sqe.addr);
     if (result < 0) return result;

@@ -7,7 +7,7 @@
 //     write over CQEs before head
 //
 // A pairs with B: the program sees whole CQEs. C pairs with D: a slot is written again only when the program has read
-// it. All interleavings, with overflow, are gone through in tests/model/completion_queue.cc.
+// it. tests/model/completion_queue.cc checks all interleavings, also with overflow.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -58,12 +58,12 @@ void end_silently(Request& request) {
         at = next;
     }
     request.link = nullptr;
-    // Its link timeout was part of that, if it had not begun.
+    // If its link timeout had not started, that was a member of the chain and has ended with it.
     request.clear(request_arms_timeout);
     finish_unheard(request);
 }
 
-// It waits for readiness, and answers like one that is blocked in a worker.
+// Whether the request is armed, but answers a cancel as if it blocked in a worker.
 bool is_at_work(const Request& request) { return request.place == Place::armed && request.has(request_blocks); }
 
 void orphan_chain(Request* first) {

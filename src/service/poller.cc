@@ -46,7 +46,7 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
             reap_transfers(ring);
             continue;
         }
-        // What was found out before another round of events is old.
+        // Handling an event may have run another round of events. Then the rest of this round is old news.
         const bool is_news = ring.poller.rounds == round;
         handle_event(ring, events[i].events, events[i].data.u64, is_news);
     }

@@ -26,7 +26,8 @@ int new_ring_descriptor(Readiness& readiness);
 // Whether `fd` stands for what new_ring_descriptor() made.
 bool is_own_descriptor(const Readiness& readiness, int fd);
 
-// The descriptor to poll of a ring whose own descriptor cannot be, made when first asked for; -1 if none is left.
+// A descriptor to poll for a ring whose own descriptor cannot be polled. Made at the first call; -1 if no descriptor is
+// left.
 int polled_descriptor(Ring& ring);
 
 // Completions have come, or there is work for the program's next call. Only for rings that have an eventfd.

@@ -54,12 +54,12 @@ struct PollCall {
 struct Readiness {
     int eventfd = -1;  // raised while completions wait; -1 where nobody polls
     bool raised = false;
-    bool polled = false;  // somebody polls: each completion is told
-    int own = -1;     // the ring's own descriptor, not ours to close: the set, or the eventfd where there was none left
-    int marker = -1;  // in the set: the eventfd by another number
-    int alarm = -1;   // in the set: a timer, made when it is needed
-    uint8_t asked = 0;         // how often, up to a limit
-    int64_t ask_again_ns = 0;  // coarse time from which it is asked again
+    bool polled = false;  // a program polls the descriptor: report each completion
+    int own = -1;         // the ring's descriptor, which the program closes: the set, or the eventfd if there is no set
+    int marker = -1;      // in the set: a duplicate of the eventfd
+    int alarm = -1;       // in the set: a timer, made when it is needed
+    uint8_t asked = 0;    // how often the engine asked whether the set is polled, up to a limit
+    int64_t ask_again_ns = 0;  // coarse time of the next question
     int64_t silent_until_ns =
         0;  // coarse time until which the alarm covers completions that are not told; 0: it is off
 };
