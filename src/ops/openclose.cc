@@ -28,7 +28,7 @@ struct Close {
     uint32_t slot;
 };
 
-// What cannot be had from the name cache alone, so that a first attempt without blocking is in vain.
+// Whether the open needs more than the name cache, so that a first attempt without blocking would be in vain.
 bool needs_disk(const open_how& how) { return how.flags & (O_TRUNC | O_CREAT | (O_TMPFILE & ~O_DIRECTORY)); }
 
 constexpr uint64_t path_only_flags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
@@ -150,7 +150,8 @@ Outcome close_issue(Request& request) {
     if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
     if (ring_named(request.sqe_fd) != nullptr) return request.done(-EBADF);
-    // What the batch has given to the disk or to the keeper by its number is theirs before that goes.
+    // Requests of the batch that are on their way to the disk or to the keeper still use the number: hand them over
+    // before it is closed.
     if (request.ring->disk.queued != 0) submit_transfers(*request.ring);
     hold_put_off(*request.ring, request.sqe_fd);
     hand_over_batch(*request.ring);
