@@ -50,7 +50,7 @@ uint64_t number_at(const char* text) {
     return number;
 }
 
-// A line is "1: POSIX ADVISORY WRITE 13938 fe:00:10954844 0 EOF": the process and, behind the device, the inode. The
+// A line is "1: POSIX  ADVISORY  WRITE 13938 fe:00:10954844 0 EOF": the process and, behind the device, the inode. The
 // device is not compared: on some file systems it differs from that of fstat(2). A lock that is waited for has a line
 // too.
 bool tells_of_lock(const char* line, uint64_t process, ino_t inode) {

@@ -45,8 +45,8 @@ constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | r
                                      request_notifies | request_at_work | held_something | IOSQE_IO_LINK |
                                      IOSQE_IO_HARDLINK;
 
-// Notes whether a worker posts this CQE. On a ring with IORING_SETUP_DEFER_TASKRUN the submitter posts what workers
-// have done.
+// Notes that a worker posts this CQE. On a ring with IORING_SETUP_DEFER_TASKRUN the submitter posts what workers have
+// done.
 void note_poster(const Request& request) {
     Ring& ring = *request.ring;
     const bool deferred = ring.setup_flags & IORING_SETUP_DEFER_TASKRUN;

@@ -24,7 +24,7 @@
 namespace ringside::engine {
 namespace {
 
-// A request that is armed, if its file can be polled, rather than kept in a blocking call.
+// Whether the request is armed if its file can be polled: single-shot transfers are.
 bool polls(const Request& request) { return is_transfer(request) && !request.has(request_multishot); }
 
 bool holds_its_file(const Request& request) {

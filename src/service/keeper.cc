@@ -56,8 +56,7 @@ struct Keeper {
     ThreadsWanted threads RINGSIDE_GUARDED_BY(lock);
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // files that are kept or on their way
     pthread_t thread;
-    std::atomic<bool> expected{
-        false};  // true: the keeper will look at its lists before it sleeps, so it needs no wake-up
+    std::atomic<bool> expected{false};  // the keeper will look at its lists before it sleeps: no wake-up needed
     std::atomic<uint32_t> arrivals{0};  // futex: counts the messages received
     std::atomic<uint32_t> rounds{0};    // futex: counts the finished rounds over the ready files
     // The program's end of the pair of sockets, and its inode, by which has_near_end() knows it.

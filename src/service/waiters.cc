@@ -1,8 +1,7 @@
 // Other threads that may take a sleeper's wake-up, besides those that the header names:
-//     poll        a leader in a poll(2) of its own takes nothing out of the set by sleeping. Threads that take events
-//     out
-//                 meanwhile handle them, and raise the leader's wake-up again. Its nudge_fd is its own until it has
-//                 seen it
+//     poll        a leader in a poll(2) of its own takes nothing out of the set by sleeping. Other threads take events
+//                 out meanwhile, handle them, and raise the leader's wake-up again. Its nudge_fd is its own until it
+//                 has seen it
 //     helper      only the helper takes events out of its own set. If it finds a ring's set empty, another thread has
 //                 taken and handled the events
 // Workers and the submission thread sleep on futexes, from which nothing can be taken.

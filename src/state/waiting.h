@@ -62,9 +62,8 @@ struct Readiness {
     int marker = -1;      // in the set: a duplicate of the eventfd
     int alarm = -1;       // in the set: a timer, made when it is needed
     uint8_t asked = 0;    // how often the engine asked whether the set is polled, up to a limit
-    int64_t ask_again_ns = 0;  // coarse time of the next question
-    int64_t silent_until_ns =
-        0;  // coarse time until which the alarm covers completions that are not told; 0: it is off
+    int64_t ask_again_ns = 0;     // coarse time of the next question
+    int64_t silent_until_ns = 0;  // coarse time until which the alarm covers unreported completions; 0: it is off
 };
 
 // What the helper does about a ring. Guarded by the ring's lock.
