@@ -93,7 +93,7 @@ int io_uring_resize_rings(struct io_uring* ring, struct io_uring_params* p);
 /* Memory shared with the ring, such as for io_uring_submit_and_wait_reg(). Linux 6.13. */
 int io_uring_register_region(struct io_uring* ring, struct io_uring_mem_region_reg* reg);
 
-/* An older form of it, which no released kernel has: -EINVAL. */
+/* An older form of io_uring_register_region(). No released kernel has it: returns -EINVAL. */
 int io_uring_register_wait_reg(struct io_uring* ring, struct io_uring_reg_wait* reg, int nr);
 
 /* The clock of timeouts of waits. Linux 6.12. */

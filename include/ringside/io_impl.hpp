@@ -172,7 +172,7 @@ inline io_uring_sqe* Io::sqe() noexcept {
     io_uring_sqe* entry = ring_->get_sqe();
     if (entry != nullptr) return entry;
     (void)ring_->submit();
-    // A submission thread takes the queue in its own time.
+    // With SQPOLL the kernel's thread takes the SQEs, in its own time: wait until it has made room.
     if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) (void)io_uring_sqring_wait(ring_->native());
     return ring_->get_sqe();
 }

@@ -20,7 +20,7 @@ enum ringside_provider {
     RINGSIDE_PROVIDER_ENGINE = 1, /* ringside's own, in user space */
 };
 
-/* Who is wished for. */
+/* Which provider the program wishes to have. */
 enum ringside_wish {
     RINGSIDE_WISH_AUTO = 0,
     RINGSIDE_WISH_KERNEL = 1,
@@ -35,13 +35,14 @@ struct ringside_choice {
     const char* reason; /* an English sentence without a full stop; never freed */
 };
 
-/* Reads back the choice. With RINGSIDE_WISH_AUTO the first call asks the kernel for a smallest ring. */
+/* Returns the choice. With RINGSIDE_WISH_AUTO the first call makes it: it tries to set up a smallest ring in the
+ * kernel. */
 struct ringside_choice ringside_choose(void);
 
 /* Overrides RINGSIDE_PROVIDER for the rings that this process sets up from now on. */
 void ringside_set_wish(enum ringside_wish wish);
 
-/* Who runs this ring. */
+/* The provider that runs this ring. */
 enum ringside_provider ringside_provider_of(const struct io_uring* ring);
 
 /* "kernel" or "engine". */

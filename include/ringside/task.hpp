@@ -70,7 +70,8 @@ class PromiseBase {
     };
     Finish final_suspend() const noexcept { return {}; }
 
-    // Operations report errors by results. An exception has nobody to go to.
+    // Operations report errors in their results. Nothing could catch an exception that leaves a task, so it ends the
+    // program.
     void unhandled_exception() const noexcept { std::terminate(); }
 
     Context& context() const noexcept { return *context_; }

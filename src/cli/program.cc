@@ -53,7 +53,7 @@ std::string beginning_of(const std::string& path) {
     return text;
 }
 
-// The path behind #!, or nothing for what is no script.
+// The path behind #!, or nothing if the file is no script.
 std::optional<std::string> script_interpreter(const std::string& beginning) {
     if (!beginning.starts_with("#!")) return std::nullopt;
     std::istringstream line(beginning.substr(2, beginning.find('\n') - 2));

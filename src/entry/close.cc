@@ -1,4 +1,4 @@
-// The end of a ring, and what the faces need to know of its descriptors.
+// The end of a ring, and the functions by which liburing, the preload library and the C++ API follow its descriptors.
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
@@ -36,17 +36,17 @@ namespace ringside::engine {
 namespace {
 
 bool anybody_inside(Ring& ring) {
-    // Pairs with the release by which a waker has done (let_go_and_wake).
+    // Pairs with the release at the end of let_go_and_wake().
     const bool waking = ring.waiters.wakers.load(std::memory_order_acquire) != 0;
     return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.waiters.all.empty();
 }
 
 constexpr unsigned for_ever = ~0u;
 
-// Waits for workers that are inside a system call and for threads that wait in io_uring_enter; both have been told.
-// Looks as often as it may, ten thousand times a second. Returns whether all have left.
+// Waits until all workers have left their system calls, and all threads their wait in io_uring_enter. They have been
+// told to. Looks at most `looks` times, ten thousand times a second. Returns whether all have left.
 bool wait_until_left(Ring& ring, unsigned looks) {
-    // A thread that has jumped out of its wait does not come.
+    // After this time, a thread that still counts as waiting has jumped out of its wait: its wait is ended for it.
     constexpr int64_t patience_ns = 1'000'000'000;
     const int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     ring.lock.acquire();
@@ -82,7 +82,7 @@ void reset(Ring& ring) {
     ring.closing = ring.inherited = false;
 }
 
-// All have left: lets go of what the ring has.
+// Releases all that the ring holds. Called when all threads have left it.
 void dismantle(Ring& ring) {
     ring.lock.acquire();
     ring.open = false;
@@ -121,8 +121,8 @@ void* close_later(void* ring) {
     return nullptr;
 }
 
-// Some calls that workers are inside of cannot be interrupted, and take long: of a file on a network that is down, for
-// example. In the kernel close(2) does not wait for them. So a thread does.
+// Some system calls of workers cannot be interrupted and take long, for example on a file of a network server that is
+// down. The kernel's close(2) does not wait for them. So a thread of its own waits for them and takes the ring apart.
 bool leave_to_closer(Ring& ring) {
     pthread_t closer;
     if (start_thread(closer, "ringside-closer", close_later, &ring) < 0) return false;
@@ -133,7 +133,7 @@ bool leave_to_closer(Ring& ring) {
 }  // namespace
 
 void destroy_ring(Ring& ring) {
-    // A parent's ring: its threads and its requests are not here. The child has the mapping alone.
+    // In a child of fork(): the ring's threads and requests are the parent's. The child has only the mapping.
     if (ring.inherited) return destroy_memory(ring.memory);
     ring.lock.acquire();
     ring.closing = true;
@@ -141,7 +141,7 @@ void destroy_ring(Ring& ring) {
     cancel_all(ring);
     wake_satisfied(ring);
     withdraw_from_helper(ring);
-    // Whoever polls it sleeps on, as in the kernel.
+    // A thread that polls the ring's descriptor sleeps on, as in the kernel.
     end_poll_call(ring);
     ring.lock.release();
     end_sqpoll(ring);
@@ -162,7 +162,7 @@ Ring* find(int fd) { return ring_of(fd); }
 int close(int fd) {
     come_in();
     const Ring* named = ring_of(fd);
-    // A child on its parent's memory closes a descriptor of its own.
+    // A child that shares its parent's memory (vfork) closes only a descriptor of its own.
     if (named != nullptr && !is_own_process()) return static_cast<int>(abi::syscall(__NR_close, fd));
     if (named != nullptr && find_interrupted(*named) != nullptr) return -EDEADLK;
     Ring* ring = remove_descriptor(fd);
@@ -176,9 +176,10 @@ void note_dup(int fd, int copy) {
     come_in();
     Ring* ring = ring_of(fd);
     if (ring == nullptr) return;
-    // The kernel has handed the number out, so what it named before is closed.
+    // The kernel gave out this number, so a ring that it named before is closed.
     if (Ring* before = remove_descriptor(copy)) let_go_of_ring(*before);
-    // Without the lock, which an interrupted call of this thread may have. A ring without a name is on its way out.
+    // This takes no lock, because an interrupted call of this thread may hold it. If the count is zero, the ring is
+    // being closed.
     int names = ring->descriptors.load();
     while (names != 0 && !ring->descriptors.compare_exchange_weak(names, names + 1)) {
     }
@@ -199,7 +200,7 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
         const auto group = static_cast<unsigned>((offset & ~IORING_OFF_MMAP_MASK) >> IORING_OFF_PBUF_SHIFT);
         return group < most_groups ? mapping_of(ring, group, length) : nullptr;
     }
-    // The kernel maps the entries in full or not at all.
+    // The kernel maps the SQEs in full or not at all.
     constexpr size_t page = 4096;
     const bool in_full = (length + page - 1) / page * page >= memory.sqes_size;
     return offset == IORING_OFF_SQES && in_full ? memory.sqes : nullptr;
@@ -208,7 +209,7 @@ void* map(Ring& ring, uint64_t offset, size_t length) {
 int readiness_fd(Ring& ring) {
     come_in();
     if (find_interrupted(ring) != nullptr) {
-        // In a handler: a descriptor that there is already will do.
+        // A signal handler cannot take the lock: a descriptor that exists already has to do.
         const Readiness& readiness = ring.readiness;
         if (readiness.own >= 0) return readiness.own;
         return readiness.eventfd >= 0 ? readiness.eventfd : -EDEADLK;

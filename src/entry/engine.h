@@ -25,15 +25,15 @@ int register_call(unsigned fd, unsigned opcode, void* arg, unsigned nr_args);
 // The ring behind a file descriptor, or null. The pointer stays good until the ring is closed.
 Ring* find(int fd);
 
-// The same where a number must not be believed too easily: the program may have closed it without our knowledge and
-// have another file there. Then the ring is ended, unless it has other names. For callers without a ring's lock.
+// The same, for a number that the program may have closed without the engine's knowledge, and that may be another
+// file's by now. If so, returns null, and ends the ring unless it has other names. Call it without a ring's lock.
 Ring* find_named(int fd);
 
-// For whoever sees that the program has set up the ring behind `fd` by an instruction of its own: it will close it so,
-// and a thread has to wait for that while a worker has requests of the ring.
+// For a face that sees the program set up the ring behind `fd` by an instruction of its own. The program will close it
+// in the same way, so a thread has to watch for that while workers have requests of the ring.
 void expect_unseen_close(int fd);
 
-// As enter() above, without the look-up: for a face that keeps the ring at hand.
+// As enter() above, without the look-up, for a face that keeps a pointer to the ring.
 int enter(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg, size_t arg_size);
 
 // The engine's own mapping of a ring's memory, for an mmap offset as the kernel knows them. Null where the kernel's
@@ -44,33 +44,33 @@ void* map(Ring& ring, uint64_t offset, size_t length);
 // `fd` is one of the ring's descriptors; the ring goes with the last of them (see note_dup).
 int close(int fd);
 
-// For whoever sees the program duplicate a ring's descriptor: `copy` is another name of the ring behind `fd`.
+// For a face that sees the program duplicate a ring's descriptor: `copy` is another name of the ring behind `fd`.
 void note_dup(int fd, int copy);
 
 // A descriptor that is readable while the ring has completions to reap, for the program's poll and epoll calls. The
 // same for each call; owned by the ring.
 int readiness_fd(Ring& ring);
 
-// For whoever sees the program wait for a ring in poll(2) or the like: a ring among what is polled.
+// A ring among the descriptors of a poll(2) or similar call of the program, for a face that sees the call.
 struct RingInPoll {
     Ring* ring;
     unsigned generation;
     uint32_t serial;
-    short events;      // that are asked for, as poll has them
-    bool leads;        // the caller handles what happens to the ring meanwhile
+    short events;      // the requested events, as in pollfd
+    bool leads;        // the caller is the ring's leader meanwhile
     int fd;            // to be polled for POLLIN in the ring's place, or -1
     int nudge_fd;      // to be polled as well, or -1
-    int64_t limit_ns;  // for so long at most; INT64_MAX: for ever
+    int64_t limit_ns;  // the longest time to sleep; INT64_MAX: for ever
 };
 
-// Fills it for a ring behind a descriptor. Returns whether that is one.
+// Fills `polled` if `fd` is a ring. Returns whether it is.
 bool find_polled(int fd, short events, RingInPoll& polled);
 
-// To be called before the thread sleeps. Returns what holds of the events; only if nothing does, it is to sleep.
+// Call it before the thread sleeps. Returns which of the events hold already. Only if none does, the thread may sleep.
 short begin_poll(RingInPoll& polled);
 
-// To be called behind each sleep: `happened` says whether `fd` was readable. Returns what holds now. If nothing does,
-// and neither anything else nor the program's time-out ended the wait, it goes on with begin_poll().
+// Call it after each sleep. `happened` says whether `fd` was readable. Returns which events hold now. If none does, and
+// neither another descriptor nor the program's timeout ended the wait, call begin_poll() again and sleep on.
 short end_poll(RingInPoll& polled, bool happened);
 
 }  // namespace ringside::engine

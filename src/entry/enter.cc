@@ -22,13 +22,14 @@
 namespace ringside::engine {
 namespace {
 
-// What an fd is that is not one of our rings.
+// The error for a descriptor that is not one of our rings.
 int not_a_ring(int fd) { return abi::syscall(__NR_fcntl, fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP; }
 
-// From the moment at which a thread begins to close a ring, no other gets into it.
+// Once a thread begins to close a ring, no other thread enters it.
 bool is_open(const Ring& ring) { return ring.open && !ring.closing && !ring.inherited; }
 
-// Hands what was submitted to the submission thread. Returns to_submit or -errno. Without the lock.
+// Leaves the SQEs to the submission thread, and wakes it or waits for it if the flags say so. Returns to_submit or
+// -errno. Called without the lock.
 int enter_sqpoll(Ring& ring, unsigned to_submit, unsigned flags) {
     if (flags & IORING_ENTER_SQ_WAKEUP) wake_sqpoll(ring);
     if (flags & IORING_ENTER_SQ_WAIT) {
@@ -52,7 +53,7 @@ int reap_here(Ring& ring, unsigned min_complete, unsigned flags, const void* arg
     return result < 0 ? result : wait_for_completions(ring, min_complete, wait);
 }
 
-// On the way of each call, which is to be one for the compiler too.
+// Inlined: this is the hot path of each call.
 inline int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
                         size_t arg_size) RINGSIDE_REQUIRES(ring.lock) {
     int result = 0;
@@ -73,19 +74,19 @@ inline int enter_locked(Ring& ring, unsigned to_submit, unsigned min_complete, u
     return result;
 }
 
-// With IORING_SETUP_DEFER_TASKRUN only a call that asks for completions does what waits.
+// With IORING_SETUP_DEFER_TASKRUN, only a call that asks for completions runs task work.
 bool runs_work(const Ring& ring, unsigned flags) {
     return !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) || (flags & IORING_ENTER_GETEVENTS);
 }
 
-// The program comes for completions. If it is going to wait for them here, it does not look at the ring's descriptor
-// meanwhile, unless others do.
+// The program comes for completions. If this call waits for them, the program does not poll the ring's descriptor
+// meanwhile, so the descriptor can stay readable, unless other threads poll it.
 __attribute__((noinline)) void come_for_completions(Ring& ring, unsigned min_complete, unsigned flags) {
     const bool waits = (flags & IORING_ENTER_GETEVENTS) && min_complete != 0;
     if (!waits || ring.readiness.polled) lower_readiness(ring);
 }
 
-// What waits now waits without us.
+// Requests still wait when the call returns: from now on the helper thread attends to them.
 __attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int result) {
     if (ring.closing) return;
     if (result >= 0 && runs_work(ring, flags)) look_now_and_then(ring);
@@ -105,7 +106,8 @@ __attribute__((noinline)) void leave_waiting(Ring& ring, unsigned flags, int res
     return result;
 }
 
-// A signal's handler calls for a ring that its thread is inside of. Nothing is consumed yet, as the answer says.
+// A signal handler calls for a ring while its thread is inside of the engine for the same ring. The call is put off
+// until the thread leaves the ring (make_up_for). It has consumed no SQE yet, so it returns 0.
 __attribute__((noinline)) int put_off(Inside& interrupted, unsigned generation, unsigned to_submit,
                                       unsigned min_complete, unsigned flags) {
     if ((flags & IORING_ENTER_GETEVENTS) && min_complete != 0) return -EDEADLK;
@@ -116,7 +118,8 @@ __attribute__((noinline)) int put_off(Inside& interrupted, unsigned generation, 
     return 0;
 }
 
-// Between finding a ring and locking it another thread may have closed it, and its memory may be the next ring's.
+// Between finding a ring and locking it, another thread may close it, and its memory may become the next ring's. The
+// generation shows that.
 [[gnu::always_inline]] inline int enter_generation(Ring& ring, unsigned generation, unsigned to_submit,
                                                    unsigned min_complete, unsigned flags, const void* arg,
                                                    size_t arg_size) {
@@ -152,7 +155,8 @@ int enter(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags
     const unsigned generation = ring->generation.load();
     if (ring_of(number) != ring) return -EBADF;
     const int result = enter_generation(*ring, generation, to_submit, min_complete, flags, arg, arg_size);
-    // A call that asked for something and got it is not slowed down by a question whether the ring is there.
+    // Only a call that had nothing to do checks that the number is still the ring's. In every call that would be too
+    // slow.
     constexpr unsigned work = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT;
     const bool was_idle = result == 0 && (flags & work) == 0;
     return was_idle && find_named(number) == nullptr ? not_a_ring(number) : result;

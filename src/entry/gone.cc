@@ -1,5 +1,6 @@
-// Rings that are gone: the program closed the last descriptor by an instruction of its own, or through a library that
-// calls the kernel itself, and nobody told the engine (service/ring_file.h says how it finds out).
+// Rings that are gone: the program closed the last descriptor by a system call that the engine did not see, with an
+// instruction of its own or through a library that calls the kernel itself (service/ring_file.h says how the engine
+// finds out).
 #include <pthread.h>
 
 #include "entry/engine.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr int every_file = -1;
 
-// Rings without a name that wait to be taken apart. Whoever takes one off the list does it.
+// Rings without a name that wait to be taken apart. The thread that takes one off the list does it.
 std::atomic<Ring*> ended{nullptr};
 
 void push_ended(Ring& ring) {
@@ -25,7 +26,8 @@ void push_ended(Ring& ring) {
     while (!ended.compare_exchange_weak(first, &ring, std::memory_order_release, std::memory_order_relaxed));
 }
 
-// A number that is another file's, or none, is no name of the ring any more. With the last name its requests end.
+// Called for a number that is closed or another file's by now: it names the ring no more. If it was the ring's last
+// name, the ring's requests end.
 void drop_name(int fd, Ring& ring) {
     if (!remove_descriptor_of(fd, ring)) return;
     bool last;
@@ -79,7 +81,7 @@ void leave_gone_rings() {
     drop_gone_names();
     if (ended.load(std::memory_order_relaxed) == nullptr) return;
     pthread_t thread;
-    // Without a thread they wait for the next ring to be set up.
+    // If no thread can be started, the rings stay on the list until the next ring is set up.
     if (start_thread(thread, "ringside-close", ending_body, nullptr) == 0) pthread_detach(thread);
 }
 

@@ -1,4 +1,4 @@
-// What a child of fork() is told that uses its parent's ring.
+// The message for a child of fork() that uses its parent's ring.
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// A program's own poll(2), as far as a ring is concerned that stands in its set.
+// A program's own poll(2), for a ring among its descriptors.
 #include <errno.h>
 #include <poll.h>
 
@@ -20,7 +20,7 @@
 namespace ringside::engine {
 namespace {
 
-// What poll says of a descriptor that is none any more.
+// What poll(2) reports for a descriptor that is closed.
 constexpr short closed = POLLNVAL;
 
 bool is_same(const Ring& ring, const RingInPoll& polled) {
@@ -28,7 +28,7 @@ bool is_same(const Ring& ring, const RingInPoll& polled) {
     return same && ring.open && !ring.closing && !ring.inherited;
 }
 
-// What has happened by now, as at the end of each call.
+// Handles what has happened by now, as the end of each io_uring_enter does.
 void catch_up_to_poll(Ring& ring) {
     ++ring.calls;
     take_messages(ring);
@@ -41,7 +41,7 @@ short begin(Ring& ring, RingInPoll& polled) {
     catch_up_to_poll(ring);
     const short holds = polled_events(ring, polled.events);
     if (holds != 0) return holds;
-    // Of a ring with IORING_SETUP_DEFER_TASKRUN nobody completes anything here.
+    // A ring with IORING_SETUP_DEFER_TASKRUN completes nothing in a poll.
     const bool defers = ring.setup_flags & IORING_SETUP_DEFER_TASKRUN;
     polled.leads = !defers && begin_poll_call(ring, polled.limit_ns);
     polled.serial = ring.poll_call.serial;
@@ -50,7 +50,7 @@ short begin(Ring& ring, RingInPoll& polled) {
     return 0;
 }
 
-// The thread has led, unless its call was ended for it.
+// The thread was the ring's leader during its poll, and no other thread ended that. It now handles what happened.
 void handle(Ring& ring, bool happened) {
     end_to_lead(ring, ring.poll_call.waiter);
     if (happened) take_events(ring);
@@ -60,15 +60,16 @@ void handle(Ring& ring, bool happened) {
     if (something_waits(ring) && !ring.closing) leave_to_helper(ring);
 }
 
-// Takes the lock, unless the thread has interrupted itself in a call that has it.
+// Takes the lock. If the thread has interrupted a call of its own on this ring, that call may hold the lock, so it does
+// not wait for long. Returns whether it has the lock.
 bool lock_from_anywhere(Ring& ring, bool interrupts) RINGSIDE_UNCHECKED {
     if (interrupts) return ring.lock.acquire_soon();
     ring.lock.acquire();
     return true;
 }
 
-// What the ring's memory tells, for a handler that has interrupted a call with the lock. It cannot sleep for more: what
-// it would wait for comes behind it.
+// The answer from the ring's memory alone, for a signal handler that has interrupted a call which holds the lock. If
+// nothing is ready, the handler must not sleep: the interrupted call goes on only after it.
 short look_without_lock(const Ring& ring, RingInPoll& polled) {
     const SharedHeader& sq = *ring.memory.header;
     const SharedHeader& cq = *ring.memory.cq;
@@ -87,7 +88,7 @@ bool find_polled(int fd, short events, RingInPoll& polled) {
     Ring* ring = find_named(fd);
     if (ring == nullptr) return false;
     polled = {ring, ring->generation.load(), 0, events, false, -1, -1, no_deadline};
-    // It may have been closed in between, and its memory be the next ring's.
+    // The ring may have been closed in between, and its memory may be the next ring's.
     return ring_of(fd) == ring;
 }
 

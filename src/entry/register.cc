@@ -1,4 +1,4 @@
-// io_uring_register(2): finds the ring and hands over to the row of the opcode.
+// io_uring_register(2): finds the ring and calls the function in the opcode's row.
 #include <errno.h>
 
 #include "entry/engine.h"
@@ -13,15 +13,15 @@
 namespace ringside::engine {
 namespace {
 
-// What the arguments must be, a pointer and a count.
+// What an opcode requires of its two arguments, a pointer and a count.
 enum class Argument : uint8_t {
-    any,           // the function looks for itself
+    any,           // the function checks them itself
     nothing,       // neither
     address,       // a pointer (else -EFAULT) and any count
     address_only,  // a pointer and no count
     one,           // a pointer to one
     two,           // a pointer to two
-    single,        // one, and whatever the pointer is
+    single,        // count 1, any pointer
     count_only,    // no pointer, and any count
     some,          // a pointer and a count
 };
@@ -97,7 +97,7 @@ int check_argument(Argument wanted, uint64_t address, unsigned count) {
     return good ? 0 : -EINVAL;
 }
 
-// Whether the calling thread may, and whether the ring still allows it.
+// Whether the calling thread may make the call, and whether the ring's restrictions allow it. Returns 0 or -errno.
 int check_caller(const Ring& ring, unsigned opcode) {
     if (!ring.open || ring.closing || ring.inherited) return refuse_closed(ring);
     if (ring.submitter != 0 && wrong_submitter(ring)) return -EEXIST;
@@ -117,7 +117,7 @@ int register_by(const FoundRing& found, unsigned opcode, uint64_t address, unsig
         if (result < 0) return result;
         if (row.locked) {
             result = row.function(ring, address, count);
-            // Completions of tags, among others.
+            // The function may have posted CQEs, for example for resource tags.
             publish(ring);
             return result;
         }
@@ -125,7 +125,7 @@ int register_by(const FoundRing& found, unsigned opcode, uint64_t address, unsig
     return row.function(ring, address, count);
 }
 
-// With -1 for the ring.
+// The calls that take -1 in place of a ring's descriptor.
 int register_blind(unsigned opcode, uint64_t address, unsigned count) {
     switch (opcode) {
         case IORING_REGISTER_SEND_MSG_RING:
@@ -139,7 +139,7 @@ int register_blind(unsigned opcode, uint64_t address, unsigned count) {
 
 int find_for_registration(unsigned fd, bool by_index, FoundRing& found) {
     if (!by_index) {
-        // A number that is another file's by now is a ring's no more.
+        // Drops the number from the registry if it is another file's by now.
         find_named(static_cast<int>(fd));
         return find_ring(static_cast<int>(fd), found);
     }

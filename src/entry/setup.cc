@@ -39,8 +39,8 @@ int check_flags(uint32_t flags) {
     return 0;
 }
 
-// IORING_SETUP_ATTACH_WQ shares threads. All rings of a process share workers here, and a submission thread each is
-// what a program cannot tell from one for several; what is left is to check the ring named.
+// IORING_SETUP_ATTACH_WQ shares threads. Here all rings of a process share the workers anyway, and a program cannot
+// tell whether its rings share a submission thread. So it is enough to check the ring that the program names.
 int check_attach(const io_uring_params& params) {
     if (!(params.flags & IORING_SETUP_ATTACH_WQ)) return 0;
     const int fd = static_cast<int>(params.wq_fd);
@@ -70,7 +70,7 @@ int open_descriptor(Ring& ring, const io_uring_params& params, Face face) {
     if (face == Face::mappable) {
         return static_cast<int>(abi::syscall(__NR_memfd_create, "io_uring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     }
-    // The program has the memory from us; what it needs is something to poll.
+    // The program gets the memory from map(). It needs the descriptor only to poll it.
     return new_ring_descriptor(ring.readiness);
 }
 
@@ -81,7 +81,7 @@ int name_by_descriptor(Ring& ring, const io_uring_params& params, Face face) {
     if (face == Face::mappable) fd = reopen_ring_file(fd, reopened);
     if (fd < 0) return fd;
     know_ring_file(ring, fd, reopened);
-    // The kernel has handed the number out: a ring that had it was closed without our knowledge.
+    // The kernel gave out this number, so a ring that had it before was closed by a call that the engine did not see.
     if (Ring* before = remove_descriptor(fd)) let_go_of_ring(*before);
     const int entered = enter_descriptor(fd, ring);
     if (entered < 0) {
@@ -108,7 +108,8 @@ void take_name_back(const io_uring_params& params, int name) {
 
 // Returns the ring's descriptor, or its registered index, or -errno.
 int make_ring(io_uring_params& params, Face face) {
-    // While the new ring has no descriptor that could be the one that it names; told after what is wrong with memory.
+    // Check now, because wq_fd could name the new ring once that has a descriptor. Report it later, because errors of
+    // the ring's memory come first.
     const int attached = check_attach(params);
     end_gone_rings();
     Ring* ring = take_ring();

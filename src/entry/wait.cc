@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kernel_sigset_size = 8;
 
-// Absurd times wrap around, as in the kernel.
+// A sum that overflows wraps around, as in the kernel.
 int64_t sum_of(int64_t a, int64_t b) {
     return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }
@@ -32,13 +32,13 @@ int read_timespec(uint64_t address, int64_t& ns) {
     return 0;
 }
 
-// With IORING_SETUP_IOPOLL it is the caller who polls, and not for so many completions: any that lie there will do, and
-// where nothing is in flight there is nothing to poll.
+// With IORING_SETUP_IOPOLL the caller polls for completions. It does not wait for `min_complete` of them: one that is
+// there already is enough, and if nothing is in flight there is nothing to poll for.
 bool polls_for_completions(const Ring& ring) {
     return (ring.setup_flags & (IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL)) == IORING_SETUP_IOPOLL;
 }
 
-// Who polls for completions goes by no time, which is not even read.
+// A caller that polls for completions ignores the timeout: it is not even read.
 int read_extended(const Ring& ring, uint64_t address, size_t size, WaitArguments& wait) {
     io_uring_getevents_arg extended;
     if (size != sizeof(extended)) return -EINVAL;
@@ -51,7 +51,7 @@ int read_extended(const Ring& ring, uint64_t address, size_t size, WaitArguments
     return read_timespec(extended.ts, wait.timeout_ns);
 }
 
-// IORING_ENTER_EXT_ARG_REG: the argument is an offset into the region that was registered for that.
+// IORING_ENTER_EXT_ARG_REG: the argument is an offset into the region that was registered for wait arguments.
 int read_registered(const Region& region, uint64_t offset, size_t size, WaitArguments& wait) {
     io_uring_reg_wait registered;
     if (size != sizeof(registered)) return -EINVAL;
@@ -67,13 +67,13 @@ int read_registered(const Region& region, uint64_t offset, size_t size, WaitArgu
     return 0;
 }
 
-// The signal mask is only looked at when there is something to wait for, as in the kernel.
+// The signal mask is read only if the call has to wait, as in the kernel.
 int read_mask(const WaitArguments& wait, sigset_t& mask) {
     if (wait.mask_size != kernel_sigset_size) return -EINVAL;
     return read_user(&mask, wait.mask_address, kernel_sigset_size);
 }
 
-// Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
+// Runs what has become due. Task work of a ring with IORING_SETUP_DEFER_TASKRUN runs here and nowhere else.
 void catch_up(Ring& ring) {
     if (__builtin_expect(!ring.kept.put_off.empty(), 0)) {
         withdraw_announcement(ring);
@@ -84,7 +84,7 @@ void catch_up(Ring& ring) {
     if (ring.completion.overflow_first != nullptr) flush_overflow(ring);
 }
 
-// A moment before the beginning of time never comes, as in the kernel: there its sum with a margin counts as too large.
+// A negative deadline never comes, as in the kernel, which takes it for an overflow.
 int64_t deadline_of(const Ring& ring, const WaitArguments& wait) {
     if (!wait.has_timeout) return no_deadline;
     const int64_t moment_ns = wait.absolute ? wait.timeout_ns : sum_of(now_ns(ring.wait_clock), wait.timeout_ns);
@@ -140,8 +140,8 @@ namespace {
 
 int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& wait) {
     if (min_complete > ring.cq_entries) min_complete = ring.cq_entries;
-    // A call that is not to sleep looks at what is ready; one that will, finds it when it goes to sleep. One that came
-    // because something is ready may find enough to return with, and does that first.
+    // A call that does not wait looks for ready requests here. A call that waits finds them when it sleeps. But if the
+    // program was told that something is ready, this call looks first: that may be enough for it to return.
     const bool looks = min_complete == 0 || ring.ready_announced;
     ring.ready_announced = false;
     if (looks) {
@@ -161,7 +161,7 @@ int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& w
     }
     Waiter* waiter = begin_wait(ring);
     if (waiter == nullptr) return -ENOMEM;
-    // To end a wait that was left may have completed something.
+    // begin_wait() may have ended an earlier wait of this thread, and that may have posted completions: count again.
     waiter->target_tail = ring.completion.published - completions_ready(ring) + min_complete;
     waiter->timeouts_seen = ring.completion.timeouts_fired;
     const sigset_t* mask_in_use = wait.mask_address != 0 ? &mask : nullptr;
@@ -171,8 +171,8 @@ int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& w
         const int64_t first_deadline_ns = now_ns(ring.wait_clock) + wait.min_wait_ns;
         result = sleep_until(ring, *waiter, first_deadline_ns, mask_in_use);
         if (result == -ETIME && deadline_ns != no_deadline) {
-            // From now on anything will do, and only now the time limit counts, which may be over already. Where there
-            // is none, the minimum is all the time that there is.
+            // The minimum wait is over. From now on one completion is enough, and the timeout counts, which may be over
+            // already. If there is no timeout, the minimum wait is all the time that there is.
             waiter->target_tail = ring.completion.published - completions_ready(ring) + 1;
             result = sleep_until(ring, *waiter, deadline_ns, mask_in_use);
         }
@@ -181,7 +181,7 @@ int gather_completions(Ring& ring, unsigned min_complete, const WaitArguments& w
     }
     if (result == wait_was_ended) return -EINTR;
     leave_wait(ring, *waiter);
-    // Something to reap outweighs the reason for which the wait ended.
+    // If there are completions to reap, the reason why the wait ended does not matter.
     return completions_ready(ring) != 0 ? 0 : result;
 }
 

@@ -25,8 +25,8 @@ size_t rings_bytes(const QueueSizes& sizes, unsigned flags);
 size_t page_size();
 size_t round_to_pages(size_t size);
 
-// A shared mapping of a ring's descriptor, or (fd -1) anonymous memory with `extra_flags`. Null and *error = -errno on
-// failure.
+// Maps a ring's descriptor, shared; or, for the fd -1, anonymous memory with `extra_flags`. On failure returns null and
+// sets *error to -errno.
 void* map(int fd, uint64_t offset, size_t size, int extra_flags, int* error);
 void unmap(void* address, size_t size);
 

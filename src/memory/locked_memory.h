@@ -16,7 +16,7 @@ LockedMemory* lock_memory(uint64_t address, uint64_t length);
 LockedMemory* share(LockedMemory* memory);
 void unlock_memory(LockedMemory* memory);
 
-// In a child after fork: it has registered nothing.
+// Called in a child after fork, which has no registered memory.
 void forget_locked_memory();
 
 }  // namespace ringside::engine

@@ -52,8 +52,8 @@ class FileSought {
     bool was_same_ = false;
 };
 
-// Over, and only its completion is still to be posted. One that was cancelled while it waited for its file is found
-// until then.
+// Whether the request is over and only its completion is still to be posted. A request that was cancelled while it
+// waited for its file does not count as over: it is found until then.
 bool is_over(const Request& request) {
     const bool has_ended = request.place == Place::task_work && request.has(request_has_result);
     return (has_ended && !request.has(request_cancelled)) ||
@@ -61,11 +61,11 @@ bool is_over(const Request& request) {
 }
 
 bool matches(const Cancel& cancel, FileSought* file, const Request& request) {
-    // What is at the disk cannot be had back, so it is not even found.
+    // A request at the disk cannot be taken back, so it is not found.
     if (request.place == Place::device) return false;
     // A link timeout goes with its request and with nothing else.
     if (request.opcode == IORING_OP_LINK_TIMEOUT) return false;
-    // What draining has let go is on its way to the workers: only who is there already comes upon it.
+    // A request released by a drain is on its way to the workers. Only a cancellation that runs in a worker finds it.
     const bool is_let_go = request.place == Place::task_work && request.has(request_ordered);
     if (is_let_go && !request.has(request_has_result | request_has_news) && !cancel.at_work) return false;
     if (cancel.spares_workers && (request.place == Place::worker || request.has(request_blocks))) return false;
@@ -129,8 +129,8 @@ long cancel_matches(Ring& ring, Cancel cancel) {
         const bool of_workers = has_not_begun(*target);
         const int result = cancel_request(*target);
         if (!all) return result;
-        // As in the kernel, one that is inside a worker is told to stop and not counted; nor is one that waits for a
-        // worker, if the cancellation itself is inside one.
+        // As in the kernel, a request that a worker executes is told to stop and not counted. Nor is one that waits for
+        // a worker, if the cancellation itself runs in a worker.
         if (result == 0 && !(of_workers && cancel.finds_itself)) ++count;
         // Also as there, all waits for children go at a stroke and count as one, and so do all for futexes.
         if (result > 0) (target->opcode == IORING_OP_WAITID ? any_child : any_futex) = true;

@@ -106,7 +106,7 @@ int move_to_futexes(GatedFutex* all, uint32_t count, StandIn& stand_in) {
 
 // --- The stand-in's side --------------------------------------------------------------------------------------------
 
-// A value that is not as expected any more means that the program went on without us: what the wait was for.
+// -EAGAIN at the futex: it holds another value than expected, so the program has gone on. Then the wait has succeeded.
 long stand_at_one(Request& request) {
     const auto& wait = request.as<Wait>();
     long result = wait_at(gate_of(wait.single), wait.mask);

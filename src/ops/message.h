@@ -26,8 +26,8 @@ struct Message {
     iovec* vectors() { return reinterpret_cast<iovec*>(this + 1); }
 };
 
-// The flags of an entry that sendmsg(2) and recvmsg(2) take. They refuse the one by which the kernel tells itself that
-// control messages have the layout of 32 bits, which io_uring ignores.
+// An SQE's message flags, as sendmsg(2) and recvmsg(2) accept them: without MSG_CMSG_COMPAT, the kernel's own mark for
+// 32-bit programs. The calls refuse it, but io_uring ignores it.
 inline int32_t known_to_calls(uint32_t flags) { return static_cast<int32_t>(flags & ~0x80000000u); }
 
 enum class Direction : uint8_t {
@@ -43,7 +43,7 @@ inline Message& message_of(const Request& request) { return *static_cast<Message
 // -EINVAL, -EMSGSIZE for too many iovecs, or -ENOMEM.
 int keep_message(Request& request, uint64_t address, Direction direction, bool just_read = false);
 
-// Makes a message to be sent of one buffer, or of an array of iovecs, and a destination (0 for none).
+// Makes a message to send, of one buffer or of an array of iovecs, and a destination address (0: none).
 struct Parts {
     uint64_t address;
     uint32_t length;  // of the buffer, or number of iovecs

@@ -142,7 +142,7 @@ Outcome msg_ring_issue(Request& request) {
 // The target's lock was not to be had at once. A worker holds no other and can wait for it.
 Outcome msg_ring_work(Request& request) {
     const auto& message = request.as<MsgRing>();
-    // One that asked for a worker was never issued: that comes first.
+    // A request with IOSQE_ASYNC was never issued: it must be issued first.
     if (message.target == nullptr) return Outcome::queued;
     if (!in_worker()) return without_worker(request);
     if (message.fields.command == IORING_MSG_DATA) {

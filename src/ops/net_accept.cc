@@ -52,7 +52,8 @@ uint32_t more_to_accept(int fd) {
     return domain == AF_INET || domain == AF_INET6 ? IORING_CQE_F_SOCK_NONEMPTY : 0;
 }
 
-// What can be had without waiting: the result of accept4, or -EAGAIN. Sets `needs_thread` if only a worker may ask.
+// Accepts without waiting: returns the result of accept4, or -EAGAIN. Sets `needs_thread` if only a worker may make the
+// call.
 long take(Request& request, bool& needs_thread) {
     const long status = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
     if (status < 0) return status;
@@ -92,7 +93,7 @@ void bring_back(Request& request, long result) {
     }
 }
 
-// What a worker has brought, or what can be had without one.
+// The connection that a worker has accepted, or one that is there already.
 long next_connection(Request& request, bool& needs_thread) {
     auto& accept = request.as<Accept>();
     if (request.has(request_pinned_too)) {
@@ -160,11 +161,11 @@ Outcome accept_issue(Request& request) {
 
 // Comes here when there is a connection, or because the program asked for a worker.
 Outcome accept_work(Request& request) {
-    // What cannot be polled is not even found to be no socket.
+    // If the file cannot be polled, the request ends before anything finds out that it is no socket.
     if (request.has(request_poll_first)) return request.wait(POLLIN);
     if (is_listening(request.fd) && !is_ready_for(request.fd, POLLIN)) return put_off(request, false);
     const long result = call(request, true);
-    // It does block by itself: somebody else was faster.
+    // The socket is a blocking one, so another thread took the connection: wait for the next.
     if (result == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
     if (!request.has(request_multishot) || result == -EAGAIN) return complete(request, result);
     bring_back(request, result);

@@ -32,7 +32,7 @@ long begin(Request& request) {
     const bool blocks = !(status & O_NONBLOCK);
     if (blocks) abi::syscall(__NR_fcntl, request.fd, F_SETFL, status | O_NONBLOCK);
     long result = call(request);
-    // What an earlier attempt that failed has left behind is told once, and is over then.
+    // The error of an earlier attempt is reported once, and is gone then.
     if (result == -ECONNABORTED) result = call(request);
     if (blocks) abi::syscall(__NR_fcntl, request.fd, F_SETFL, status);
     return result;

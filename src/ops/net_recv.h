@@ -28,11 +28,11 @@ long receive_rest(const Request& request, int& received_flags);
 // The hint that another receive would find something, for the CQE of one that gave `received`.
 uint32_t more_to_read(const Request& request, long received);
 
-// Nothing more is received: the request ends with `last`, or with what earlier attempts have brought. `all` is false
-// when that is less than was asked for and severs a chain.
+// Ends the receive with `last`, or with the bytes that earlier attempts have received. `all` is false if that is less
+// than the program asked for, which severs a chain.
 Outcome complete_receive(Request& request, long last, bool all = true);
 
-// It would have to wait.
+// Called when the receive would have to wait.
 Outcome put_off_receive(Request& request);
 
 // Nothing came, though the request has waited for it. Returns whether there is no use in waiting again: it is a

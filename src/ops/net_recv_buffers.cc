@@ -89,7 +89,7 @@ bool write_header(char* start, const io_uring_recvmsg_out& header, size_t touche
     return true;
 }
 
-// What cannot be had for `reason`: but first of all there has to be a socket.
+// Returns `reason`, but if the descriptor is no socket, that error: the kernel checks for it first.
 int unless_no_socket(const Request& request, int reason) {
     const int type = socket_option(request.fd, SO_TYPE);
     return type < 0 ? type : reason;

@@ -73,7 +73,7 @@ int prepare_parts(Request& request, const io_uring_sqe& sqe) {
     return check_range(sqe);
 }
 
-// What every send keeps of its entry, and nothing else yet.
+// Keeps what every send needs of its SQE.
 Sending& begin(Request& request, const io_uring_sqe& sqe) {
     auto& sending = request.as<Sending>();
     sending = {};
@@ -147,8 +147,8 @@ long send_rest(const Request& request, const Sending& sending) {
     return abi::syscall(__NR_sendmsg, request.fd, &header, flags);
 }
 
-// What the program gave by pointer and the system call could not read is an error of the submission, which comes before
-// all others and ends the batch.
+// If the system call could not read what the program gave by pointer, that is an error of the submission. It comes
+// before all others and ends the batch.
 long blame(Request& request, long result) {
     const auto& sending = request.as<Sending>();
     if (sending.kept || (sending.form == Form::buffer && sending.name == 0)) return result;

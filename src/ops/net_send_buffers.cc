@@ -121,7 +121,7 @@ Outcome send_bundles(Request& request) {
         if (sent <= 0) return complete_send(request, sent, false);
         const uint32_t flags = consume_buffer(request, sent, bundle_size(request));
         leave_bundle(request);
-        // What waited for room is the last, and so is what found no buffer behind it when it was selected.
+        // A send that has waited for room is the last one, and so is one whose selection found no buffer behind it.
         if (sending.waited || took_last || !post_more(request, static_cast<int32_t>(sent), flags)) {
             request.cqe_flags = flags;
             return request.done(sent);

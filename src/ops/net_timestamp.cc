@@ -1,5 +1,5 @@
-// IORING_OP_URING_CMD with SOCKET_URING_OP_TX_TIMESTAMP: tells again and again when what was sent left this machine.
-// The program has asked the socket for that by SO_TIMESTAMPING; the answers come through its error queue.
+// IORING_OP_URING_CMD with SOCKET_URING_OP_TX_TIMESTAMP: a multishot request that reports when sent data left this
+// machine. The program turns the timestamps on by SO_TIMESTAMPING; they arrive in the socket's error queue.
 #include "ops/net_timestamp.h"
 
 // The kernel's header needs it.

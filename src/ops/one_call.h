@@ -12,8 +12,8 @@ namespace ringside::engine {
 // A descriptor opened with O_PATH is none as far as io_uring is concerned; system calls say so late.
 bool is_path_only(int fd);
 
-// A system call that a worker makes. What ends by itself is made even if its worker has been told to stop: as in the
-// kernel, that comes too late for it.
+// A system call that a worker makes. Bounded work is done even if the worker has been told to stop: as in the kernel,
+// the cancel comes too late for it.
 template <typename... Arguments>
 long call_in_worker(const Request& request, long number, Arguments... arguments) {
     return request.has(request_bounded) ? abi::syscall(number, arguments...)

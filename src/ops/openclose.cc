@@ -28,7 +28,7 @@ struct Close {
     uint32_t slot;
 };
 
-// What cannot be had from the name cache alone, so that a first attempt without blocking is in vain.
+// Whether the open needs more than the name cache, so that a first attempt without blocking would be in vain.
 bool needs_disk(const open_how& how) { return how.flags & (O_TRUNC | O_CREAT | (O_TMPFILE & ~O_DIRECTORY)); }
 
 constexpr uint64_t path_only_flags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
@@ -59,13 +59,13 @@ int read_how(open_how& how, uint64_t address, uint32_t size) {
     return 0;
 }
 
-// The rest is the same for both; `how` is there.
+// The rest of prep, which OPENAT and OPENAT2 share. The caller has filled in `how`.
 int prepare_open(Request& request, const io_uring_sqe& sqe) {
     if (request.has(IOSQE_FIXED_FILE)) return -EBADF;
     auto& open = request.as<Open>();
     open.directory = sqe.fd;
-    // Files on disk are opened by few workers; but a FIFO, which a worker only gets for the asking, waits for its other
-    // end for as long as it takes.
+    // An open of a file on disk ends by itself. But an open of a FIFO, which goes to a worker only with IOSQE_ASYNC,
+    // waits for the FIFO's other end.
     if (!request.has(IOSQE_ASYNC)) request.set(request_bounded);
     const int result = prepare_path(request, open.path, sqe.addr);
     if (result < 0) return result;
@@ -150,7 +150,8 @@ Outcome close_issue(Request& request) {
     if (slot != 0) return request.done(remove_direct(*request.ring, slot));
     // A ring is not closed through a ring.
     if (ring_named(request.sqe_fd) != nullptr) return request.done(-EBADF);
-    // What the batch has given to the disk or to the keeper by its number is theirs before that goes.
+    // Requests of the batch that are on their way to the disk or to the keeper still use the number: hand them over
+    // before it is closed.
     if (request.ring->disk.queued != 0) submit_transfers(*request.ring);
     hold_put_off(*request.ring, request.sqe_fd);
     hand_over_batch(*request.ring);

@@ -31,7 +31,7 @@
 namespace ringside::engine {
 namespace {
 
-// What would be a worker's write does not raise SIGPIPE in the program.
+// In the kernel a worker makes this write, so it must not raise SIGPIPE in the program's thread.
 __attribute__((noinline)) long write_in_place_of_worker(int fd, const iovec* vectors, unsigned count, int64_t offset,
                                                         int flags) {
     SigpipeHeld held;

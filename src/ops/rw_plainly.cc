@@ -111,7 +111,7 @@ Outcome attempt_plainly(Request& request) {
         return Outcome::punt;
     }
     long got = -EAGAIN;
-    // Who is non-blocking need not be ready to be asked: fanotify takes answers and never says so.
+    // A non-blocking file need not be ready for an attempt: fanotify accepts answers and never reports that it does.
     if (is_ready(request) || is_nonblocking(request.fd))
         got = is_large ? write_what_fits(request) : transfer_rest(request, 0, false);
     const bool has_rest = is_large && got == 0 && transfer.done < wanted_bytes(transfer);

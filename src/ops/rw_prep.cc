@@ -63,7 +63,7 @@ int keep_iovecs(Request& request) {
     if (copy == nullptr) return -ENOMEM;
     auto* vectors = static_cast<iovec*>(copy);
     int result = copy_iovecs(vectors, transfer.address, transfer.length);
-    // Those in a registered buffer are looked at when that is there.
+    // Ranges in a registered buffer are checked when the buffer is known.
     if (result == 0 && !request.has(request_takes_buffer)) result = check_ranges(vectors, transfer.length);
     if (result < 0) {
         free(copy);

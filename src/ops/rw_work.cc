@@ -12,7 +12,7 @@
 namespace ringside::engine {
 namespace {
 
-// Where the file stood before a write that may fail half-way: one that appends leaves it elsewhere. -1 for others.
+// The file's position before a write that may fail half-way: a write that appends changes it. -1 for other transfers.
 long position_to_keep(const Request& request) {
     const auto& transfer = request.as<Transfer>();
     const bool may = transfer.writes && transfer.offset == current_position;

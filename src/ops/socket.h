@@ -13,7 +13,7 @@ int socket_option(int fd, int name);
 // Whether a transfer with MSG_WAITALL goes on after a part: a datagram never does.
 bool continues_partial(int fd);
 
-// Whether the kernel could send from the program's memory on it: what cannot refuses zero-copy sends.
+// Whether the kernel can send from the program's memory on this socket. If not, zero-copy sends are refused.
 bool supports_zero_copy(int fd);
 
 // Whether there is more to read in a socket that delivers a stream of bytes. Datagram sockets never say.

@@ -1,4 +1,4 @@
-// IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: what a file or memory occupies, on disk and in
+// IORING_OP_SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE, FADVISE, MADVISE: the allocation, size and caching of a file or of
 // memory.
 #include <errno.h>
 #include <fcntl.h>

@@ -51,7 +51,7 @@ bool told_at_once(const Statx& statx, int fd) {
     return device != 0;
 }
 
-// With AT_EMPTY_PATH: the path is most likely empty, and the descriptor beside it the file.
+// For AT_EMPTY_PATH. Most likely the path is empty and the descriptor is the file itself: then try to answer at once.
 Outcome statx_of_descriptor(Request& request) {
     auto& statx = request.as<Statx>();
     const int kept = keep_for_later(request, statx.path);

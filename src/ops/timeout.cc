@@ -50,7 +50,7 @@ int set_timer(Request& request, int64_t time_ns, uint32_t flags, Expired expired
     if (result < 0) return result;
     request.place = Place::timer;
     ring.requests.table.insert(request);
-    // Whoever sleeps for this ring may have gone to sleep for longer.
+    // The leader may have gone to sleep for longer than this timeout.
     wake_leader(ring);
     return 0;
 }
@@ -60,8 +60,8 @@ bool repeats(Timeout& timeout) {
     return timeout.count == 0 || --timeout.count != 0;
 }
 
-// One that ends without a CQE the kernel takes out of its count all the same. So that goes back, which it takes for
-// more completions than anybody waits for.
+// The kernel subtracts a timeout that ends without a CQE from its count all the same. So the count goes back, which the
+// kernel takes for more completions than any timeout waits for.
 void note_success(const Request& request) {
     if (!request.has(IOSQE_CQE_SKIP_SUCCESS)) return;
     const Completion& completion = request.ring->completion;

@@ -18,7 +18,7 @@ struct Attribute {
     uint32_t flags;
 };
 
-// What is kept of the program's strings, and of a value to set.
+// Copies of the program's strings, and of the value to set.
 struct Kept {
     char name[XATTR_NAME_MAX + 1];
     char path[PATH_MAX];

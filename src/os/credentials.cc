@@ -20,7 +20,7 @@ void read_capabilities(CapabilitySets& sets) {
     abi::syscall(__NR_capget, &header, sets);
 }
 
-// Of what is wanted a thread gets what it is permitted.
+// A thread gets those of the wanted capabilities that are permitted to it.
 void set_effective(const uint32_t* effective) {
     __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     CapabilitySets sets;

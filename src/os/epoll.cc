@@ -111,7 +111,7 @@ int wait_in_set(int epoll_fd, epoll_event* events, int64_t timeout_ns, const sig
         if (count != -ENOSYS && count != -EPERM) return static_cast<int>(count);
         has_pwait2.store(false, std::memory_order_relaxed);
     }
-    // What it is made of; ppoll is as exact in time.
+    // Without epoll_pwait2, waits by ppoll, which is as exact in time, and then takes the events.
     const int ready = poll_one(epoll_fd, timeout_ns, mask);
     if (ready <= 0) return ready;
     return static_cast<int>(abi::syscall(__NR_epoll_pwait, epoll_fd, events, events_per_wait, 0, nullptr, 0));

@@ -30,9 +30,10 @@ void ring_bell(int set, int bell, uint64_t cookie);
 // Closes what is the engine's still.
 void close_belled_set(int& set, int& bell, uint64_t cookie);
 
-// Whether poll and epoll know this file. -EBADF is for others to find out.
+// Whether poll and epoll accept this file; false for every file on disk. True for a closed descriptor: the caller gets
+// -EBADF from its next call.
 bool can_be_polled(int fd);
-// The same for files on disk too, of which those of /proc and /sys may be.
+// Whether epoll accepts this file. Files on disk are tried too, because some of /proc and /sys can be polled.
 bool is_known_to_epoll(int fd);
 
 int epoll_control(int epoll_fd, int operation, int fd, uint32_t events, uint64_t cookie);

@@ -12,7 +12,7 @@
 namespace ringside::engine {
 namespace {
 
-// What procfs calls an eventfd (Linux 5.2). Not known of other files.
+// The id that procfs shows for an eventfd (Linux 5.2). Other files have none.
 class EventfdId {
   public:
     explicit EventfdId(int fd) {
@@ -39,8 +39,8 @@ class EventfdId {
     char text_[24] = {};
 };
 
-// Where our numbers begin: as high as the limit allows, but not so high that the kernel's table of this process, which
-// grows to the highest number in use, becomes large for our sake.
+// The highest number at which ours begin. The kernel's table of the process grows to the highest number in use, so it
+// must not become large for our sake.
 constexpr int highest_floor = 10000;
 
 std::atomic<int> number_floor{0};  // 0: not looked up yet
@@ -107,7 +107,8 @@ int compare_files(int a, int b) {
 bool same_file(int a, int b) {
     const int answer = compare_files(a, b);
     if (answer >= 0) return answer == 1;
-    // What is left on an old kernel whose policy refuses kcmp cannot tell one open of a file from another.
+    // On an old kernel whose policy refuses kcmp, the inode is all there is: it cannot tell one open of a file from
+    // another.
     struct stat first, second;
     if (file_status(a, first) < 0 || file_status(b, second) < 0) return false;
     if (first.st_dev != second.st_dev || first.st_ino != second.st_ino) return false;

@@ -23,7 +23,7 @@ bool is_file(int fd);
 // Whether an open file with these flags (F_GETFL, or an error of that) can be written, or read.
 bool has_mode(long file_flags, bool writes);
 
-// What kind of file a descriptor stands for: S_IFREG and so on, 0 when it stands for none.
+// The kind of file that a descriptor stands for: S_IFREG and so on; 0 if it is closed.
 mode_t kind_of(int fd);
 
 // A file, a directory or a disk: one that is never waited for by polling.
@@ -33,7 +33,7 @@ bool is_on_disk(int fd);
 // Whether two descriptors are the same open file: 1 or 0, or -errno where the kernel does not tell.
 int compare_files(int a, int b);
 
-// The same as far as that can be told.
+// The same, but if the kernel does not tell, goes by the inode.
 bool same_file(int a, int b);
 
 // Makes a sparse file of our own this large. A limit to the size of files is meant for others: within what the process

@@ -6,8 +6,8 @@
 
 namespace ringside::engine {
 
-// Makes room for the item `index`, which there is not. What is new in the array is zero. Returns false when memory is
-// out, and the array is what it was.
+// Makes room for the item `index`, which is not in the array yet. New items are zero. Returns false if memory is out:
+// the array is then unchanged.
 template <typename T>
 __attribute__((noinline)) bool grow(T*& items, unsigned& capacity, unsigned index) {
     unsigned wanted = capacity == 0 ? 16 : capacity;

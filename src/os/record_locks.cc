@@ -13,12 +13,13 @@
 namespace ringside::engine {
 namespace {
 
-// How many are looked at when a descriptor is let go of: more than one, so that those without locks become fewer.
+// How many parked descriptors are checked whenever one is closed or parked. More than one, so that those without locks
+// become fewer.
 constexpr unsigned looks_at_a_time = 4;
 
 struct Parked {
     int fd;
-    // The program may have closed the number, and have another file by it.
+    // Identifies the file: the program may have closed our number and have another file there.
     dev_t device;
     ino_t inode;
 };
@@ -49,8 +50,9 @@ uint64_t number_at(const char* text) {
     return number;
 }
 
-// A line is "1: POSIX  ADVISORY  WRITE 13938 fe:00:10954844 0 EOF": the process and, behind the device, the file's
-// number. The device is another than fstat(2) tells on some file systems. A lock that is waited for has a line too.
+// A line is "1: POSIX  ADVISORY  WRITE 13938 fe:00:10954844 0 EOF": the process and, behind the device, the inode. The
+// device is not compared: on some file systems it differs from that of fstat(2). A lock that is waited for has a line
+// too.
 bool tells_of_lock(const char* line, uint64_t process, ino_t inode) {
     const char* kind = strstr(line, "POSIX ");
     if (kind == nullptr || number_at(behind_words(kind, 3)) != process) return false;
@@ -59,7 +61,7 @@ bool tells_of_lock(const char* line, uint64_t process, ino_t inode) {
     return number != nullptr && number_at(number + 1) == inode;
 }
 
-// Returns 1 or 0, or -errno where the list cannot be read.
+// Returns 1 if the process has a lock on the file, 0 if not, or -errno if the list cannot be read.
 int search_list(int list, uint64_t process, ino_t inode) {
     char text[4096];
     size_t length = 0;
@@ -78,9 +80,9 @@ int search_list(int list, uint64_t process, ino_t inode) {
     }
 }
 
-// True as well where the list cannot be read.
+// Also true if the list cannot be read.
 bool list_tells_of_lock(ino_t inode) {
-    // The process's number as /proc has it, which may be mounted for another namespace.
+    // The process's number in /proc, which may be mounted for another PID namespace.
     char self[24] = {};
     if (abi::syscall(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof(self) - 1) <= 0) return true;
     const long list = abi::syscall(__NR_openat, AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
@@ -118,7 +120,7 @@ void look_at_some() {
     }
 }
 
-// Without memory for it, it stays open for good.
+// Without memory for the entry, the descriptor stays open for good.
 void park(int fd) {
     struct stat status;
     if (file_status(fd, status) < 0) return;
@@ -134,13 +136,13 @@ bool has_record_locks(int fd) {
     struct flock lock = {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
-    // The question of an open file, as whose the process's own locks are another's.
+    // F_OFD_GETLK asks on behalf of the open file description. For that, the process's own record locks conflict too.
     const long asked = abi::syscall(__NR_fcntl, fd, F_OFD_GETLK, &lock);
     if (asked == -EBADF || (asked == 0 && lock.l_type == F_UNLCK)) return false;
     struct stat status;
     if (file_status(fd, status) < 0 || !is_kind_on_disk(status.st_mode)) return false;
     if (asked == 0 && lock.l_pid == abi::syscall(__NR_getpid)) return true;
-    // One lock is told of, and another process's may hide ours.
+    // The kernel reports one lock only. Another process's may hide ours.
     return list_tells_of_lock(status.st_ino);
 }
 

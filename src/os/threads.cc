@@ -8,7 +8,7 @@
 namespace ringside::engine {
 namespace {
 
-// Our threads call the kernel and little else. What a program's thread-local variables need is added by libc.
+// Our threads call the kernel and little else. libc adds the room for the program's thread-local variables.
 constexpr size_t stack_size = 256 * 1024;
 
 std::atomic<int64_t> idle_ms{5000};

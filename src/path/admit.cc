@@ -1,4 +1,4 @@
-// Stage 2: an SQE becomes a request, or is turned down. The order of the checks is the kernel's, since it decides which
+// Stage 2: makes a request of an SQE, or refuses it. The order of the checks is the kernel's, because it decides which
 // of two errors the program sees.
 #include <errno.h>
 
@@ -33,7 +33,7 @@ int admit_rare_flags(Request& request, const Operation& operation) {
     return 0;
 }
 
-// While something drains, everything takes the way through the drain queue.
+// While a request drains, every request goes through the drain queue.
 void follow_drain(Request& request) {
     Drain& drain = request.ring->drain;
     if (drain.active) request.set(request_ordered);
@@ -59,7 +59,7 @@ bool has_refused(const io_uring_sqe& sqe, uint32_t refuses) {
     return refuses == field_off ? sqe.off != 0 : has_refused_field(sqe, refuses);
 }
 
-// The whole of it: what few requests ask for, and few rings mind, is apart from the way of those that ask for nothing.
+// All the checks. They are kept apart from the fast path, because few requests and few rings need them.
 __attribute__((noinline)) int admit_unusual(Request& request, const io_uring_sqe& sqe, const Operation& operation) {
     const Ring& ring = *request.ring;
     if (sqe.flags & (rare_flags | ~known_flags)) {

@@ -1,5 +1,5 @@
-// Stage 5a: the operation would block until its file is ready, so it waits for that with no thread and no system call,
-// and is issued again when it is.
+// Stage 5a: poll arm. The operation would block until its file is ready. So the request waits for readiness, which
+// takes no thread, and is issued again when the file is ready.
 #include <errno.h>
 #include <poll.h>
 
@@ -17,21 +17,22 @@ namespace ringside::engine {
 
 namespace {
 
-// It would wait, but must not. One that was to do so before its first attempt has not looked at its file yet.
+// The request would have to wait, but must not (request_nowait). If it was to poll first, no attempt has found out yet
+// whether it has a file.
 void answer(Request& request) {
     const bool no_file = request.has(request_poll_first) && !is_file(request.fd);
     no_file ? finish(request, -EBADF) : finish_attempted(request, -EAGAIN);
 }
 
-// Whether its link timeout begins. In a worker that waits in its call, or has to do with what goes on only until the
-// first attempt, the kernel does not begin to count the time.
+// Whether the link timeout starts now. As in the kernel, it does not start for a request that blocks in io-wq, nor for
+// a multishot transfer that io-wq only arms.
 bool counts_time(const Request& request) {
     const bool only_waits = request.has(request_multishot) && request.has(request_at_work) && is_transfer(request);
     return !request.has(request_blocks) && !only_waits;
 }
 
-// It was to wait before its first attempt, for a file that cannot be waited for: a poll tells at once what there is,
-// and that was all; a transfer is given up, as in a worker, which does not begin what goes on.
+// The request was to poll before its first attempt, but its file cannot be polled. A poll request then reports the
+// present state once. A transfer fails with the error that the kernel's io-wq gives.
 void give_up_waiting(Request& request) {
     if (is_transfer(request)) {
         return finish_attempted(request, request.has(request_multishot) ? -EBADFD : -EAGAIN);
@@ -40,7 +41,8 @@ void give_up_waiting(Request& request) {
     queue_issue(request);
 }
 
-// A worker that was to poll first finds it ready: it does not wait for that, nor for anything after its call.
+// Whether the file is ready already for a transfer that a worker is to poll for first. If so, the request need not be
+// armed, neither now nor after its call (go_on_in_call).
 bool is_ready_for_worker(const Request& request) {
     return request.has(request_at_work) && !request.has(request_multishot) && is_transfer(request) &&
            is_ready_for(request.fd, request.wait_events);
@@ -53,9 +55,9 @@ void go_on_in_call(Request& request) {
     issue(request);
 }
 
-// Sockets and pipes wait in the engine's own table, unless the operation moves descriptors, and so do files on disk
-// that can be waited for. Returns 0 where the request holds its file there, -EPERM where it cannot be waited for,
-// -ENOENT where it is to wait in the ring's own set.
+// Has the request hold its file in the engine's own table, where the keeper waits for readiness. That is for sockets,
+// pipes and those files on disk that epoll accepts, unless the operation moves descriptors. Returns 0 if the request
+// holds its file there, -EPERM if the file cannot be polled, -ENOENT if the request has to wait in the ring's own set.
 int hold_for_readiness(Request& request) {
     if (holds_file_elsewhere(request)) return 0;
     const uint32_t flags = operation_of(request).flags;
@@ -100,18 +102,19 @@ void arm(Request& request) {
     const bool looks_first = request.has(request_poll_first) && is_ready_for_worker(request);
     const int elsewhere = looks_first ? -ENOENT : hold_for_readiness(request);
     if (elsewhere == 0) return wait_elsewhere(request, false);
-    // A request that was only now tried on the program's descriptor is known by that; one that holds its file already
-    // may be the last to do so. One that goes on is told of every event, so it must not hear of those that registering
-    // the program's descriptor anew for another request brings.
+    // Registers the descriptor that the attempt used: the program's number, or the duplicate that the request holds
+    // already and that may be the file's last descriptor. A multishot request registers its own duplicate instead. It
+    // acts on every event, so it must not get those that arise when the program's descriptor is registered anew for
+    // another request.
     const int tried = request.fd;
     const int pinned = elsewhere == -EPERM ? 0 : pin_file(request);
-    // By its number alone it would go on with whatever file has that by then.
+    // Without a hold on the file, a retry would use whatever file has the number by then.
     if (pinned < 0) return finish(request, pinned);
     const int armed =
         elsewhere == -EPERM ? elsewhere : arm_poll(request, request.has(request_multishot) ? request.fd : tried);
     if (armed == -EPERM && request.has(request_poll_first)) return give_up_waiting(request);
     if (armed == -EBADF && !is_file(request.fd)) return finish(request, -EBADF);
-    // A file that cannot be waited for is a worker's; to poll it for what it will never be is refused.
+    // If the file cannot be polled, a worker makes the call. An operation that only polls (IORING_OP_POLL_ADD) fails.
     const bool works = operation_of(request).work != nullptr && !(operation_of(request).flags & op_may_want_lock);
     if (armed < 0 && works) {
         request.clear(request_poll_first);
@@ -120,7 +123,7 @@ void arm(Request& request) {
     if (armed < 0) return finish(request, armed == -EPERM ? -EINVAL : armed);
     if (request.has(request_poll_first) && is_ready_for_worker(request)) return go_on_in_call(request);
     const bool counts = counts_time(request);
-    // Of what a worker has to do with, only transfers come back to one, and only those that end with one result.
+    // After polling, only single-shot transfers return to a worker.
     if (!is_transfer(request) || request.has(request_multishot)) request.clear(request_at_work);
     request.place = Place::armed;
     request.ring->requests.table.insert(request);
@@ -139,7 +142,7 @@ bool retry_armed(Request& request) {
     const uint32_t waited_for = request.wait_events;
     if (issue_again(request)) return true;
     if (request.wait_events == waited_for) return false;
-    // It waits for something else now: that has to be registered.
+    // It waits for other events now, so register those.
     disarm_poll(request);
     arm(request);
     return true;

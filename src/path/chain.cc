@@ -25,7 +25,7 @@ unsigned chain_length(const Request& head) {
     return length;
 }
 
-// Draining waits until nothing is in flight but what is held back itself.
+// Whether any request is in flight besides those held back. A drain waits until there is none.
 bool others_in_flight(const Ring& ring) { return ring.requests.in_use() != ring.drain.held_count; }
 
 void hold_back(Request& request) {
@@ -37,8 +37,9 @@ void hold_back(Request& request) {
     drain.held_count += chain_length(request);
     const bool drains = request.has(IOSQE_IO_DRAIN);
     release_drained(*request.ring);
-    // Released at once, and nothing behind it has to wait for it: the queue is out of use again. In the kernel one that
-    // has failed is in flight until its batch is over, so that what comes behind it is not released before that.
+    // If the request was released at once and does not drain, later requests need not queue behind it, and the queue
+    // goes out of use. Not in a batch in which a request has failed: in the kernel that request is in flight until the
+    // batch is over, so that requests behind it are not released before.
     if (!drains && drain.held.empty() && drain.failed_in != request.ring->batch) drain.active = false;
 }
 
@@ -46,7 +47,7 @@ void hold_back(Request& request) {
 void route_aside(Request& request) {
     if (request.has(request_failed)) {
         request.ring->drain.failed_in = request.ring->batch;
-        // Nothing of it ran, so not even a hard link holds.
+        // Nothing of the chain ran, so a failed head severs even a hard link.
         request.clear(IOSQE_IO_HARDLINK);
         if (request.link != nullptr) request.set(IOSQE_IO_LINK);
         finish(request, request.res);
@@ -75,17 +76,17 @@ void append(ChainHead& chain, Request& request) {
     note_submitter(request);
 }
 
-// The rest of a chain after a failure: each ends with -ECANCELED, or with its own error if it had one already.
+// Ends the rest of a chain after a failure. Each request ends with -ECANCELED, or with its own error if it has one.
 void cancel_rest(Request& request) {
     Request* rest = request.link;
     const bool silent = request.has(request_skip_links);
     while (rest != nullptr) {
         Request* next = rest->link;
         rest->link = nullptr;
-        // Its link timeout, if it has one, ends here by itself.
+        // Its link timeout, if it has one, is the next in the chain: this loop ends that too.
         rest->clear(request_arms_timeout);
         queue_result(*rest, rest->has(request_failed) ? rest->res : -ECANCELED);
-        // What fails is not silent by itself.
+        // A failure has cleared IOSQE_CQE_SKIP_SUCCESS, but a skipped chain posts no CQE for its rest.
         if (silent) rest->set(IOSQE_CQE_SKIP_SUCCESS);
         rest = next;
     }
@@ -99,22 +100,23 @@ Request& take_next(Request& request) {
     return next;
 }
 
-// The worker that has done a request does the next of its chain, unless the ring's results wait for the program's call.
-// What fails for want of a file that will do is not done.
+// The worker that executed a request also executes the next one of its chain, with two exceptions. On a ring with
+// IORING_SETUP_DEFER_TASKRUN the chain goes on in the program's call. And a request that ended before its operation
+// ran, or failed because its file is no socket, counts as not executed by the worker.
 void continue_chain(const Request& done, Request& next) {
     if (is_orphan(next)) return queue_result(next, -EFAULT);
     const bool no_socket = done.res == -ENOTSOCK && !(operation_of(done).flags & op_finds_socket);
     const bool unfit = done.has(request_untried) || no_socket;
     const bool deferred = done.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
     const bool same_worker = done.has(request_at_work) && !unfit && !deferred;
-    // What draining held up is a worker's whoever comes before it.
+    // A request released by a drain always goes to a worker.
     if (same_worker || next.has(request_ordered)) leave_to_worker(next);
     queue_issue(next);
 }
 
-// The request is done before its link timeout: that ends with -ECANCELED, which is no failure. In the kernel the time
-// begins when the first attempt is over, wherever that was made: if there is none then, it is up already, and finds
-// nothing to cancel.
+// The request ended before its link timeout. The timeout then ends with -ECANCELED, which severs no chain. A timeout
+// that has not started yet and is due at once ends with -ENOENT: in the kernel it starts when the first attempt is
+// over, expires at once, and finds no request to cancel.
 void end_link_timeout(Request& request) {
     Request* timeout = request.timeout_link;
     long result = -ECANCELED;
@@ -179,7 +181,7 @@ void start_link_timeout(Request& request) {
 Request* untie_timeout(Request& timeout) {
     Request* request = timeout.timeout_link;
     timeout.timeout_link = nullptr;
-    // Not by its flags, which are a worker's while one runs it.
+    // Clear the pointer rather than a flag: while a worker executes the request, only the worker may write its flags.
     if (request != nullptr) request->timeout_link = nullptr;
     return request;
 }
@@ -203,10 +205,10 @@ void release_drained(Ring& ring) {
         if ((drain_seen || first) && others_in_flight(ring)) return;
         drain.held.pop();
         drain.held_count -= chain_length(*head);
-        // In the kernel it is a worker's, as if it had asked for one.
+        // In the kernel io-wq executes it, as if it had IOSQE_ASYNC.
         head->set(request_ordered);
         leave_to_worker(*head);
-        // They are a worker's all at once, so what comes first finds those behind it to cancel.
+        // All released requests enter the table at once, so that an earlier one can cancel a later one.
         head->fd = -1;
         ring.requests.table.insert(*head);
         is_orphan(*head) ? queue_result(*head, -EFAULT) : queue_issue(*head);

@@ -1,5 +1,5 @@
-// Stage 1: from the SQ to a private copy of each SQE. Its indices are those of the CQ the other way round
-// (tests/model/completion_queue.cc).
+// Stage 1: takes a private copy of each SQE from the SQ. The SQ's indices work like those of the CQ with the sides
+// swapped (tests/model/completion_queue.cc).
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 namespace ringside::engine {
 namespace {
 
-// The SQE at a place in the queue, in the program's memory. Null when the SQ array holds an index that is none.
+// The SQE at a place in the queue, in the program's memory. Null if the SQ array holds an index that is out of range.
 const unsigned char* sqe_at(const Ring& ring, uint32_t place) {
     uint32_t index = place & (ring.sq_entries - 1);
     if (ring.memory.array != nullptr) {
@@ -21,7 +21,7 @@ const unsigned char* sqe_at(const Ring& ring, uint32_t place) {
     return ring.memory.sqes + (static_cast<size_t>(index) << ring.sqe_shift);
 }
 
-// The next SQE. Null when the entry has to be dropped, which is counted, as the kernel does.
+// The next SQE. Null if the entry has to be dropped, which is counted in sq_dropped, as in the kernel.
 const unsigned char* next_sqe(Ring& ring) {
     const unsigned char* sqe = sqe_at(ring, ring.sq_head++);
     if (__builtin_expect(sqe == nullptr, 0)) {
@@ -31,7 +31,7 @@ const unsigned char* next_sqe(Ring& ring) {
     return sqe;
 }
 
-// The one and only read of the program's SQE: it may change it at any time.
+// The only read of the program's SQE. The program may change it at any time.
 io_uring_sqe copy_sqe(const unsigned char* shared) {
     io_uring_sqe copy;
     memcpy(&copy, shared, sizeof(copy));
@@ -40,7 +40,7 @@ io_uring_sqe copy_sqe(const unsigned char* shared) {
     return copy;
 }
 
-// One entry. Returns false when the batch ends with it.
+// Submits one entry. Returns false if the batch ends with it.
 bool submit_one(Ring& ring, Request& request, const unsigned char* shared) {
     const io_uring_sqe sqe = copy_sqe(shared);
     if (__builtin_expect(ring.joined.count != 0, 0) && !continues_joined(ring, sqe)) issue_joined(ring);
@@ -66,7 +66,7 @@ unsigned queued_entries(const Ring& ring) {
 }
 
 const io_uring_sqe* peek_sqe(const Ring& ring) {
-    // What the program has queued behind the end of this batch is as good to guess from.
+    // Entries behind the end of this batch are as good to guess from.
     const unsigned char* sqe = queued_entries(ring) != 0 ? sqe_at(ring, ring.sq_head) : nullptr;
     return reinterpret_cast<const io_uring_sqe*>(sqe);
 }

@@ -1,4 +1,4 @@
-// Stage 6: the result is known. The CQE is posted, what the request held is let go, its chain moves on.
+// Stage 6: the result is known. Posts the CQE, releases what the request held, and moves its chain on.
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ constexpr uint64_t held_something = request_hashed | request_pinned | request_pi
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
-    // Not of a file on a disk, which has record locks that could be dropped (pin_file).
+    // Never a file on disk, on which the program may have record locks (pin_file).
     if (request.has(request_pinned)) close_fd(request.fd);
     if (request.has(request_pinned_too)) let_go_of_descriptor(request.second_fd);
     if (request.has(request_second_kept)) let_go(ring, *request.second_kept());
@@ -36,7 +36,7 @@ void move_into_slot(Request& request) {
     forgiven ? request.ended(moved) : request.done(moved);
 }
 
-// The buffer of a zero-copy send is free again: it was copied.
+// Reports that the buffer of a zero-copy send is free again. It is free at once, because the engine's send copies it.
 void post_notification(Request& request) {
     post(*request.ring, request.user_data, static_cast<int32_t>(request.notification()), IORING_CQE_F_NOTIF);
 }
@@ -45,14 +45,15 @@ constexpr uint64_t more_than_a_cqe = IOSQE_CQE_SKIP_SUCCESS | request_no_cqe | r
                                      request_notifies | request_at_work | held_something | IOSQE_IO_LINK |
                                      IOSQE_IO_HARDLINK;
 
-// On a ring with IORING_SETUP_DEFER_TASKRUN the submitter posts what workers have done.
+// Notes that a worker posts this CQE. On a ring with IORING_SETUP_DEFER_TASKRUN the submitter posts what workers have
+// done.
 void note_poster(const Request& request) {
     Ring& ring = *request.ring;
     const bool deferred = ring.setup_flags & IORING_SETUP_DEFER_TASKRUN;
     if (request.has(request_at_work) && !deferred) ring.notification.by_worker = true;
 }
 
-// Whether it was found to have no file, rather than told so by its operation.
+// Whether the result -EBADF comes from the lookup of the request's file, not from the operation.
 bool lacks_file(const Request& request) {
     return request.res == -EBADF && (operation_of(request).flags & op_file) && !is_file(request.fd);
 }
@@ -64,7 +65,7 @@ __attribute__((noinline)) void finish_in_full(Request& request) {
         note_poster(request);
         const bool found_room = post(*request.ring, request.user_data, request.res, request.cqe_flags,
                                      request.has(request_big_cqe) ? request.second_half() : nullptr);
-        // What a worker finds no room for the kernel leaves to the submitter, and with it the rest of the chain.
+        // If the CQ is full, the kernel's worker leaves the CQE to the submitter, and with it the rest of the chain.
         if (!found_room) request.clear(request_at_work);
     }
     if (request.has(request_notifies) && !request.has(request_no_cqe)) post_notification(request);
@@ -91,9 +92,9 @@ void finish(Request& request, long result) {
 
 void finish_attempted(Request& request, long result) {
     request.done(result);
-    // What ends without a result of its own the kernel ends outside of its workers.
+    // The kernel's io-wq does not end a request whose attempt brought no result: the submitter does.
     request.clear(request_at_work);
-    // A notification comes nevertheless, and this is where it is announced.
+    // A notification CQE follows nevertheless, so announce it.
     if (request.has(request_notifies)) request.cqe_flags = IORING_CQE_F_MORE;
     finish(request);
 }
@@ -101,7 +102,7 @@ void finish_attempted(Request& request, long result) {
 void finish_unheard(Request& request) {
     const bool has_descriptor = (operation_of(request).flags & op_opens) && request.has(request_has_result);
     if (has_descriptor && request.res >= 0 && !request.has(request_direct)) let_go_of_descriptor(request.res);
-    // One that has opened nothing has nothing for a slot, whatever its result says so far.
+    // Without a descriptor there is nothing to put into a slot, whatever the result says so far.
     if (!has_descriptor) request.clear(request_direct);
     request.set(request_no_cqe);
     finish(request);

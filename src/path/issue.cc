@@ -1,4 +1,4 @@
-// Stage 4: the file is looked up and the operation attempted. Only this file calls an operation's issue.
+// Stage 4: looks up the file and attempts the operation. Only this file calls an operation's issue.
 #include <errno.h>
 #include <poll.h>
 
@@ -17,9 +17,9 @@ namespace {
 
 bool would_go_on(Outcome outcome) { return outcome == Outcome::wait || outcome == Outcome::punt; }
 
-// The fork in the way of a request.
+// Sends the request where the outcome of its attempt says.
 void settle(Request& request, Outcome outcome) {
-    // One that was told to stop while a worker had it has now said what that worker did.
+    // A request that was cancelled while a worker had it must not wait again. It has reported what the worker did.
     if (would_go_on(outcome) && request.has(request_cancelled)) return finish(request, -ECANCELED);
     switch (outcome) {
         case Outcome::done:
@@ -32,28 +32,29 @@ void settle(Request& request, Outcome outcome) {
             punt(request);
             break;
         case Outcome::queued:
-            // Whatever ends it, it is not a worker.
+            // It will not be a worker that ends it.
             request.clear(request_at_work);
             start_link_timeout(request);
             break;
     }
 }
 
-// Once without waiting, with the credentials that the request asks for.
+// Attempts the operation once, without waiting, with the credentials that the request carries.
 Outcome attempt(Request& request) {
     if (__builtin_expect(request.has(request_blocks), 0)) settle_blocking(request);
     const Issue step = operation_of(request).issue;
     return __builtin_expect(request.has(request_impersonates), 0) ? impersonate(request, step) : step(request);
 }
 
-// Who waits for the same file already goes first, as in the kernel: what it waits for may have come with the request
-// before in this one's chain.
+// Requests that wait for the same file already go first, as in the kernel: the data they wait for may have come from
+// the request before this one in its chain.
 __attribute__((noinline)) void let_others_go_first(const Request& request) {
     if (!is_transfer(request) || request.has(IOSQE_FIXED_FILE)) return;
     if (is_waited_for(*request.ring, request.sqe_fd)) poll_now(*request.ring);
 }
 
-// The same where they wait in the engine's own table: it joins them there before its first attempt.
+// The same for requests that wait in the engine's own table. Returns true if this request has to join them there before
+// its first attempt.
 bool goes_behind_others(Request& request) {
     constexpr uint64_t not_so = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | request_nowait | request_cancelled |
                                 request_at_work | request_has_news;
@@ -66,7 +67,7 @@ bool goes_behind_others(Request& request) {
     return waits_there && !(operation_of(request).flags & op_moves_descriptors);
 }
 
-// What is in line now; what that puts in line comes after the next publish().
+// Runs the requests that are queued now. What they queue in turn runs after the next publish().
 void run_task_work(Ring& ring) {
     RequestQueue work = ring.task_work.take_all();
     withdraw_announcement(ring);
@@ -89,7 +90,7 @@ void run_task_work(Ring& ring) {
     }
 }
 
-// Whether its file is in the engine's own table, and the calling thread has the program's.
+// Whether the request's file is in the engine's own table while the calling thread has the program's.
 bool is_elsewhere(const Request& request) {
     return request.has(request_holds_slot) && request.fixed_file->is_kept && !has_own_table();
 }
@@ -100,7 +101,8 @@ void issue(Request& request) {
     request.place = Place::path;
     const int resolved = resolve_file(request);
     if (__builtin_expect(resolved != 0, 0)) {
-        // One that was cancelled only says what it has done so far, and one that waits first what it waits for.
+        // A cancelled request only reports what it has done so far, and one that is to poll first only names the
+        // events. Neither uses the file.
         if (resolved > 0 && request.has(request_cancelled | request_poll_first))
             return settle(request, attempt(request));
         if (resolved > 0) return attempt_elsewhere(request);
@@ -119,7 +121,7 @@ int resolve_file(Request& request) {
         request.fd = file->fd;
         return 0;
     }
-    // Whether a plain descriptor is one, the operation's system call finds out.
+    // The operation's system call finds out whether a plain descriptor is open.
     request.fd = request.sqe_fd;
     return 0;
 }
@@ -131,7 +133,7 @@ bool issue_again(Request& request) {
     }
     const Outcome outcome = attempt(request);
     if (outcome == Outcome::wait) {
-        // One that a worker had wait before its first attempt has now been attempted.
+        // A multishot request that a worker has armed before its first attempt has now been attempted.
         if (__builtin_expect(request.has(request_multishot), 0)) start_link_timeout(request);
         return false;
     }

@@ -7,7 +7,7 @@
 //     write over CQEs before head
 //
 // A pairs with B: the program sees whole CQEs. C pairs with D: a slot is written again only when the program has read
-// it. All interleavings, with overflow, are gone through in tests/model/completion_queue.cc.
+// it. tests/model/completion_queue.cc checks all interleavings, also with overflow.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +152,7 @@ void tell_program(Ring& ring) {
     if (ring.readiness.eventfd >= 0) raise_readiness(ring);
 }
 
-// Makes the CQEs written so far visible, and tells of them.
+// Makes the CQEs written so far visible, and wakes those who wait for them.
 inline void show_written(Ring& ring) {
     Completion& completion = ring.completion;
     const unsigned tail = completion.tail;
@@ -168,7 +168,8 @@ inline void show_written(Ring& ring) {
     if (__builtin_expect(ring.sqpoll.asleep, 0)) wake_sqpoll_after_completion(ring);
 }
 
-// Where time-outs count them. One that is due is over by its time, whatever has completed with it.
+// For rings with timeouts that count completions. A timeout whose time is up ends by its time, whatever has completed
+// with it.
 __attribute__((noinline)) void show_counted(Ring& ring) {
     ring.timers.expire();
     show_written(ring);

@@ -1,11 +1,13 @@
-// Stage 5b: only a thread can tell how long it takes, so a worker makes the system call.
+// Stage 5b: punt. The operation may block, and readiness does not tell for how long. So a worker makes the system call.
 //
-// A program can tell how the kernel's workers attempt a request, and there are two ways. One that asked for a worker
-// (IOSQE_ASYNC) and can wait for readiness does so, when its first attempt finds nothing. All others block in their
-// call (request_blocks): a write goes on until all is written, who cancels them is told that they were being done and
-// they end with -EINTR, their link timeout never begins, and where the call does not wait, because of O_NONBLOCK or
-// because it was to poll first, -EAGAIN is their result. Such a request needs no thread to block here: it waits for
-// readiness as others do, and only answers like one that blocks.
+// The kernel's io-wq attempts a request in one of two ways, and a program can tell which. A request that asked for a
+// worker (IOSQE_ASYNC) and can be polled is armed when its first attempt would block. All others block in their call
+// (request_blocks). A program sees that in five ways. A write goes on until all is written. A cancel finds the request
+// running (-EALREADY). The cancelled request ends with -EINTR. Its link timeout never starts. And if the call does not
+// wait, because of O_NONBLOCK or because the request was to poll first, the result is -EAGAIN.
+//
+// The engine needs no thread to block for such a request: it is armed as others are, and only answers like one that
+// blocks.
 #include <errno.h>
 #include <fcntl.h>
 
@@ -22,14 +24,15 @@
 namespace ringside::engine {
 namespace {
 
-// What waits for readiness where it can.
+// Whether the request is armed if its file can be polled: single-shot transfers are.
 bool polls(const Request& request) { return is_transfer(request) && !request.has(request_multishot); }
 
 bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
-// A worker mostly has what the submitter had; once it has seen that, it need not look again.
+// A worker mostly has the submitter's credentials already. Once it has compared them, it remembers their serial and
+// need not compare them again.
 Outcome work_as_submitter(Request& request, Work step) {
     thread_local uint64_t own_serial = 0;
     const Credentials& submitters = *request.credentials;
@@ -43,7 +46,7 @@ Outcome work(Request& request) {
     return request.credentials->serial != 0 ? work_as_submitter(request, step) : impersonate(request, step);
 }
 
-// What a worker has done comes back to the path.
+// Takes the request back from the worker that executed it, and goes on by the outcome.
 void take_from_worker(Request& request, Outcome outcome) {
     Ring& ring = *request.ring;
     --ring.worker_jobs;
@@ -60,13 +63,13 @@ void take_from_worker(Request& request, Outcome outcome) {
     }
 }
 
-// Whether a worker makes its first attempt.
+// Whether a worker makes the request's first attempt.
 bool is_workers(const Request& request) {
     return request.has(IOSQE_ASYNC | request_at_work) || operation_of(request).issue == always_punt;
 }
 
-// Until it begins it can be cancelled, as where it waits for a worker. The program's call goes on meanwhile, so that a
-// file that is not registered is there still.
+// Delays the punt until the batch is over. Until then the request can be cancelled, like one that waits for a worker.
+// The program's call goes on meanwhile, so the program's descriptor needs no hold (but see hold_put_off).
 void put_off(Request& request) {
     if (!request.has(IOSQE_FIXED_FILE)) {
         resolve_file(request);
@@ -87,8 +90,8 @@ void enter_worker_queue(Request& request) {
     if (!has_own_table()) wait_for_end_of_file(ring);
 }
 
-// Who told it to stop counts on its end, and finds it nowhere to tell it again: so it does not go on to wait now. What
-// it has done so far it says itself, issued once more.
+// The worker was told to stop: a cancelled request must not wait again. It has left the table, so nobody could cancel
+// it a second time. Issued once more, it reports what it has transferred so far.
 Outcome stop(Request& request, Outcome outcome) {
     if (outcome == Outcome::done) return outcome;
     request.set(request_cancelled);
@@ -96,7 +99,8 @@ Outcome stop(Request& request, Outcome outcome) {
     return ends_itself ? Outcome::queued : request.done(-EINTR);
 }
 
-// In a thread with the engine's own table: the numbers by which it knows the request's files. Returns 0 or -errno.
+// For a thread with the engine's own table: fills in the numbers that the request's files have there. Returns 0 or
+// -errno.
 int take_numbers(Request& request) {
     request.fd = number_of(kept(*request.fixed_file));
     if (request.fd < 0) return request.fd;
@@ -105,8 +109,8 @@ int take_numbers(Request& request) {
     return request.second_fd < 0 ? request.second_fd : 0;
 }
 
-// No thread to be had. What ends by itself is better late than never; what may wait for ever, for what the waiting
-// program itself was to do, is not.
+// No worker can do it. Bounded work is done here: better late than never. Unbounded work might wait for this very
+// thread, so it fails with -EAGAIN.
 void work_here(Request& request) {
     const Outcome outcome = request.bounded_work ? work(request) : request.done(-EAGAIN);
     take_from_worker(request, outcome);
@@ -135,11 +139,12 @@ int pin_file(Request& request) {
         hold(request);
         return 0;
     }
-    // What goes on is registered for by its own descriptor (path/arm.cc).
+    // A multishot request registers a descriptor of its own (path/arm.cc), so it cannot share the batch's.
     const bool shares = request.ring->submitting_inline && !request.has(request_multishot);
     const FixedFile* held = held_by_batch(*request.ring, request.fd);
     if (shares && held != nullptr && !held->is_kept && hold_with_batch(request)) return 0;
-    // A duplicate in the program's table would drop the program's record locks when it is closed.
+    // Closing a duplicate in the program's table would drop the program's record locks. So the own table holds files on
+    // disk.
     struct stat status;
     const bool has_status = file_status(request.fd, status) == 0;
     if (has_status && is_kind_on_disk(status.st_mode) && !(operation_of(request).flags & op_may_want_lock)) {
@@ -148,7 +153,8 @@ int pin_file(Request& request) {
     }
     if (shares && hold_with_batch(request)) return 0;
     const int own = duplicate_high(request.fd);
-    // At the descriptor limit the program's own number has to do: the request only loses its hold on the file.
+    // At the descriptor limit the request gets no hold on its file. arm() then fails it; punt() goes on with the
+    // program's number.
     if (own < 0) return own;
     request.fd = own;
     request.set(request_pinned);
@@ -157,7 +163,7 @@ int pin_file(Request& request) {
 
 void leave_to_worker(Request& request) {
     request.set(request_at_work);
-    // A worker attempts nothing that goes on afterwards: it only has it wait, be it told not to.
+    // io-wq does not attempt a multishot request. It only arms it, even if the request must not wait.
     if (request.has(request_multishot)) {
         request.set(request_poll_first);
         request.clear(request_nowait);
@@ -165,11 +171,12 @@ void leave_to_worker(Request& request) {
     if (request.has(IOSQE_ASYNC | request_multishot)) return;
     const bool opens = !polls(request) && (operation_of(request).flags & op_opens);
     if (opens) {
-        // It may wait there for a FIFO's other end.
+        // In a worker, an open may wait for the other end of a FIFO, so it is not bounded.
         request.clear(request_bounded);
         request.set(IOSQE_ASYNC);
     } else if (!request.has(request_ordered)) {
-        // What draining had held up was to be a worker's from the beginning, as if it had asked.
+        // Not for a request that a drain has released: the kernel treats it as if it had IOSQE_ASYNC, so a transfer is
+        // armed.
         request.set(polls(request) ? +request_blocks : +IOSQE_ASYNC);
     }
 }
@@ -178,7 +185,7 @@ void settle_blocking(Request& request) {
     const uint32_t kind = operation_of(request).flags;
     if (kind & op_forgets_nowait) request.clear(request_nowait);
     const long status = kind & op_minds_nonblock ? abi::syscall(__NR_fcntl, request.fd, F_GETFL) : 0;
-    // A disk is waited for whatever its file says.
+    // A call waits for a disk in spite of O_NONBLOCK.
     const bool nonblocking = status > 0 && (status & O_NONBLOCK) && !is_on_disk(request.fd);
     if (nonblocking || (kind & op_never_blocks) || request.has(request_poll_first)) request.set(request_nowait);
 }
@@ -199,7 +206,7 @@ void hold_put_off(Ring& ring, int fd) {
 void punt_after_batch(Ring& ring) {
     ring.batch_is_over = true;
     while (Request* request = ring.put_off.pop()) {
-        // One that was cancelled meanwhile has its result.
+        // A request that was cancelled meanwhile has its result already.
         request->has(request_has_result) ? queue_issue(*request) : punt(*request);
     }
     ring.batch_is_over = false;
@@ -210,28 +217,31 @@ void punt(Request& request) {
     const Operation& operation = operation_of(request);
     if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
     if (begins_after_batch(request)) return put_off(request);
-    // What asked for it is a worker's in the kernel too; of what did not, all that cannot wait for readiness.
+    // io-wq runs requests with IOSQE_ASYNC and those that cannot be armed. So do our workers.
     if (request.has(IOSQE_ASYNC)) leave_to_worker(request);
     if (request.has(request_bounded) || !polls(request)) request.set(request_at_work);
-    // What it takes from the ring's tables has to be found under the lock: its issue does that, and may punt it again.
+    // A buffer from the ring's tables must be taken under the ring's lock. issue() does that, and may punt the request
+    // again.
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const bool asked = request.has(IOSQE_ASYNC);
     request.clear(IOSQE_ASYNC);
     if (operation.work == nullptr || (asked && (operation.flags & op_may_want_lock))) {
-        // Until then it can be cancelled, as where it waits for a worker.
+        // Until it is issued it can be cancelled, like one that waits for a worker.
         request.ring->requests.table.insert(request);
         return queue_issue(request);
     }
-    // One that was never issued has not looked at its file yet.
+    // A request that was never issued has not looked up its file yet.
     const int resolved = resolve_file(request);
     if (resolved < 0) return finish(request, resolved);
-    // While the number is the program's still.
+    // turn_of() needs the program's number, which pin_file() replaces.
     const uint8_t turn = turn_of(request);
     const int held = pin_file(request);
     if (held == -EBADF) return finish(request, -EBADF);
-    // Now, since its flags are the worker's afterwards; and not for what begins there.
+    // Start it now, because afterwards only the worker may write the request's flags. If the worker makes the first
+    // attempt, the timeout does not start before that attempt is over.
     if (was_attempted) start_link_timeout(request);
-    // A file on disk that cannot be held while the request waits for a worker may be another's by then.
+    // -ENFILE: the file on disk cannot be held. Its number could be another file's before a worker comes to it, so the
+    // call is made here.
     if (held == -ENFILE) request.set(request_bounded);
     enter_worker_queue(request);
     if (held == -ENFILE) return work_here(request);
@@ -242,7 +252,8 @@ void pass_turn(Request& request) {
     Request* next = end_turn(request);
     if (next == nullptr) return;
     if (has_own_table() && !holds_file_elsewhere(*next)) {
-        // A thread with the program's table hands it over.
+        // This thread cannot use the request's number: it is one of the program's table. A thread with that table punts
+        // it again.
         --next->ring->worker_jobs;
         next->set(IOSQE_ASYNC);
         return queue_issue(*next);

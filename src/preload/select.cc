@@ -47,7 +47,8 @@ bool names_a_ring(const Sets& sets) {
     return false;
 }
 
-// One entry for each descriptor that is named; the entry keeps the program's number until it is translated.
+// Fills `entries` with one entry for each descriptor in the sets. An entry has the program's number until it is
+// translated.
 nfds_t list(const Sets& sets, pollfd* entries) {
     nfds_t count = 0;
     for (int fd = 0; fd < sets.count; ++fd) {

@@ -19,8 +19,8 @@ inline bool is_io_uring(long number) {
     return number == __NR_io_uring_setup || number == __NR_io_uring_enter || number == __NR_io_uring_register;
 }
 
-// Chooses this process's provider and makes the process ready for it, once: in the constructor, or before that for a
-// program that is quicker. Returns whether the engine serves.
+// Chooses this process's provider and prepares the process for it. Happens once: in the library's constructor, or
+// before that if the program makes a call earlier. Returns whether the engine serves.
 bool engine_serves();
 
 // The engine's answer: a value >= 0, or -errno. For io_uring's three calls alone, and only where engine_serves().

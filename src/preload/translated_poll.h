@@ -45,7 +45,7 @@ class PollEntries {
 
 class TranslatedPoll {
   public:
-    // Of `count` of the program's entries, which stay the program's until store_answers().
+    // Translates the program's `count` entries. The program's array is not changed before store_answers().
     TranslatedPoll(const pollfd* program, nfds_t count);
 
     // Whether there was memory.

@@ -85,7 +85,7 @@ int take_sigsys() {
     ours.sa_flags = SA_SIGINFO | SA_NODEFER;
     if (next.sigaction(SIGSYS, &ours, &before) != 0) return -errno;
     program_actions[0] = before;
-    // A blocked SIGSYS would kill, and a program may have been started with it.
+    // A blocked SIGSYS would kill the program, and it may have been started with SIGSYS blocked.
     sigset_t sigsys;
     sigemptyset(&sigsys);
     sigaddset(&sigsys, SIGSYS);

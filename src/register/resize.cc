@@ -81,7 +81,7 @@ int change_memory(Ring& ring, const io_uring_params& params) {
     return resize_memory(params, ring.memory);
 }
 
-// Moves the ring to its new sizes. Returns 0 or -errno, and then nothing has changed.
+// Moves the ring to its new sizes. Returns 0, or -errno with nothing changed.
 int move(Ring& ring, const io_uring_params& params, Entries& sqes, Entries& cqes) {
     if (!make_room(sqes, ring.sqe_shift) || !make_room(cqes, ring.cqe_shift)) return -ENOMEM;
     save_sqes(ring, sqes);

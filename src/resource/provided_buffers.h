@@ -57,7 +57,7 @@ int select_bundle(Request& request, uint64_t wanted, iovec* vectors, unsigned co
 // How many of the buffers of a bundle `bytes` bytes fill.
 unsigned buffers_filled(const iovec* vectors, unsigned count, uint64_t bytes);
 
-// Takes what was selected out of its group, as if `bytes` of it were used, whatever the request's result will be.
+// Takes the selected buffers out of their group as if `bytes` of them were used, whatever the request's result will be.
 void commit_buffer(Request& request, uint64_t bytes, unsigned count = 1);
 
 // Takes the buffers that were selected out of their ring, each as a whole, however much of it will be used.

@@ -33,7 +33,7 @@ int64_t leave(Ring& ring) {
 }
 
 bool has_work(Ring& ring) {
-    // What waits without a set may be ready at any time.
+    // Requests that wait without a set may become ready at any time.
     if (!ring.poller.unpolled.empty()) return true;
     return ring.timers.ns_until_next() == 0 || set_is_ready(ring.poller.epoll_fd);
 }
@@ -98,7 +98,7 @@ int64_t watch(Ring& ring) {
     Helped& helped = ring.helped;
     const bool called = ring.calls != helped.calls_seen;
     helped.calls_seen = ring.calls;
-    // Who polls the ring's descriptor calls to submit, and does not wait there.
+    // A program that polls the ring's descriptor makes calls to submit, and does not wait in them.
     const bool waits_elsewhere = ring.readiness.polled && ring.waiters.leader == nullptr;
     if (called && !waits_elsewhere) {
         helped.quiet_looks = 0;

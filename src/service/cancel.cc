@@ -37,7 +37,7 @@ int take_out(Request& request) {
             }
             return -ENOENT;
         case Place::task_work:
-            // In line for its next attempt, unless it is over. It stays there, to be finished instead.
+            // Queued for its next attempt, unless it has a result. It stays queued, and is finished instead.
             return request.has(request_has_result) ? -ENOENT : 0;
         case Place::path:
         case Place::chain:
@@ -58,19 +58,20 @@ void end_silently(Request& request) {
         at = next;
     }
     request.link = nullptr;
-    // Its link timeout was part of that, if it had not begun.
+    // If its link timeout had not started, that was a member of the chain and has ended with it.
     request.clear(request_arms_timeout);
     finish_unheard(request);
 }
 
-// It waits for readiness, and answers like one that is blocked in a worker.
+// Whether the request is armed, but answers a cancel as if it blocked in a worker.
 bool is_at_work(const Request& request) { return request.place == Place::armed && request.has(request_blocks); }
 
 void orphan_chain(Request* first) {
     for (Request* at = first; at != nullptr; at = at->link) orphan(*at);
 }
 
-// What ends by itself is waited for; what need not is told to stop. Returns false if the ring has gone meanwhile.
+// For a thread that ends: waits for its bounded work in workers, and cancels its unbounded work. Returns false if the
+// ring has gone meanwhile.
 bool wait_for_workers(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
     const unsigned generation = ring.generation.load();
     const auto in_worker = [thread](Request& request) {
@@ -94,8 +95,8 @@ bool wait_for_workers(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) 
 int cancel_request(Request& request) {
     if (request.place == Place::task_work && request.has(request_cancelled)) return 0;
     const bool blocks = is_at_work(request);
-    // In the kernel what waits for a file is found, and cancelled once more, until its completion is posted.
-    // (The flags of one that a worker has are the worker's.)
+    // As in the kernel, a request that waits for its file can be found and cancelled once more until its completion is
+    // posted. (While a worker has a request, do not read its flags: they are the worker's.)
     const bool not_begun = request.place == Place::worker;
     const bool in_line = request.place == Place::task_work;
     const bool waits = request.place == Place::armed || (in_line && request.has(request_has_news));
@@ -130,12 +131,12 @@ void orphan_requests(Ring& ring, uint32_t thread) RINGSIDE_REQUIRES(ring.lock) {
 void cancel_all(Ring& ring) {
     while (Request* request = take_drained(ring)) end_silently(*request);
     const auto takeable = [](Request& request) {
-        // Being told twice to stop does no harm: the first time may have been a moment too early.
+        // To interrupt a worker twice does no harm: the first time may have been a moment too early.
         return request.place != Place::task_work && take_out(request) == 0;
     };
     unsigned from = 0;
     while (Request* request = ring.requests.table.find_any(takeable, from)) end_silently(*request);
-    // Last, since the end of a request puts its link timeout in line.
+    // Last, because the end of a request queues its link timeout.
     while (Request* request = ring.task_work.pop()) end_silently(*request);
 }
 

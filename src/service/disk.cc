@@ -143,8 +143,8 @@ void submit_transfers(Ring& ring) {
             give_to_worker(request_of(list[at++]->aio_data));
         }
     }
-    // What the disk refuses to do without waiting it says at once. A worker does that, by the number that the program's
-    // call still vouches for.
+    // If the disk cannot begin a transfer without waiting, io_submit(2) refuses it at once. A worker does it, by the
+    // number that the program's call still vouches for.
     if (disk.shared != nullptr) reap_transfers(ring);
 }
 

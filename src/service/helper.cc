@@ -162,7 +162,8 @@ int64_t attend_all() {
 
 void* helper_body(void*) {
     for (;;) {
-        // What a closed ring's request waited for may have happened since, and is not the ring's any more.
+        // Data that requests of a closed ring waited for may have come since: it is not the ring's any more. So end
+        // such rings first.
         leave_gone_rings();
         int64_t sleep_ns = attend_all();
         if (sleep_ns < 0) return nullptr;
@@ -239,7 +240,7 @@ void leave_to_helper(Ring& ring) {
     Helped& helped = ring.helped;
     if (helped.state == Helped::State::watched) return;
     if (helped.state == Helped::State::hosted) {
-        // It looks by itself when the next timer that it knows of is due; an earlier one it has to be told of.
+        // The helper looks by itself when the next timer that it knows of is due. It has to be told of an earlier one.
         const int64_t next = ring.timers.ns_until_next();
         if (next != no_deadline && later(now_ns(CLOCK_MONOTONIC), next) < helped.hosted_until_ns) call_helper();
         return;

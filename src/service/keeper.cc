@@ -31,12 +31,12 @@ namespace ringside::engine {
 namespace {
 
 constexpr unsigned close_range_unshare = 1u << 1;
-// As many descriptors as one message carries at most.
+// The most descriptors that one SCM_RIGHTS message can carry.
 constexpr unsigned most_in_message = 253;
-// Left free in the own table: the keeper's set, its bell, its end of the pair, and what is on its way.
+// Kept free in the own table for the keeper's set, its bell, its end of the pair, and a file that is on its way.
 constexpr unsigned numbers_to_spare = 4;
 
-// How often the keeper looks at its lists when it cannot be called.
+// How often the keeper looks at its lists when no thread can wake it.
 constexpr int64_t look_again_ns = 1'000'000;
 
 constexpr uint64_t cookie_of_messages = 1;
@@ -54,22 +54,22 @@ struct Keeper {
     FilesListed listed RINGSIDE_GUARDED_BY(lock);
     FilesDropped dropped RINGSIDE_GUARDED_BY(lock);
     ThreadsWanted threads RINGSIDE_GUARDED_BY(lock);
-    unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // files that are kept, or on their way
+    unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // files that are kept or on their way
     pthread_t thread;
-    std::atomic<bool> expected{false};  // the keeper looks at its lists before it sleeps again
-    std::atomic<uint32_t> arrivals{0};  // futex: counts the messages that were taken in
-    std::atomic<uint32_t> rounds{0};    // futex: counts the rounds over what is ready that have ended
-    // The end of the pair of sockets in the program's table, and what it was when it was made.
+    std::atomic<bool> expected{false};  // the keeper will look at its lists before it sleeps: no wake-up needed
+    std::atomic<uint32_t> arrivals{0};  // futex: counts the messages received
+    std::atomic<uint32_t> rounds{0};    // futex: counts the finished rounds over the ready files
+    // The program's end of the pair of sockets, and its inode, by which has_near_end() knows it.
     int near = -1;
     ino_t near_inode = 0;
-    int far_of_program = -1;  // the keeper's end, until it has a table of its own
+    int far_of_program = -1;  // the keeper's end, until the keeper has its own table
     ino_t far_inode = 0;
-    std::atomic<KeptFile*> watch_copy{nullptr};  // inotify's descriptor (service/ring_file.h), for the keeper
+    std::atomic<KeptFile*> watch_copy{nullptr};  // the inotify descriptor (service/ring_file.h), in the own table
     // In the own table.
     int far = -1;
     int set = -1;
     int bell = -1;
-    bool is_cut_off = false;  // the program has closed the other end: nobody calls any more
+    bool is_cut_off = false;  // the program has closed the other end: no thread can wake the keeper
 };
 
 Keeper keeper;
@@ -82,7 +82,7 @@ union Control {
     char space[CMSG_SPACE(sizeof(int) * most_in_message)];
 };
 
-// The program may have closed an end of the pair, or put something else in its place.
+// The program may have closed an end of the pair, or have another file at its number.
 bool is_end(int number, ino_t inode) {
     struct stat status;
     const int result = number >= 0 ? file_status(number, status) : -EBADF;
@@ -92,7 +92,7 @@ bool is_end(int number, ino_t inode) {
 bool has_near_end() RINGSIDE_REQUIRES(keeper.lock) { return is_end(keeper.near, keeper.near_inode); }
 bool has_far_end() RINGSIDE_REQUIRES(keeper.lock) { return is_end(keeper.far_of_program, keeper.far_inode); }
 
-// Sends `count` files, and their descriptors if there are any. Returns 0 or -errno.
+// Sends `count` files, with their descriptors unless `descriptors` is null. Returns 0 or -errno.
 int send(KeptFile* const* files, const int* descriptors, unsigned count) RINGSIDE_REQUIRES(keeper.lock) {
     iovec content = {const_cast<KeptFile**>(files), count * sizeof(KeptFile*)};
     Control control;
@@ -111,14 +111,14 @@ int send(KeptFile* const* files, const int* descriptors, unsigned count) RINGSID
     return sent < 0 ? static_cast<int>(sent) : 0;
 }
 
-// Has the keeper look at its lists.
+// Wakes the keeper to look at its lists.
 void call_keeper() RINGSIDE_REQUIRES(keeper.lock) {
     if (keeper.expected.exchange(true)) return;
     if (own_table) return raise_eventfd(keeper.bell);
-    // Without the pair the keeper looks by itself.
+    // Without the pair, the keeper looks every look_again_ns by itself.
     if (!has_near_end()) return;
     KeptFile* nothing = nullptr;
-    // A message that finds no room twice finds others before it, with which the keeper wakes.
+    // If there is no room for the message twice, other messages are queued, and they wake the keeper.
     if (send(&nothing, nullptr, 1) != 0) send(&nothing, nullptr, 1);
 }
 
@@ -131,13 +131,13 @@ void take_message(const msghdr& message, KeptFile* const* files, unsigned count)
         memcpy(descriptors, CMSG_DATA(header), arrived * sizeof(int));
     }
     for (unsigned i = 0; i < count; ++i) {
-        // Acquires what the sender wrote, for which a message is not enough by the rules of the language.
+        // Acquires what the sender wrote: in C++'s memory model a message through a socket does not order memory.
         if (files[i] == nullptr || files[i]->number.load(std::memory_order_acquire) != KeptFile::on_its_way) continue;
         files[i]->number.store(i < arrived ? descriptors[i] : -EMFILE, std::memory_order_release);
     }
 }
 
-// Takes in what was sent. The keeper alone does this: a message is also what wakes it.
+// Receives the messages. Only the keeper does this, because a message is also its wake-up.
 void take_in() {
     bool any = false;
     for (;;) {
@@ -163,7 +163,7 @@ void take_in() {
     futex_wake(keeper.arrivals, INT32_MAX);
 }
 
-// Its memory goes.
+// Frees its memory.
 void forget(KeptFile& file) RINGSIDE_REQUIRES(keeper.lock) {
     --keeper.count;
     file.~KeptFile();
@@ -172,7 +172,8 @@ void forget(KeptFile& file) RINGSIDE_REQUIRES(keeper.lock) {
 
 // --- The keeper -----------------------------------------------------------------------------------------------------
 
-// What is to be done about a ring, whose program may hold the lock and wait for room for a message meanwhile.
+// Locks a ring. A program's thread may hold the lock and wait for room to send a message; so the keeper keeps
+// receiving.
 void acquire(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) RINGSIDE_UNCHECKED {
     while (!ring.lock.acquire_soon()) {
         take_in();
@@ -181,7 +182,7 @@ void acquire(Ring& ring) RINGSIDE_ACQUIRES(ring.lock) RINGSIDE_UNCHECKED {
     ring.waiters.wakes_late = true;
 }
 
-// A ring with IORING_SETUP_DEFER_TASKRUN completes nothing unless its program asks for completions.
+// A ring with IORING_SETUP_DEFER_TASKRUN completes requests only in calls that collect completions.
 bool may_attempt(const Ring& ring) {
     return !(ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) || ring.kept.gathering != 0;
 }
@@ -191,14 +192,14 @@ void put_off_attempts(KeptFile& file) {
     file.is_put_off = true;
 }
 
-// The program's call need not wait for it any more.
+// A program's call that waits in attempt_deferred() need not wait for this file any more.
 void note_attempted(KeptFile& file) {
     if (!file.is_due) return;
     file.is_due = false;
     if (file.ring->kept.due.fetch_sub(1) == 1) futex_wake(file.ring->kept.due, INT32_MAX);
 }
 
-// A descriptor that did not arrive leaves its requests without a file.
+// The descriptor did not arrive, so the requests that wait for it have no file.
 void fail_waiting(KeptFile& file, int error) {
     while (Request* request = file.waiting.first()) {
         disarm_poll(*request);
@@ -206,21 +207,23 @@ void fail_waiting(KeptFile& file, int error) {
     }
 }
 
-// Under the ring's lock, of which it lets go: somebody goes on with what came of it.
+// Releases the ring's lock. If there are results or put-off attempts, a thread with the program's table goes on with
+// them.
 void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) RINGSIDE_UNCHECKED {
     const bool news = ring.completion.tail != ring.completion.published || !ring.task_work.empty();
     if (ring.open && !ring.closing && (news || !ring.kept.put_off.empty())) nudge(ring);
     let_go_and_wake(ring);
 }
 
-// The program may have closed the ring by an instruction of its own, of which inotify has reported and the helper has
-// not ended the ring yet: what is ready may be the program's then.
+// The program may have closed the ring by a system call that the engine did not see. inotify has reported it, but the
+// helper has not ended the ring yet. Until then the keeper must make no attempt: it could take data that the program
+// now reads by itself.
 bool may_be_closed(const Ring& ring) {
     KeptFile* copy = ring.file.ends_unseen ? keeper.watch_copy.load(std::memory_order_acquire) : nullptr;
     return copy != nullptr && number_of(*copy) >= 0 && are_some_closed(number_of(*copy));
 }
 
-// Until the helper has.
+// Tries again later, until the helper has ended the ring.
 void look_again(KeptFile& file) {
     file.attempt_now = true;
     await_readiness(file);
@@ -252,7 +255,8 @@ int register_for(KeptFile& file, int number, uint32_t events) {
     return result;
 }
 
-// Also has it looked at afresh, so that readiness which came between an attempt and now is not missed.
+// Registers the file anew even for the same events: epoll then checks it afresh, so that readiness which came between
+// an attempt and now is not missed.
 void register_file(KeptFile& file) {
     Ring& ring = *file.ring;
     acquire(ring);
@@ -261,7 +265,7 @@ void register_file(KeptFile& file) {
         const uint32_t events = wanted_events(file);
         const bool at_once = file.attempt_now;
         file.attempt_now = false;
-        // The event of a new registration would tell of what the attempt finds once more.
+        // A new registration would only report once more what this attempt finds.
         const bool is_registered = at_once && file.registered != 0 && (events & ~file.registered) == 0;
         const int result = number < 0 ? number : is_registered ? 0 : register_for(file, number, events);
         if (result < 0) {
@@ -280,7 +284,7 @@ void register_listed() {
     for (;;) {
         keeper.lock.acquire();
         KeptFile* file = keeper.listed.front();
-        // Those behind it came later still.
+        // The files behind it were sent later, so they have not arrived either.
         if (file != nullptr && file->number.load(std::memory_order_acquire) == KeptFile::on_its_way) file = nullptr;
         if (file != nullptr) {
             keeper.listed.pop();
@@ -330,8 +334,8 @@ void serve() {
     bool more = false;
     while (more || !is_to_end()) {
         epoll_event events[events_per_wait];
-        // Who comes from here on sends a message; who has come before, and perhaps had its message taken in the midst
-        // of a round, is seen to in this one.
+        // Callers that come after this exchange send a message. Those that came before it may have had their message
+        // received during the last round, so this round looks at their lists without sleeping.
         const bool at_once = keeper.expected.exchange(false) || more;
         const int64_t limit = keeper.is_cut_off ? look_again_ns : no_deadline;
         const int count = wait_in_set(keeper.set, events, at_once ? 0 : limit, nullptr);
@@ -343,7 +347,7 @@ void serve() {
             handle(*reinterpret_cast<KeptFile*>(cookie), events[i].events);
         }
         register_listed();
-        // Last, since what was dropped may be among the events.
+        // Closed last, because a dropped file may be among this round's events.
         close_dropped();
         more = count == events_per_wait;
         if (more) continue;
@@ -352,7 +356,7 @@ void serve() {
     }
 }
 
-// Leaves the program's table for one with nothing in it but the keeper's end of the pair.
+// Leaves the program's table for a new one, in which only the keeper's end of the pair is left.
 bool leave_table() {
     keeper.far = keeper.far_of_program;
     keeper.is_cut_off = false;
@@ -381,7 +385,7 @@ void* keeper_body(void* argument) {
     return nullptr;
 }
 
-// What the program has put in the place of an end is its own.
+// Closes an end only if its number still stands for it: by now it may be a file of the program.
 void close_pair() RINGSIDE_REQUIRES(keeper.lock) {
     if (has_near_end()) close_fd(keeper.near);
     if (has_far_end()) close_fd(keeper.far_of_program);
@@ -389,13 +393,13 @@ void close_pair() RINGSIDE_REQUIRES(keeper.lock) {
     keeper.near_inode = keeper.far_inode = 0;
 }
 
-// Room for what a batch hands over, as far as the system allows it.
+// Makes room for the messages of a large batch. The system may grant less.
 void enlarge(int socket) {
     const int wanted = 1 << 20;
     abi::syscall(__NR_setsockopt, socket, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
-// The pair of sockets, both ends out of the program's way until the keeper has its own. Returns 0 or -errno.
+// Makes the pair of sockets, both at high numbers, where they are not in the program's way. Returns 0 or -errno.
 int make_pair() RINGSIDE_REQUIRES(keeper.lock) {
     if (has_near_end() && has_far_end()) return 0;
     int pair[2];
@@ -412,7 +416,7 @@ int make_pair() RINGSIDE_REQUIRES(keeper.lock) {
     return 0;
 }
 
-// Returns 0, or -errno: -ENOSYS where there never will be one.
+// Starts the keeper. Returns 0 or -errno; -ENOSYS if this process can never have one.
 int start() RINGSIDE_REQUIRES(keeper.lock) {
     const int paired = make_pair();
     if (paired < 0) return paired == -EMFILE || paired == -ENFILE || paired == -ENOMEM ? paired : -ENOSYS;
@@ -426,7 +430,7 @@ int start() RINGSIDE_REQUIRES(keeper.lock) {
         pthread_join(keeper.thread, nullptr);
         result = -ENOSYS;
     }
-    // In the own table it is there still.
+    // The keeper's own table still has it.
     close_fd(keeper.far_of_program);
     keeper.far_of_program = -1;
     if (result < 0) close_pair();
@@ -463,7 +467,8 @@ KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(
     return file;
 }
 
-// The keeper takes in what is in the way. It may want the keeper's lock for that before.
+// If the socket is full, waits until the keeper has received some messages. Releases the keeper's lock between two
+// tries, because the keeper may need it before it receives.
 int send_with_patience(KeptFile* const* files, const int* descriptors, unsigned count) {
     constexpr int most_tries = 10'000;
     for (int tries = 0;; ++tries) {
@@ -483,7 +488,7 @@ void note_lost(KeptFile& file, int error) {
     call_keeper();
 }
 
-// A descriptor of the engine's that threads with either table raise.
+// Hands over an eventfd of the engine, so that threads with either table can raise it.
 KeptFile* keep_own(int fd) RINGSIDE_REQUIRES(keeper.lock) {
     struct stat status = {};
     KeptFile* file = make(nullptr, fd, status);
@@ -494,13 +499,13 @@ KeptFile* keep_own(int fd) RINGSIDE_REQUIRES(keeper.lock) {
     return nullptr;
 }
 
-// Who wakes the ring's program, or the helper in its stead, has to be able to.
+// Makes sure that a thread with the own table can wake the ring's leader, or the helper if no thread leads.
 bool prepare_nudges(Ring& ring) RINGSIDE_REQUIRES(keeper.lock) {
     if (!prepare_helper_for_nudges(keep_own)) return false;
     if (ring.file.ends_unseen && keeper.watch_copy.load() == nullptr && watched_by() >= 0) {
         keeper.watch_copy.store(keep_own(watched_by()), std::memory_order_release);
     }
-    // Without an eventfd, at the descriptor limit, who waits looks again and again.
+    // At the descriptor limit there may be no eventfd. Then the leader looks every millisecond instead.
     if (ring.poller.wake_copy != nullptr || open_poller(ring) < 0) return true;
     ring.poller.wake_copy = keep_own(ring.poller.wake_fd);
     return ring.poller.wake_copy != nullptr;
@@ -511,7 +516,8 @@ bool prepare_nudges(Ring& ring) RINGSIDE_REQUIRES(keeper.lock) {
 bool is_kept_file(const KeptFile& file, int fd, const struct stat& status) {
     if (status.st_ino != file.inode || status.st_dev != file.device) return false;
     if (file.kind == S_IFSOCK) return true;
-    // Its own number, while it is open for the same; another number may be of another open of it.
+    // Unlike a socket, this file can be opened several times. So only the number that the request named counts, and a
+    // pipe must be open for the same access.
     return fd == file.sqe_number && (file.kind != S_IFIFO || access_of(fd) == file.access);
 }
 
@@ -555,7 +561,7 @@ void hand_over_batch(Ring& ring) {
             file->program_number = -1;
         }
         if (send_with_patience(files, descriptors, count) == 0) continue;
-        // One of them may be no descriptor any more.
+        // One of them may be closed already, which fails the whole message. So send them one by one.
         for (unsigned i = 0; i < count; ++i) {
             const int result = send_with_patience(files + i, descriptors + i, 1);
             if (result < 0) note_lost(*files[i], result);
@@ -572,7 +578,7 @@ void drop_kept(KeptFile& file) {
         keeper.dropped.push(file);
         return call_keeper();
     }
-    // It was not handed over, so the keeper has not come to it.
+    // It was not handed over yet, so the keeper does not know it.
     file.ring->kept.to_send.remove(file);
     if (file.listed) keeper.listed.remove(file);
     forget(file);
@@ -582,7 +588,7 @@ void await_readiness(KeptFile& file) {
     Guard guard(keeper.lock);
     if (!file.listed) keeper.listed.push(file);
     file.listed = true;
-    // Where it is yet to be handed over, that calls the keeper.
+    // A file that is still to be handed over needs no call: sending it wakes the keeper.
     if (file.program_number < 0) call_keeper();
 }
 
@@ -601,7 +607,7 @@ void attempt_deferred(Ring& ring) RINGSIDE_UNCHECKED {
 
 void look_at_kept(Ring& ring) RINGSIDE_UNCHECKED {
     if (ring.kept.armed == 0) return;
-    // A round that is under way may have looked already: the one behind it has not.
+    // The round under way may already have passed the ready files. The next one has not, so wait for two.
     const uint32_t rounds = keeper.rounds.load();
     ring.lock.release();
     for (uint32_t now = rounds; now - rounds < 2; now = keeper.rounds.load()) {
@@ -627,7 +633,7 @@ int number_of(KeptFile& file) {
 }
 
 void nudge(Ring& ring) {
-    // One that leads in a poll of the program's own may have left it without a word.
+    // Only a leader in io_uring_enter can be relied on. One in the program's poll(2) may have left it without notice.
     if (ring.waiters.leader != nullptr && ring.poll_call.thread == 0) return wake_leader(ring);
     nudge_helper(ring);
 }

@@ -1,20 +1,20 @@
-// The engine's own table of descriptors, and the thread that keeps it.
+// The engine's own table of descriptors, and its owner, the keeper thread.
 //
 // A request that outlives the program's call holds its file. A duplicate in the program's table would be the wrong way
-// to hold it: closing the duplicate drops the record locks (fcntl(2)) that the program has on the file, it counts
-// against the program's limit, and closefrom(3) or dup2(2) may take it away. So the file is handed over to threads of
-// the engine that have a table of their own: the keeper, which waits for readiness there, and workers that the keeper
-// starts. Closing a descriptor in that table touches nothing of the program's.
+// to hold it: closing the duplicate drops the record locks (fcntl(2)) that the program has on the file, the duplicate
+// counts against the program's limit, and closefrom(3) or dup2(2) may take it away. So the engine hands the file over
+// to threads of its own that have a table of their own: the keeper, which waits for readiness there, and the workers
+// that the keeper starts. Closing a descriptor in that table does not affect the program.
 //
-// The program's threads pass files to the keeper through a pair of sockets (SCM_RIGHTS); the one end is the only
-// descriptor that this takes of the program's table.
+// The program's threads pass files to the keeper through a pair of sockets (SCM_RIGHTS). The engine keeps one end of
+// the pair in the program's table, and no other descriptor for this.
 //
-// A thread with the own table must not use a number of the program's, nor a number of the engine's that was made in the
-// program's table. So it makes attempts and nothing else: what follows from a result (CQEs, the next request of a
-// chain, eventfds) is left to a thread with the program's table, which it nudges.
+// A thread with the own table must not use a number of the program's table, be it the program's or the engine's. So
+// such a thread makes attempts and nothing else. It leaves what follows from a result (CQEs, the next request of a
+// chain, eventfds) to a thread with the program's table, which it nudges.
 //
-// Where there is no such thread to be had (close_range(2) came with Linux 5.9), nothing is kept, and callers hold files
-// by duplicates in the program's table.
+// If the kernel cannot give a thread its own table (close_range(2) came with Linux 5.9), nothing is kept, and callers
+// hold files by duplicates in the program's table.
 //
 // Lock order: a ring's lock first, then the keeper's.
 #pragma once
@@ -34,59 +34,61 @@ namespace ringside::engine {
 inline KeptFile& kept(FixedFile& file) { return static_cast<KeptFile&>(file); }
 inline const KeptFile& kept(const FixedFile& file) { return static_cast<const KeptFile&>(file); }
 
-// Whether a descriptor of the program's stands for the file, as far as that can be told.
+// Whether `fd` in the program's table stands for the file, judged by its inode and, except for sockets, by its number.
 bool is_kept_file(const KeptFile& file, int fd, const struct stat& status);
 
-// Whether the calling thread has the engine's own table. One that the keeper has started says so itself.
+// Whether the calling thread has the engine's own table. A thread that the keeper starts calls note_own_table() first.
 bool has_own_table();
 void note_own_table();
 
 // --- Called with the program's table, under the ring's lock ---------------------------------------------------------
 
-// A first ring is made: takes the descriptors that the keeper will need, as long as there are some.
+// Called when the first ring is set up. Takes the descriptors that the keeper will need, while the program still has
+// some left.
 void reserve_keeper();
 
-// A descriptor of the engine's own, by which threads with its table wake others. Null when there is no keeper.
+// Gives the keeper an eventfd of the engine, so that threads with the own table can raise it. Null if there is no
+// keeper.
 KeptFile* keep_eventfd(int eventfd);
 
-// The ring's leader has an eventfd now: the keeper gets it too, if there is a keeper.
+// Called when the ring's leader has made its eventfd. Gives it to the keeper too, if there is one.
 void keep_wake(Ring& ring);
 
-// Hands a file of the program's over. Within a batch that happens at its end, by hand_over_batch(). Null when it cannot
-// be kept.
+// Queues a file of the program for the keeper; hand_over_batch() sends it. Returns null if the file cannot be kept.
 KeptFile* keep_file(Ring& ring, int fd, const struct stat& status);
 
-// Hands over what the batch had kept, before the program may close it.
+// Sends the queued files to the keeper, before the program may close them.
 void hand_over_batch(Ring& ring);
 
-// Nobody holds the file any more: it is closed in the own table, and its memory goes.
+// Called when the last holder has let go of the file: the keeper closes it and frees its memory.
 void drop_kept(KeptFile& file);
 
-// Has the keeper report the file's readiness to the requests in `waiting`, beginning with what is ready now. Called by
-// any thread.
+// Has the keeper report the file's readiness to the requests in `waiting`, beginning with what is ready now. Any thread
+// may call it.
 void await_readiness(KeptFile& file);
 
-// The program's call asks for the completions of a ring with IORING_SETUP_DEFER_TASKRUN: the keeper attempts now what
-// it has put off until such a call. Returns when it has; lets go of the ring's lock meanwhile.
+// Called by a program's call that collects completions on a ring with IORING_SETUP_DEFER_TASKRUN. The keeper now makes
+// the attempts that it has put off until such a call. Returns when it has made them. Releases the ring's lock
+// meanwhile.
 void attempt_deferred(Ring& ring);
 
-// The program's call looks for what is ready now and does not wait for it: returns when the keeper has handled all
-// that. Lets go of the ring's lock meanwhile.
+// Called by a program's call that looks for what is ready and does not wait. Returns when the keeper has handled all
+// that was ready. Releases the ring's lock meanwhile.
 void look_at_kept(Ring& ring);
 
 // --- Called with the own table --------------------------------------------------------------------------------------
 
-// The file's number, as soon as it is there; -errno when it was lost on its way.
+// Waits until the file has arrived. Returns its number in the own table, or -errno if it was lost on its way.
 int number_of(KeptFile& file);
 
-// A thread with the program's table is to go on with what the caller has put in line (Place::task_work). Under the
-// ring's lock.
+// Has a thread with the program's table go on with the requests that the caller has queued (Place::task_work). Called
+// under the ring's lock.
 void nudge(Ring& ring);
 
 // --- Threads --------------------------------------------------------------------------------------------------------
 
-// Has `start(argument)` called by the keeper, so that a thread which that starts has the own table too. Returns false
-// when there is no keeper.
+// Has the keeper call `start(argument)`. A thread that `start` creates there has the own table too. Returns false if
+// there is no keeper.
 struct ThreadWanted {
     void (*start)(void* argument);
     void* argument;
@@ -94,15 +96,15 @@ struct ThreadWanted {
 };
 bool start_with_own_table(ThreadWanted& wanted);
 
-// Ends the keeper and waits until it is gone. Called when the last ring is closed and the workers are gone.
+// Ends the keeper and waits for its end. Called when the last ring is closed and the workers have ended.
 void end_keeper();
 
-// A fork takes the keeper's lists and descriptors between two steps. The rings' locks come first.
+// Around a fork: while held, the keeper's lists and descriptors do not change. Take the rings' locks first.
 void hold_keeper();
 void release_keeper();
 
-// In a child after fork: there is no keeper there. Closes what the child has inherited, if its numbers are sure to be
-// the engine's still.
+// Called in a child after fork, which has no keeper thread. If `closes`, it closes the inherited descriptors: their
+// numbers are then sure to be the engine's still.
 void forget_keeper(bool closes);
 
 }  // namespace ringside::engine

@@ -35,7 +35,7 @@ bool begin_poll_call(Ring& ring, int64_t& limit_ns) {
         call.nudged = 0;
     }
     if (ring.waiters.leader != nullptr || call.nudged != 0) return false;
-    // What waits without a set is not seen in one.
+    // Requests that wait without a set (`unpolled`) do not wake a thread that sleeps in the set.
     if (open_poller(ring) < 0 || !ring.poller.unpolled.empty()) return false;
     if (call.nudge_fd < 0) call.nudge_fd = new_eventfd();
     if (call.nudge_fd < 0) return false;

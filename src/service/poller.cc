@@ -46,7 +46,7 @@ void handle_events(Ring& ring, const epoll_event* events, int count) {
             reap_transfers(ring);
             continue;
         }
-        // What was found out before another round of events is old.
+        // Handling an event may have run another round of events. Then the rest of this round is old news.
         const bool is_news = ring.poller.rounds == round;
         handle_event(ring, events[i].events, events[i].data.u64, is_news);
     }
@@ -79,8 +79,8 @@ int look_into_set(Ring& ring, epoll_event* events) {
 
 namespace {
 
-// The helper thread has taken events. What made a file ready may have come after the program closed the ring, and is
-// the program's then. A close that came before the events is known by now, one that comes later was later.
+// Called when the helper thread has taken events. If the program closed the ring before, the data that made a file
+// ready may be the program's. A close before the events is known by now; a later close does not matter.
 bool was_closed_before(Ring& ring) RINGSIDE_UNCHECKED {
     if (!ring.helped.attended || !may_be_gone(ring)) return false;
     const unsigned generation = ring.generation.load(std::memory_order_relaxed);
@@ -116,12 +116,12 @@ void poll_in_call(Ring& ring) {
 }
 
 void look_now_and_then(Ring& ring) {
-    // What is ready wakes the leader, which handles it.
+    // Events wake the leader, which handles them.
     if (is_led_in_enter(ring)) return;
     if (++ring.poller.calls_unlooked > most_calls_unlooked) {
         poll_in_call(ring);
     } else if (ring.disk.in_flight != 0) {
-        // What the disk has done is in memory for the taking: nobody has to be woken for it.
+        // The disk's results are in memory: no thread has to be woken for them.
         reap_transfers(ring);
     } else {
         return;

@@ -19,15 +19,15 @@ namespace {
 
 constexpr uint64_t eventfd_cookie = 0, marker_cookie = 1, alarm_cookie = 2;
 
-// A program begins to poll early in a ring's life, if it does: the first times it is asked each time.
+// A program that polls begins early in a ring's life. So the first completions ask each time.
 constexpr uint8_t asked_each_time = 8;
 
-// Twice as long as completions go untold, since coarse time may be late by as much.
+// Twice the time for which completions go unreported, because coarse time may be late by as much.
 constexpr int64_t ask_interval_ns = 10'000'000;
 constexpr int64_t alarm_ns = 2 * ask_interval_ns;
 
-// An eventfd can always be written to. With no events asked for the marker is not ready, and stays where it is until
-// somebody looks.
+// An eventfd can always be written to, so with EPOLLOUT the marker becomes ready. With no events it is not ready any
+// more, but stays in the ready list until somebody polls the set.
 int mark(const Readiness& readiness, int operation, uint32_t events) {
     return epoll_control(readiness.own, operation, readiness.marker, events, marker_cookie);
 }
@@ -40,7 +40,7 @@ bool fill_set(Readiness& readiness) {
            epoll_control(readiness.own, EPOLL_CTL_ADD, readiness.eventfd, EPOLLIN, eventfd_cookie) == 0;
 }
 
-// While the eventfd is raised: both entries are ready then, and come in their order.
+// Call it while the eventfd is raised: then both entries are ready, and their order tells.
 bool ask_whether_polled(const Readiness& readiness) {
     epoll_event events[events_per_wait];
     mark(readiness, EPOLL_CTL_MOD, EPOLLOUT);
@@ -73,7 +73,7 @@ void note_polled(Readiness& readiness) {
     drop_fd(readiness.alarm);
 }
 
-// A ring that nobody is known to poll has completed something.
+// Called when a ring that is not known to be polled has completed something.
 void look_for_pollers(Readiness& readiness, bool told_before) {
     const int64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
     if (readiness.asked < asked_each_time || now >= readiness.ask_again_ns) {
@@ -81,13 +81,13 @@ void look_for_pollers(Readiness& readiness, bool told_before) {
         readiness.ask_again_ns = now + ask_interval_ns;
         if (ask_whether_polled(readiness)) return note_polled(readiness);
     }
-    // It goes on completing while the eventfd is raised: for a while without a word.
+    // The ring goes on completing while the eventfd is raised. Do not report completions for a while.
     if (!told_before || !make_alarm(readiness)) return;
     set_alarm(readiness, alarm_ns);
     readiness.silent_until_ns = now + ask_interval_ns;
 }
 
-// Apart, so that what does not poll pays for one comparison of times.
+// A function of its own, so that rings that are not polled only pay for a comparison of times.
 __attribute__((noinline)) void tell_pollers(Ring& ring) {
     Readiness& readiness = ring.readiness;
     const bool told_before = readiness.raised;
@@ -102,7 +102,7 @@ __attribute__((noinline)) void tell_pollers(Ring& ring) {
 int new_ring_descriptor(Readiness& readiness) {
     readiness.own = static_cast<int>(abi::syscall(__NR_epoll_create1, EPOLL_CLOEXEC));
     if (readiness.own < 0 || fill_set(readiness)) return readiness.own;
-    // Few descriptors are left, or none: the eventfd by itself does, if nobody has to be told from others.
+    // Few descriptors are left, or none. The eventfd alone is enough, if the ring counts as polled from the beginning.
     close_fd(readiness.own);
     drop_readiness(readiness);
     readiness.eventfd = static_cast<int>(abi::syscall(__NR_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -111,8 +111,8 @@ int new_ring_descriptor(Readiness& readiness) {
     return readiness.own;
 }
 
-// Only the ring's own set has its eventfd as an entry. That the entry is given the events that it has makes no
-// difference to those who poll the set.
+// Only the ring's own set has its eventfd as an entry. To set the entry's events to what they are makes no difference
+// to those who poll the set.
 bool is_own_descriptor(const Readiness& readiness, int fd) {
     if (readiness.own == readiness.eventfd) return can_be_polled(fd);
     return epoll_control(fd, EPOLL_CTL_MOD, readiness.eventfd, EPOLLIN, eventfd_cookie) == 0;

@@ -30,7 +30,7 @@ FdSlot* find_slot(const Registrations& registrations, uint64_t number) {
     return &registrations.pages[page][number % slots_per_page];
 }
 
-// The slot of a descriptor number, made if there is none; null when memory is out.
+// The slot of a descriptor number. Makes it if there is none; null if memory is out.
 FdSlot* slot_for(Registrations& registrations, unsigned number) {
     const unsigned page = number / slots_per_page;
     if (!make_room(registrations.pages, registrations.page_count, page)) return nullptr;
@@ -39,14 +39,15 @@ FdSlot* slot_for(Registrations& registrations, unsigned number) {
     return slots == nullptr ? nullptr : &slots[number % slots_per_page];
 }
 
-// Registers a number for at least `events`, or again if it is registered: the kernel then looks at the file afresh, so
-// readiness that came between the attempt and now is not missed. A number that stands for another file than the last
-// time answers ENOENT to MOD; one that got its old file back answers EEXIST to ADD.
+// Registers a number for at least `events`, even if it is registered already: the kernel then checks the file afresh,
+// so readiness that came between the attempt and now is not missed. If the number stands for another file than the last
+// time, MOD fails with ENOENT. If it has got its old file back, ADD fails with EEXIST.
 int register_number(Ring& ring, FdSlot& slot, int number, uint32_t events) {
     Registrations& registrations = ring.registrations;
     const int epoll_fd = ring.poller.epoll_fd;
     if (++registrations.made == 0) ++registrations.made;
-    // What nobody waits for any more is an event now and then, and is not looked for among the requests.
+    // If no request waits for the number, the events registered so far are dropped. Else all are kept: only a search
+    // would tell which of them still have a waiter.
     const uint32_t wanted = events | (slot.waiting.empty() ? 0 : slot.registered);
     const uint32_t mask = wanted | EPOLLET;
     const uint64_t cookie = uint64_t{registrations.made} << number_bits | static_cast<uint32_t>(number);
@@ -67,25 +68,25 @@ bool is_registered_for(const FdSlot& slot, const Request& request) {
     return (request.wait_events & ~slot.registered) == 0;
 }
 
-// Whether the request's file, which the batch holds, was registered for the same since it does: then any readiness that
-// came after the request's attempt is an event.
+// Whether the request's file, which the batch holds, has been registered for the same events since the batch began to
+// hold it. Then readiness that came after the request's attempt is an event already.
 bool is_registered_with_batch(const Request& request, const FdSlot& slot) {
     const HeldByBatch& held = request.ring->held_by_batch;
     const bool holds_it = held.file != nullptr && request.has(request_holds_slot) && request.fixed_file == held.file;
     return holds_it && static_cast<int32_t>(slot.registration - held.since) > 0 && is_registered_for(slot, request);
 }
 
-// A descriptor of our own that many requests may hold, as that of a registered file, is of one and the same file until
-// it is closed, and then its number is forgotten.
+// An engine's descriptor that several requests may hold, such as that of a registered file, stays the same file until
+// it is closed, and closing it ends the registration.
 bool stays_registered(const Request& request, int number, const FdSlot& slot) {
     const bool own = request.has(request_holds_slot) && number == request.fixed_file->fd;
     return own && !request.has(request_poll_first) && is_registered_for(slot, request);
 }
 
-// Who sleeps in the set may be about to handle an event that is older than the request.
+// A thread that sleeps in the set may be about to handle an event that is older than the request.
 bool events_may_be_old(const Ring& ring) { return ring.waiters.leader != nullptr && ring.waiters.leader->asleep; }
 
-// Sees to it that readiness of the file becomes an event. Returns 0 or -errno.
+// Makes sure that readiness of the file becomes an event. Returns 0 or -errno.
 int have_registered(Request& request, int number, FdSlot& slot) {
     Ring& ring = *request.ring;
     uint32_t registration = 0;
@@ -100,23 +101,23 @@ int have_registered(Request& request, int number, FdSlot& slot) {
     return 0;
 }
 
-// A request that goes on stays where it is.
+// A multishot request stays where it is.
 bool goes_on(const Request& request) { return request.has(request_multishot); }
 
-// As in the kernel: the last to come is the first to look, but those that open something take turns.
+// As in the kernel, the request that came last is tried first; but requests that open something take turns.
 void take_place(FdSlot& slot, Request& request) {
     const bool takes_turns = operation_of(request).flags & op_opens;
     takes_turns ? slot.waiting.push_back(request) : slot.waiting.push_front(request);
 }
 
-// Nobody waits for the file any more.
+// Called when no request waits for the file any more.
 void leave_waited(Ring& ring, KeptFile& file) {
     KeptFile** at = &ring.kept.waited_by(file.sqe_number);
     while (*at != &file) at = &(*at)->next_waited;
     *at = file.next_waited;
 }
 
-// One that has looked in vain.
+// For a request that was tried in vain.
 void take_place_anew(Circle<Request, &Request::node>& waiting, Request& request) {
     if (operation_of(request).flags & op_opens) return;
     waiting.remove(request);
@@ -173,7 +174,7 @@ void attempt_waiting(KeptFile& file, uint32_t happened) {
         ring.registrations.happened = happened;
         const bool done = retry_armed(*at);
         ring.registrations.happened = 0;
-        // The last of them lets go of it.
+        // The last of the requests has let go of the file.
         if (file.dropped) return;
         if (!done && !goes_on(*at)) take_place_anew(file.waiting, *at);
     }
@@ -197,7 +198,7 @@ void disarm_poll(Request& request) {
     if (request.poll_number == no_number) return ring.poller.unpolled.remove(request);
     find_slot(ring.registrations, static_cast<uint64_t>(request.poll_number))->waiting.remove(request);
     if (request.poll_number != request.fd || !request.has(request_pinned)) return;
-    // Registered by a descriptor that is about to be closed.
+    // The number is the request's own duplicate, which is about to be closed.
     forget_number(ring, request.fd);
 }
 
@@ -212,7 +213,7 @@ bool leave_lost_set(Request& request) {
     return false;
 }
 
-// While the program has the file open too, the registration would outlive the descriptor.
+// Without this, the registration would outlive the descriptor while the program has the file open too.
 void forget_number(Ring& ring, int fd) {
     FdSlot* slot = find_slot(ring.registrations, static_cast<uint64_t>(fd));
     if (slot == nullptr || slot->registered == 0) return;
@@ -220,8 +221,8 @@ void forget_number(Ring& ring, int fd) {
     slot->registered = 0;
 }
 
-// The requests that wait for the number are tried again. Those of the same registration are about the file to which it
-// has happened, and are told what.
+// Tries the requests that wait for the number again. Those of the event's own registration are told what has happened,
+// because the event is about their file.
 void handle_event(Ring& ring, uint32_t happened, uint64_t cookie, bool is_news) {
     FdSlot* slot = find_slot(ring.registrations, static_cast<uint32_t>(cookie));
     if (slot == nullptr) return;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int none = -1;
 
-// The inotify descriptor, made for the first ring and kept: the kernel takes milliseconds to close one.
+// The inotify descriptor is made for the first ring and kept, because the kernel takes milliseconds to close one.
 struct Watches {
     Lock lock;
     std::atomic<int> inotify{none};
@@ -31,7 +31,7 @@ struct Watches {
 
 Watches watches;
 
-// The program may have closed our descriptor with a range of its own, and have another file there.
+// The program may have closed our descriptor by close_range(2) and have another file at its number.
 bool is_inotify(int fd) {
     constexpr char expected[] = "anon_inode:inotify";
     char target[sizeof expected];
@@ -43,7 +43,7 @@ bool is_inotify(int fd) {
 int inotify_descriptor() RINGSIDE_REQUIRES(watches.lock) {
     int inotify = watches.inotify.load(std::memory_order_relaxed);
     if (inotify >= 0 && is_inotify(inotify)) return inotify;
-    // What the former one watched is watched no more.
+    // The program closed the former one, and its watches with it.
     if (inotify >= 0) watches.some_unwatched.store(true, std::memory_order_relaxed);
     inotify = move_high(static_cast<int>(abi::syscall(__NR_inotify_init1, IN_NONBLOCK | IN_CLOEXEC)));
     if (inotify < 0) inotify = none;
@@ -96,7 +96,8 @@ void forget_ring_file(Ring& ring) {
     if (watch == none) return;
     Guard guard(watches.lock);
     const int inotify = watches.inotify.load(std::memory_order_relaxed);
-    // Numbers of watches are not used again by one inotify descriptor, and another's is not asked for this one.
+    // One inotify descriptor never uses a watch number again, so the number names our watch or none. A descriptor that
+    // is not ours is left alone.
     if (inotify >= 0 && is_inotify(inotify)) abi::syscall(__NR_inotify_rm_watch, inotify, watch);
 }
 
@@ -128,8 +129,8 @@ bool may_be_gone(const Ring& ring) {
     return are_some_unwatched() || are_some_closed(watched_by());
 }
 
-// An event is read only while are_in_hand stands. So who finds no event, and then finds that nothing is in hand, knows
-// that each ring whose file was closed before has ended.
+// Events are read only while are_in_hand is true. So a caller that finds no event, and then finds are_in_hand false,
+// knows that each ring whose file was closed before has ended.
 bool are_some_closed(int inotify) {
     int waiting = 0;
     const long result = abi::syscall(__NR_ioctl, inotify, FIONREAD, &waiting);
@@ -152,10 +153,10 @@ int ClosedFilesInHand::next() {
     Guard guard(watches.lock);
     for (;;) {
         int waiting = 0;
-        // Nothing is read, and nobody's data lost, unless the descriptor is ours.
+        // Read only from a descriptor that is ours: reading another would take the program's data.
         if (abi::syscall(__NR_ioctl, inotify, FIONREAD, &waiting) < 0 || waiting == 0) return none;
         if (inotify_descriptor() != inotify) return none;
-        // An event of a file that is watched by itself brings no name: one is read at a time.
+        // The event of a watched file carries no name, so it has a fixed size. Read one at a time.
         inotify_event event;
         if (abi::syscall(__NR_read, inotify, &event, sizeof event) != sizeof event) return none;
         if ((event.mask & IN_Q_OVERFLOW) != 0) watches.some_unwatched.store(true, std::memory_order_relaxed);

@@ -103,7 +103,7 @@ int start_sqpoll(Ring& ring, const io_uring_params& params) {
     sqpoll.idle_ns = idle_ms * ns_per_ms;
     const int result = start_thread(sqpoll.thread, "ringside-sqpoll", sqpoll_body, &ring);
     sqpoll.running = result == 0;
-    // Who shares another's thread in the kernel has no say in where that runs.
+    // In the kernel a ring that shares another ring's thread cannot choose its processor.
     const bool bound = (params.flags & IORING_SETUP_SQ_AFF) && !(params.flags & IORING_SETUP_ATTACH_WQ);
     if (result < 0 || !bound) return result;
     return bind_to(sqpoll.thread, params.sq_thread_cpu);

@@ -1,9 +1,10 @@
-// Who else may come to what a sleeper sleeps on, beside those whom the header names:
-//     poll        who leads in a poll of its own takes nothing by sleeping; what others take out of the set meanwhile
-//                 they handle, and its wake-up they send again. Its nudge_fd is nobody else's until it has been seen
-//     helper      what is in its own set it alone takes; a ring's set that is empty when it comes was emptied by
-//                 somebody who handled what was there
-// Workers and the submission thread sleep on futexes, of which nothing can be taken.
+// Other threads that may take a sleeper's wake-up, besides those that the header names:
+//     poll        a leader in a poll(2) of its own takes nothing out of the set by sleeping. Other threads take events
+//                 out meanwhile, handle them, and raise the leader's wake-up again. Its nudge_fd is its own until it
+//                 has seen it
+//     helper      only the helper takes events out of its own set. If it finds a ring's set empty, another thread has
+//                 taken and handled the events
+// Workers and the submission thread sleep on futexes, from which nothing can be taken.
 #include "service/waiters.h"
 
 #include <errno.h>
@@ -24,12 +25,12 @@
 namespace ringside::engine {
 namespace {
 
-// After so long a thread looks again that cannot be woken, for want of descriptors, or not by all that may happen.
+// How long a thread sleeps at most if it cannot be woken, for want of descriptors, or not by all events.
 constexpr int64_t look_again_ns = 1'000'000;
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// In the set, or without one.
+// Sleeps in the epoll set, or just sleeps if there is none (-1).
 int sleep(int epoll_fd, epoll_event* events, int64_t limit_ns, const sigset_t* mask) {
     const Asleep asleep;
     return epoll_fd >= 0 ? wait_in_set(epoll_fd, events, limit_ns, mask) : wait_on_eventfd(-1, limit_ns, mask);
@@ -40,7 +41,7 @@ int sleep_on(int eventfd, int64_t limit_ns, const sigset_t* mask) {
     return wait_on_eventfd(eventfd, limit_ns, mask);
 }
 
-// What a sleep has taken out of the set.
+// Handles the events that a sleep has taken out of the set.
 void handle_taken(Ring& ring, Waiter& waiter, int count) {
     handle_events(ring, waiter.events, count);
     for (int i = 0; i < count; ++i) waiter.events[i].events = 0;
@@ -49,7 +50,8 @@ void handle_taken(Ring& ring, Waiter& waiter, int count) {
 int lead(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask) RINGSIDE_REQUIRES(ring.lock) {
     const uint32_t serial = waiter.serial;
     int64_t limit = begin_to_lead(ring, waiter, timeout_ns);
-    // Without a set to sleep in there is nothing to be woken by, nor by what waited while there was none.
+    // Without a set nothing wakes the leader. Requests that began to wait while there was no set (`unpolled`) do not
+    // wake it either.
     const bool can_be_woken = open_poller(ring) == 0;
     const bool keeper_is_due = ring.kept.armed != 0 || ring.worker_jobs != 0;
     if (can_be_woken && keeper_is_due && ring.poller.wake_copy == nullptr) keep_wake(ring);
@@ -85,7 +87,7 @@ int follow(Ring& ring, Waiter& waiter, int64_t timeout_ns, const sigset_t* mask)
     return result == -EINTR ? -EINTR : 0;
 }
 
-// The leader's eventfd, by the number that it has in the calling thread's table.
+// Raises the leader's eventfd, by the number that it has in the calling thread's table.
 void raise_wake(Ring& ring) {
     if (!has_own_table()) return ring_bell(ring.poller.epoll_fd, ring.poller.wake_fd, wake_cookie);
     if (ring.poller.wake_copy != nullptr) raise_eventfd(number_of(*ring.poller.wake_copy));
@@ -120,7 +122,7 @@ void give_place_back(Waiters& waiters, Waiter& waiter) {
     waiters.free = &waiter;
 }
 
-// The thread has left, or a handler of it waits in its stead.
+// Ends a wait that its thread has left without notice, or that a signal handler of the thread replaces by its own.
 void end_wait(Ring& ring, Waiter& waiter) {
     if (ring.waiters.leader == &waiter) end_to_lead(ring, waiter);
     leave_wait(ring, waiter);
@@ -179,7 +181,7 @@ void leave_wait(Ring& ring, Waiter& waiter) {
     Waiters& waiters = ring.waiters;
     waiter.node.unlink();
     if (waiter.wake_fd >= 0) {
-        // Somebody may have raised it just before we left.
+        // Another thread may have raised it just before.
         lower_eventfd(waiter.wake_fd);
         if (waiters.spare_wake_fd < 0) {
             waiters.spare_wake_fd = waiter.wake_fd;
@@ -188,7 +190,7 @@ void leave_wait(Ring& ring, Waiter& waiter) {
         }
         waiter.wake_fd = -1;
     }
-    // The wait that was ended for this one may be about to sleep in the set.
+    // The wait of the same thread that was ended for this one may be about to sleep in the set: wake it.
     if (waiter.over_another && ring.poller.wake_fd >= 0) raise_wake(ring);
     give_place_back(waiters, waiter);
     Waiter* heir = waiters.all.first();
@@ -234,7 +236,7 @@ void wake_leader(Ring& ring) {
 }
 
 void pass_wake_on(Ring& ring) {
-    // Without the first there is nobody to wake; without the second it is a wake-up of a sleep that is over.
+    // Without a leader there is no thread to wake. Without wake_sent, the wake-up was for a sleep that is over.
     if (ring.waiters.leader != nullptr && ring.waiters.wake_sent) raise_wake(ring);
 }
 
@@ -249,7 +251,7 @@ void let_go_and_wake(Ring& ring) RINGSIDE_RELEASES(ring.lock) {
     Waiters& waiters = ring.waiters;
     const bool wanted = waiters.wake_wanted;
     waiters.wakes_late = waiters.wake_wanted = false;
-    // Until this is zero again the ring does not go, nor does its eventfd (entry/close.cc).
+    // The ring and its eventfd stay until this is zero again (entry/close.cc).
     if (wanted) waiters.wakers.fetch_add(1, std::memory_order_relaxed);
     ring.lock.release();
     if (!wanted) return;

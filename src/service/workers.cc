@@ -22,7 +22,8 @@ struct Worker {
     Pool* pool;
     pthread_t thread;
     Interruptible interruptible;
-    // What it is inside of. Set under the pool's lock, cleared under the request's ring's: who holds both knows.
+    // The request that it executes. Set under the pool's lock, cleared under the lock of the request's ring: a thread
+    // that holds both can rely on it.
     std::atomic<Request*> running;
     bool takes_next;  // has queued a request that it will come for itself
     bool ended;       // has left its loop and can be joined
@@ -84,8 +85,8 @@ unsigned default_limit(const Pool& pool) {
 
 // --- A worker's life ------------------------------------------------------------------------------------------------
 
-// Sleeps until woken. Who wakes whom, in whatever order, is gone through in tests/model/workers.cc. Returns false when
-// the worker has been idle for long enough.
+// Sleeps until woken. Returns false when the worker has been idle for long enough. tests/model/workers.cc checks all
+// orders of sleeping and waking.
 bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     const uint32_t bell = pool.bell.load(std::memory_order_relaxed);
     ++pool.idle;
@@ -102,7 +103,7 @@ void follow_affinity() {
     if (affinity.set) pthread_setaffinity_np(pthread_self(), sizeof(affinity.processors), &affinity.processors);
 }
 
-// Moves the workers that are there. One that is on its way looks for itself.
+// Moves the running workers. A worker that is being started looks for itself (follow_affinity).
 void move_workers(Pool& pool, const cpu_set_t& processors) {
     Guard guard(pool.lock);
     for (Worker* at = pool.workers; at != nullptr; at = at->next) {
@@ -184,7 +185,7 @@ bool start_here(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     return true;
 }
 
-// Called by the keeper. Where no thread is to be had it does the work itself.
+// Called by the keeper. If no thread can be started, the keeper does the work itself.
 void start_for_keeper(void* argument) {
     Pool& pool = *static_cast<Pool*>(argument);
     pool.lock.acquire();
@@ -220,12 +221,12 @@ bool start_worker(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
 void end_pool(Pool& pool) {
     pool.lock.acquire();
     pool.ending = true;
-    // Those that the keeper has not come to are not started any more.
+    // Workers that the keeper has not started yet are not started any more.
     pool.count -= pool.to_start;
     pool.to_start = 0;
     pool.bell.fetch_add(1);
     futex_wake(pool.bell, INT32_MAX);
-    // One that has ended may be joining others: it is joined itself, so all are gone afterwards.
+    // A worker that has ended may be joining others. It is joined here, so all are gone afterwards.
     while (Worker* worker = pool.workers) {
         pool.workers = worker->next;
         pool.lock.release();
@@ -260,7 +261,7 @@ Withdrawal withdraw(Pool& pool, Request& request) {
     return Withdrawal::gone;
 }
 
-// What is to be done for a batch, to be done without the ring's lock.
+// Takes the wake-ups of a batch, for the caller to send without the ring's lock.
 Rung take_rung(Ring& ring) {
     const Rung rung = ring.rung;
     ring.rung = {};

@@ -23,7 +23,7 @@ uint8_t turn_of(const Request& request) {
     if (!(operation_of(request).flags & op_in_order)) return 0;
     struct stat status;
     if (file_status(request.fd, status) != 0 || !S_ISREG(status.st_mode)) return 0;
-    // Writes past the page cache may go on side by side.
+    // Writes with O_DIRECT may run side by side.
     const long flags = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
     if (flags >= 0 && (flags & O_DIRECT)) return 0;
     constexpr uint64_t golden_ratio = 0x9e3779b97f4a7c15;

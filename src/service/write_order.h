@@ -1,9 +1,10 @@
-// The order of what workers do to one file. Writes at the file's position, or to its end, depend on it, so the kernel's
-// workers write to a regular file one after the other, in the order of submission; so do ours.
+// The order in which workers write to one file. The result of writes at the file's position, or to its end, depends on
+// the order. So the kernel's io-wq writes to a regular file one request after the other, in the order of submission,
+// and so do our workers.
 //
-// Files are told apart by a hash of their inode. Two that share a turn only wait for each other. A turn belongs to one
-// request, from when it is handed to the workers until it is done or withdrawn; those behind it stand in line here,
-// where no worker finds them.
+// Files are told apart by a hash of their inode. If two files share a turn, their writes only wait for each other
+// without need. A turn belongs to one request, from when the request is handed to the workers until it is done or
+// withdrawn. The requests behind it stand in line here, where no worker finds them.
 //
 // Guarded by the ring's lock.
 #pragma once
@@ -14,19 +15,19 @@
 
 namespace ringside::engine {
 
-// Which turn a request needs: 0 for one that needs none. Looks at its file.
+// Which turn a request needs; 0 if it needs none. Looks at the request's file.
 uint8_t turn_of(const Request& request);
 
 // Takes the turn for the request, or puts it in line. Returns whether it may be handed to the workers.
 bool take_turn(Request& request, uint8_t turn);
 
-// The request has no use for its turn any more, if it has one. Returns who is next, to be handed to the workers.
+// Ends the request's turn, if it has one. Returns the next request in line, which the caller hands to the workers.
 Request* end_turn(Request& request);
 
 // Takes a request out of the line. Returns false when it does not stand there.
 bool leave_line(Request& request);
 
-// Whether a request that could be done at once has to come after others on its file.
+// Whether a request has to wait for others on its file though it could be done at once.
 bool has_to_line_up(const Request& request);
 
 }  // namespace ringside::engine

@@ -19,25 +19,25 @@ using Issue = Outcome (*)(Request&);
 using Work = Outcome (*)(Request&);
 
 enum OperationFlag : uint32_t {
-    op_file = 1u << 0,             // fd names a file that must exist
-    op_ioprio = 1u << 1,           // ioprio may be set (else -EINVAL)
-    op_iopoll = 1u << 2,           // allowed on a ring with IORING_SETUP_IOPOLL
-    op_buffer_select = 1u << 3,    // IOSQE_BUFFER_SELECT allowed
-    op_poll_in = 1u << 5,          // waits for POLLIN
-    op_poll_out = 1u << 6,         // waits for POLLOUT
-    op_cancel_counts = 1u << 8,    // who cancels one is told how many there were: 1
-    op_cancel_succeeds = 1u << 9,  // cancelled, it severs no chain
-    op_minds_nonblock = 1u << 10,  // in a worker, O_NONBLOCK of its file keeps it from waiting
-    op_forgets_nowait = 1u << 11,  // in a worker, its own flag does not
-    op_never_blocks = 1u << 12,    // waits for readiness, but not in a worker
-    op_joins_any = 1u << 13,       // together with any other on its file, not only with one that goes on where it ends
-    op_opens = 1u << 14,           // its result is a descriptor
-    op_asks_who = 1u << 15,        // it depends on the credentials of the thread that makes its call
-    op_forgives_slot = 1u << 17,   // that there was no slot for what it has opened severs no chain
-    op_may_want_lock = 1u << 18,   // a worker only waits for another ring's lock in its stead
-    op_fails_outside = 1u << 19,   // when it fails in a worker, what follows in its chain is none's
-    op_finds_socket = 1u << 20,    // that its file is no socket it tells itself
-    op_in_order = 1u << 21,        // workers do those on one regular file one after the other
+    op_file = 1u << 0,                // fd names a file that must exist
+    op_ioprio = 1u << 1,              // ioprio may be set (else -EINVAL)
+    op_iopoll = 1u << 2,              // allowed on a ring with IORING_SETUP_IOPOLL
+    op_buffer_select = 1u << 3,       // IOSQE_BUFFER_SELECT allowed
+    op_poll_in = 1u << 5,             // waits for POLLIN
+    op_poll_out = 1u << 6,            // waits for POLLOUT
+    op_cancel_counts = 1u << 8,       // cancelling it reports the number of requests cancelled: 1
+    op_cancel_succeeds = 1u << 9,     // when cancelled, it severs no chain
+    op_minds_nonblock = 1u << 10,     // in a worker, O_NONBLOCK of its file keeps it from waiting
+    op_forgets_nowait = 1u << 11,     // in a worker, its own nowait flag does not keep it from waiting
+    op_never_blocks = 1u << 12,       // may be armed, but never blocks in a worker
+    op_joins_any = 1u << 13,          // joins any other on its file, not only one that continues it
+    op_opens = 1u << 14,              // its result is a descriptor
+    op_asks_who = 1u << 15,           // its call depends on the credentials of the calling thread
+    op_forgives_slot = 1u << 17,      // if there is no slot for its descriptor, that severs no chain
+    op_may_want_lock = 1u << 18,      // a worker only waits for another ring's lock, then it is issued
+    op_fails_outside = 1u << 19,      // if it fails in a worker, the rest of its chain is not the worker's
+    op_finds_socket = 1u << 20,       // reports by itself that its file is no socket
+    op_in_order = 1u << 21,           // workers do those on one regular file one after the other
     op_moves_descriptors = 1u << 22,  // it may put descriptors into the program's table, or take some from it
 };
 

@@ -27,8 +27,8 @@ class RequestTable {
         return nullptr;
     }
 
-    // Any request for which `wanted` says yes, from this bucket on; `from` is then the one that it was in. So who looks
-    // for all of them, and takes out what is found, goes through the table once.
+    // Any request that `wanted` accepts, from bucket `from` on. Leaves in `from` the bucket in which it found one. So a
+    // caller that takes all such requests out, one by one, goes through the table once.
     template <typename Predicate>
     Request* find_any(Predicate wanted, unsigned& from) {
         for (; from <= mask_ && size_ != 0; ++from) {

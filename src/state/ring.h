@@ -148,15 +148,15 @@ struct Ring {
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it
     bool submitting_inline = false;  // within the submitter's own call
-    bool batch_is_over = false;      // what was put off begins now
+    bool batch_is_over = false;      // the requests in put_off begin now
 
     uint32_t batch = 0;  // counts the batches that were submitted
 
     RequestPool requests;
     RequestQueue task_work;
-    RequestQueue put_off;          // what begins when the batch is over (path/punt.cc)
-    bool announced = false;        // the program was told that its next call has something to do: task work,
-    bool ready_announced = false;  // or what has become ready, at which that call has to look
+    RequestQueue put_off;          // punted when the batch is over (path/punt.cc)
+    bool announced = false;        // the program was told to make a call: there is task work,
+    bool ready_announced = false;  // or a request has become ready, which that call has to find
     Completion completion;
     Notification notification;
     Readiness readiness;

@@ -32,7 +32,7 @@
 #define IORING_FEAT_NODROP (1U << 1)          /* completions beyond the queue's size are kept, not dropped */
 #define IORING_FEAT_SUBMIT_STABLE (1U << 2)   /* what an SQE points to may go once it is submitted */
 #define IORING_FEAT_RW_CUR_POS (1U << 3)      /* offset -1 reads and writes at the file's position */
-#define IORING_FEAT_CUR_PERSONALITY (1U << 4) /* requests run with the credentials of who submits */
+#define IORING_FEAT_CUR_PERSONALITY (1U << 4) /* a request runs with the credentials of the thread that submits it */
 #define IORING_FEAT_FAST_POLL (1U << 5)       /* a request that would block waits for readiness, not in a worker */
 #define IORING_FEAT_POLL_32BITS (1U << 6)     /* poll32_events is read in full */
 #define IORING_FEAT_SQPOLL_NONFIXED (1U << 7) /* SQPOLL takes plain file descriptors too */

@@ -87,7 +87,7 @@ enum io_uring_msg_ring_flags {
 
 /* io_uring_sqe.uring_cmd_flags */
 #define IORING_URING_CMD_FIXED (1U << 0)     /* buf_index names a registered buffer */
-#define IORING_URING_CMD_MULTISHOT (1U << 1) /* goes on after a completion, with IOSQE_BUFFER_SELECT */
+#define IORING_URING_CMD_MULTISHOT (1U << 1) /* posts many completions; needs IOSQE_BUFFER_SELECT */
 #define IORING_URING_CMD_MASK (IORING_URING_CMD_FIXED | IORING_URING_CMD_MULTISHOT)
 
 /* io_uring_sqe.cmd_op of IORING_OP_URING_CMD on a socket */

@@ -48,7 +48,7 @@ class CopyJob final : public Request, public BlockOwner {
     CopyJob(Item item, Workshop& workshop);
 
     void start();
-    // Gives up without a word: the whole copy was interrupted.
+    // Ends the job without an error message, because the whole copy was interrupted.
     void stop();
     void complete(int result) override;
 

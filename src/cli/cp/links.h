@@ -16,9 +16,9 @@ namespace ringside::cli::cp {
 class HardLinks {
   public:
     enum class Role {
-        copier,  // the first name seen: copy the file and settle() afterwards
-        waiter,  // somebody else copies it: the item comes back from settle()
-        linker,  // the copy is there: link to copy_of()
+        copier,  // the first name seen: copy the file, then call settle()
+        waiter,  // another item is copying the file: settle() returns this one
+        linker,  // the copy exists: make a link to copy_of()
     };
 
     // What the item is to do about the file with these attributes. A file with one name always answers `copier`.

@@ -1,4 +1,4 @@
-// From the command line to what is to be copied where, by the rules of cp(1).
+// Turns the command line into a list of what to copy to where, by the rules of cp(1).
 #pragma once
 
 #include <vector>

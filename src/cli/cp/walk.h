@@ -15,8 +15,8 @@ class Walk {
   public:
     explicit Walk(std::vector<Item> roots);
 
-    // The next thing that is not a directory, or nothing at the end. What cannot be read or made is reported and left
-    // out.
+    // Returns the next item that is not a directory, or nothing at the end. Makes the target directories on its way.
+    // Reports and skips what it cannot read or make.
     std::optional<Item> next();
 
   private:
