@@ -22,9 +22,11 @@ class FileSought {
     explicit FileSought(int fd) : fd_(fd) {}
 
     bool is_of(const Request& request) {
-        if (holds_file_elsewhere(request)) return is(kept(*request.fixed_file));
+        // The flags of a request that a worker has are the worker's.
+        const bool works = request.place == Place::worker;
+        if (works ? request.works_elsewhere : holds_file_elsewhere(request)) return is(kept(*request.fixed_file));
         // A slot that many requests use is looked at once.
-        if (!request.has(request_holds_slot)) return same_file(fd_, request.fd);
+        if (works || !request.has(request_holds_slot)) return same_file(fd_, request.fd);
         if (request.fixed_file != looked_at_) {
             looked_at_ = request.fixed_file;
             was_same_ = same_file(fd_, request.fd);
