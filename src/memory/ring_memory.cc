@@ -66,8 +66,9 @@ bool resize_all(Piece (&pieces)[3]) {
 }
 
 void unmap(void* address, size_t size) {
+    if (address == nullptr) return;
     unmapped.fetch_add(1, std::memory_order_release);
-    if (address != nullptr) abi::syscall(__NR_munmap, address, size);
+    abi::syscall(__NR_munmap, address, size);
 }
 
 void write_constants(SharedHeader& header, const io_uring_params& params) {

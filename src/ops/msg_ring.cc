@@ -47,7 +47,7 @@ long install_in_target(Request& request) {
     if (!takes_messages(target) || target.generation.load() != message.generation) return -EBADFD;
     const int copy = duplicate_high(request.fixed_file->fd);
     if (copy < 0) return copy;
-    const int result = install_direct(target, copy, message.fields.target_slot);
+    const int result = install_direct(target, copy, message.fields.target_slot, request.fixed_file->on_disk);
     if (result < 0) return result;
     take_messages(target);
     if (!(message.fields.flags & IORING_MSG_RING_CQE_SKIP)) {

@@ -80,7 +80,7 @@ Outcome put_off(Request& request, bool needs_thread) {
 
 long into_slot(Request& request, long fd) {
     const uint32_t slot = request.as<Accept>().slot;
-    return slot == 0 || fd < 0 ? fd : install_direct(*request.ring, static_cast<int>(fd), slot);
+    return slot == 0 || fd < 0 ? fd : install_direct(*request.ring, static_cast<int>(fd), slot, false);
 }
 
 // A multishot request holds the connection that a worker has brought until it tells of it.

@@ -28,14 +28,14 @@ int32_t slot_index(uint32_t slot, int32_t installed) {
 // Moves both ends into slots; where one is named, into that and the next. Uses up both. Returns 0 or -errno, with
 // neither slot filled.
 int install(Ring& ring, const int32_t (&ends)[2], uint32_t slot, int32_t (&indices)[2]) {
-    const int first = install_direct(ring, ends[0], slot);
+    const int first = install_direct(ring, ends[0], slot, false);
     if (first < 0) {
         close_fd(ends[1]);
         return first;
     }
     indices[0] = slot_index(slot, first);
     if (slot != IORING_FILE_INDEX_ALLOC) ++slot;
-    const int second = install_direct(ring, ends[1], slot);
+    const int second = install_direct(ring, ends[1], slot, false);
     if (second < 0) {
         empty_slot(ring, static_cast<uint32_t>(indices[0]));
         return second;

@@ -31,7 +31,7 @@ void release_held(Request& request) {
 
 void move_into_slot(Request& request) {
     if (request.res < 0) return;
-    const int moved = install_direct(*request.ring, request.res, request.direct_slot);
+    const int moved = install_direct(*request.ring, request.res, request.direct_slot, true);
     const bool forgiven = operation_of(request).flags & op_forgives_slot;
     forgiven ? request.ended(moved) : request.done(moved);
 }

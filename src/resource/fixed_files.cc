@@ -21,19 +21,19 @@ void release(Ring& ring, FixedFile& file) {
     if (--file.holders != 0) return;
     if (file.is_kept) return drop_kept(kept(file));
     forget_number(ring, file.fd);
-    let_go_of_descriptor(file.fd);
+    file.on_disk ? let_go_of_descriptor(file.fd) : close_fd(file.fd);
     if (file.tag != 0 && !ring.closing) post(ring, file.tag, 0, 0);
     free(&file);
 }
 
 // Puts a descriptor of our own into a slot. Uses it up.
-int put(Ring& ring, uint32_t index, int own, uint64_t tag) {
+int put(Ring& ring, uint32_t index, int own, uint64_t tag, bool on_disk) {
     auto* file = static_cast<FixedFile*>(malloc(sizeof(FixedFile)));
     if (file == nullptr) {
         let_go_of_descriptor(own);
         return -ENOMEM;
     }
-    *file = {own, 1, tag, false};
+    *file = {own, 1, tag, false, on_disk};
     FixedFiles& files = ring.files;
     FixedFile* former = files.slots[index];
     files.slots[index] = file;
@@ -73,13 +73,13 @@ int resolve_slot(FixedFiles& files, uint32_t file_index) {
 }
 
 // Puts a descriptor of our own into the slot that an SQE names. Uses it up.
-int install_own(Ring& ring, int own, uint32_t file_index) {
+int install_own(Ring& ring, int own, uint32_t file_index, bool on_disk) {
     const int index = resolve_slot(ring.files, file_index);
     if (index < 0) {
         let_go_of_descriptor(own);
         return index;
     }
-    const int result = put(ring, static_cast<uint32_t>(index), own, 0);
+    const int result = put(ring, static_cast<uint32_t>(index), own, 0, on_disk);
     return result == 0 && file_index == IORING_FILE_INDEX_ALLOC ? index : result;
 }
 
@@ -108,7 +108,7 @@ void set_allocation_range(FixedFiles& files, uint32_t begin, uint32_t end) {
 
 int fill_slot(Ring& ring, uint32_t index, int fd, uint64_t tag) {
     const int own = duplicate_file(fd);
-    return own < 0 ? own : put(ring, index, own, tag);
+    return own < 0 ? own : put(ring, index, own, tag, true);
 }
 
 bool empty_slot(Ring& ring, uint32_t index) {
@@ -121,14 +121,15 @@ bool empty_slot(Ring& ring, uint32_t index) {
     return true;
 }
 
-int install_direct(Ring& ring, int fd, uint32_t file_index) {
+int install_direct(Ring& ring, int fd, uint32_t file_index, bool on_disk) {
     // To move it is to close the number that it has.
-    return install_own(ring, has_record_locks(fd) ? fd : move_high(fd), file_index);
+    const bool stays = on_disk && has_record_locks(fd);
+    return install_own(ring, stays ? fd : move_high(fd), file_index, on_disk);
 }
 
 int install_copy(Ring& ring, int fd, uint32_t file_index) {
     const int own = duplicate_file(fd);
-    return own < 0 ? own : install_own(ring, own, file_index);
+    return own < 0 ? own : install_own(ring, own, file_index, true);
 }
 
 int remove_direct(Ring& ring, uint32_t file_index) {
@@ -149,7 +150,7 @@ FixedFile* share_file(int fd) {
     if (file == nullptr) {
         let_go_of_descriptor(own);
     } else {
-        *file = {own, 0, 0, false};
+        *file = {own, 0, 0, false, true};
     }
     return file;
 }

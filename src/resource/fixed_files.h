@@ -43,8 +43,9 @@ bool empty_slot(Ring& ring, uint32_t index);
 
 // Moves a descriptor that an operation has just opened into a slot, named as in an SQE: the index plus 1, or
 // IORING_FILE_INDEX_ALLOC for any empty one. `fd` is used up, whatever the answer. Returns the index of a slot found by
-// allocation, else 0; -ENXIO without a table, -EINVAL beyond its end, -ENFILE when no slot is empty.
-int install_direct(Ring& ring, int fd, uint32_t file_index);
+// allocation, else 0; -ENXIO without a table, -EINVAL beyond its end, -ENFILE when no slot is empty. `on_disk` is false
+// of a file that is known not to be: no system call then asks for record locks on it.
+int install_direct(Ring& ring, int fd, uint32_t file_index, bool on_disk);
 
 // The same with a second descriptor of a file of the program's. Also -EBADF and -EMFILE, as fill_slot() does.
 int install_copy(Ring& ring, int fd, uint32_t file_index);

@@ -220,7 +220,8 @@ void leave(Ring& ring) RINGSIDE_RELEASES(ring.lock) RINGSIDE_UNCHECKED {
 // now reads by itself.
 bool may_be_closed(const Ring& ring) {
     KeptFile* copy = ring.file.ends_unseen ? keeper.watch_copy.load(std::memory_order_acquire) : nullptr;
-    return copy != nullptr && number_of(*copy) >= 0 && are_some_closed(number_of(*copy));
+    const int inotify = copy != nullptr ? number_of(*copy) : -1;
+    return inotify >= 0 && are_some_closed(inotify);
 }
 
 // Tries again later, until the helper has ended the ring.
@@ -230,14 +231,17 @@ void look_again(KeptFile& file) {
     abi::syscall(__NR_sched_yield);
 }
 
+// Attempts the requests that wait for the file, now or as soon as that may be done.
+void attempt(KeptFile& file, uint32_t happened) {
+    const Ring& ring = *file.ring;
+    if (may_be_closed(ring)) return look_again(file);
+    may_attempt(ring) ? attempt_waiting(file, happened) : put_off_attempts(file);
+}
+
 void handle(KeptFile& file, uint32_t happened) {
     Ring& ring = *file.ring;
     acquire(ring);
-    if (!file.dropped && !file.waiting.empty() && may_be_closed(ring)) {
-        look_again(file);
-    } else if (!file.dropped && !file.waiting.empty()) {
-        may_attempt(ring) ? attempt_waiting(file, happened) : put_off_attempts(file);
-    }
+    if (!file.dropped && !file.waiting.empty()) attempt(file, happened);
     leave(ring);
 }
 
@@ -270,10 +274,8 @@ void register_file(KeptFile& file) {
         const int result = number < 0 ? number : is_registered ? 0 : register_for(file, number, events);
         if (result < 0) {
             fail_waiting(file, result);
-        } else if (at_once && may_be_closed(ring)) {
-            look_again(file);
         } else if (at_once) {
-            may_attempt(ring) ? attempt_waiting(file, 0) : put_off_attempts(file);
+            attempt(file, 0);
         }
     }
     note_attempted(file);

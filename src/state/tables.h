@@ -17,6 +17,7 @@ struct FixedFile {
     unsigned holders;  // the slot, and each request in flight that uses it
     uint64_t tag;      // user_data of the completion that tells that the last of them let go; 0 for none
     bool is_kept;      // it is a KeptFile, in the engine's own table (service/keeper.h)
+    bool on_disk;      // or not known: the process may have record locks on it (os/record_locks.h)
 };
 
 struct FixedFiles {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 #include "ops/net_sqe.h"
 #include "support/files.h"
+#include "support/process.h"
 #include "support/raw_ring.h"
 
 namespace ringside::test {
@@ -186,7 +188,7 @@ TEST(Cancel, by_file_does_not_find_those_of_a_closed_file_with_its_number) {
     EXPECT_THAT(ring.wait(1), ElementsAre(Completes(1, 1)));
 }
 
-TEST(Cancel, by_file_tells_eventfds_apart) {
+void expect_that_eventfds_are_told_apart() {
     RawRing ring;
     uint64_t counter;
     const Fd one(eventfd(0, EFD_CLOEXEC)), other(eventfd(0, EFD_CLOEXEC));
@@ -194,6 +196,31 @@ TEST(Cancel, by_file_tells_eventfds_apart) {
     EXPECT_THAT(ring.submit(sqe::cancel_fd(other, all).data(9)), Gives(1));
     EXPECT_THAT(ring.wait(2), UnorderedElementsAre(Completes(2, -ECANCELED), Completes(9, 1)));
     EXPECT_THAT(ring.linger(2), IsEmpty());
+}
+
+TEST(Cancel, by_file_tells_eventfds_apart) { expect_that_eventfds_are_told_apart(); }
+
+// Before Linux 6.10 the kernel cannot compare two descriptors by F_DUPFD_QUERY, and a container's profile may refuse
+// kcmp(2).
+bool become_old_kernel() {
+    constexpr unsigned f_dupfd_query = 1027;
+    const scmp_arg_cmp queries = {1, SCMP_CMP_EQ, f_dupfd_query, 0};
+    const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    const bool made = filter != nullptr && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kcmp), 0) == 0 &&
+                      seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(fcntl), 1, &queries) == 0 &&
+                      seccomp_load(filter) == 0;
+    seccomp_release(filter);
+    return made;
+}
+
+// The engine went by device and inode there, by which all eventfds are one file.
+TEST(Cancel, by_file_tells_eventfds_apart_on_an_old_kernel_in_a_container) {
+    const auto checks = [] {
+        if (!become_old_kernel()) return 2;
+        expect_that_eventfds_are_told_apart();
+        return HasFailure() ? 1 : 0;
+    };
+    EXPECT_EQ(ending_of_child(checks), 0);
 }
 
 TEST(Cancel, by_file_of_what_is_not_open_gives_ebadf) {
