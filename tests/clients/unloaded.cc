@@ -33,7 +33,7 @@ TEST(UnloadedLibrary, completes_what_is_in_flight) {
         if (function_of<decltype(io_uring_submit)>(library, "io_uring_submit")(&ring) != 1) return 4;
         if (dlclose(library) != 0) return 5;
         if (write(ends[1], "x", 1) != 1) return 6;
-        return eventually([&] { return *ring.cq.ktail == 1; }) ? 0 : 7;
+        return eventually([&] { return __atomic_load_n(ring.cq.ktail, __ATOMIC_ACQUIRE) == 1; }) ? 0 : 7;
     };
     EXPECT_EQ(ending_of_child(body), 0);
 }
