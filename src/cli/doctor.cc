@@ -32,6 +32,7 @@ struct Report {
     KernelAnswers answers;
     Diagnosis diagnosis;
     Outlook outlook;
+    std::optional<engine::CarryingCosts> costs;  // if the engine serves
 };
 
 std::string wish_of_environment() {
@@ -67,6 +68,7 @@ Report examine() {
     if (wish_of_environment() != "engine" && !report.here.under_run) report.answers = ask_kernel();
     report.diagnosis = diagnose(report.answers, report.here);
     report.outlook = look_ahead(report.here, report.answers);
+    if (report.outlook.kind == provider::Kind::engine) report.costs = provider::measure_costs();
     return report;
 }
 
@@ -113,6 +115,12 @@ std::string line_of_provider(const Outlook& outlook) {
     return fmt::format("{}: {} (RINGSIDE_PROVIDER={})", who, outlook.reason, outlook.wish);
 }
 
+std::string line_of_costs(const engine::CarryingCosts& costs) {
+    if (costs.attempt_ns == 0) return fmt::format("{} ns each; io_submit is refused", costs.call_ns);
+    return fmt::format("{} ns each, {} ns carried by io_submit: RINGSIDE_CARRIER=auto takes {}", costs.call_ns,
+                       costs.attempt_ns, costs.pays ? "aio" : "calls");
+}
+
 void print_row(const std::string& label, const std::string& text) { fmt::print("{:<18} {}\n", label, text); }
 
 void print_table(const Report& report) {
@@ -127,6 +135,7 @@ void print_table(const Report& report) {
     for (const std::string& finding : report.diagnosis.findings) print_row("finding", finding);
     for (const std::string& remedy : report.diagnosis.remedies) print_row("would allow it", remedy);
     print_row("provider", line_of_provider(report.outlook));
+    if (report.costs) print_row("system calls", line_of_costs(*report.costs));
     if (report.outlook.kind == provider::Kind::engine && !here.under_run) {
         print_row("so", "ringside run -- CMD serves a program that uses io_uring, with nothing changed here");
     }
@@ -173,6 +182,12 @@ void print_json(const Report& report) {
     object["provider"] = {{"name", outlook.kind ? json(provider::name(*outlook.kind)) : json(nullptr)},
                           {"wish", outlook.wish},
                           {"reason", outlook.reason}};
+    object["system_calls"] = nullptr;
+    if (report.costs) {
+        object["system_calls"] = {{"call_ns", report.costs->call_ns},
+                                  {"carried_ns", report.costs->attempt_ns},
+                                  {"carrier", report.costs->pays ? "aio" : "calls"}};
+    }
     fmt::print("{}\n", object.dump(2));
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "liburing/io_uring.h"
+#include "service/carrier.h"
 #include "state/face.h"
 
 namespace ringside::engine {

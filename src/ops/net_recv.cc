@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -143,7 +144,8 @@ Outcome attempt(Request& request) {
     auto& receiving = request.as<Receiving>();
     for (;;) {
         int received_flags = 0;
-        const long received = receive_rest(request, received_flags);
+        const bool answered = request.has(request_answered);
+        const long received = answered ? request.take_answer() : receive_rest(request, received_flags);
         if (received == -EINTR || (received == -EAGAIN && waits_in_vain(request))) continue;
         if (received == -EAGAIN) return put_off_receive(request);
         if (__builtin_expect(received < 0, 0)) return complete_receive(request, blame(request, received));
@@ -252,6 +254,18 @@ Outcome recv_issue(Request& request) {
         return receive_into_selected(request);
     }
     return attempt(request);
+}
+
+bool recv_carry(Request& request, iocb& attempt) {
+    const auto& receiving = request.as<Receiving>();
+    constexpr uint64_t unusual = request_cancelled | request_poll_first | request_multishot | IOSQE_BUFFER_SELECT;
+    if (request.has(unusual) || receiving.flags != MSG_DONTWAIT || receiving.length == 0) return false;
+    if (registered_socket_type(request) == 0) return false;
+    attempt.aio_lio_opcode = IOCB_CMD_PREAD;
+    attempt.aio_buf = receiving.address;
+    attempt.aio_nbytes = receiving.length;
+    attempt.aio_rw_flags = RWF_NOWAIT;
+    return true;
 }
 
 // Receiving into memory that a network device fills takes a queue of such a device, and none can be registered.

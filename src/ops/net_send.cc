@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,7 @@
 #include "ops/user_data.h"
 #include "os/epoll.h"
 #include "resource/registered_buffers.h"
+#include "service/carrier.h"
 #include "service/path_face.h"
 #include "service/workers.h"
 
@@ -250,7 +252,10 @@ Outcome send_plainly(Request& request) {
     const int flags = sending.flags | MSG_DONTWAIT;
     request.clear(IOSQE_ASYNC);
     for (;;) {
-        const long sent = abi::syscall(__NR_sendto, request.fd, sending.address, sending.length, flags, 0, 0);
+        const bool answered = request.has(request_answered);
+        const long sent = answered
+                              ? request.take_answer()
+                              : abi::syscall(__NR_sendto, request.fd, sending.address, sending.length, flags, 0, 0);
         if (__builtin_expect(sent >= 0, 1)) return request.done(sent);
         if (sent == -EAGAIN) return request.wait(POLLOUT);
         if (sent != -EINTR) return complete_send(request, sent);
@@ -322,6 +327,19 @@ int sendmsg_zc_prep(Request& request, const io_uring_sqe& sqe) {
 Outcome send_issue(Request& request) {
     const bool plain = request.as<Sending>().plain && !request.has(request_cancelled | request_blocks);
     return __builtin_expect(plain, 1) ? send_plainly(request) : send_unusually(request);
+}
+
+// On a socket of packets a write ends a record, which a send only does when it is told to.
+bool send_carry(Request& request, iocb& attempt) {
+    const auto& sending = request.as<Sending>();
+    if (!sending.plain || sending.flags != MSG_NOSIGNAL || sending.length == 0) return false;
+    const int type = can_hold_signals() ? registered_socket_type(request) : 0;
+    if (type == 0 || type == SOCK_SEQPACKET) return false;
+    attempt.aio_lio_opcode = IOCB_CMD_PWRITE;
+    attempt.aio_buf = sending.address;
+    attempt.aio_nbytes = sending.length;
+    attempt.aio_rw_flags = RWF_NOWAIT | rwf_nosignal;
+    return true;
 }
 
 // Asked for, or because readiness says nothing (put_off). What has to be found out under the ring's lock, and was not

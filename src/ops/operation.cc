@@ -8,8 +8,8 @@
 namespace ringside::engine {
 
 const Operation operations[operation_count] = {
-#define OP(name, since, flags, refuses, prep, issue, work, unpark, ... /* together */) \
-    {#name, since, flags, refuses, prep, issue, work, unpark, __VA_ARGS__},
+#define OP(name, since, flags, refuses, prep, issue, work, unpark, ... /* together, carry */) \
+    {#name, since, refuses, flags, prep, issue, work, unpark, __VA_ARGS__},
 #include "ops/ops.def"
 #undef OP
 };

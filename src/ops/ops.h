@@ -19,6 +19,8 @@ Outcome rw_work(Request&);
 Share read_together(Request&, unsigned);
 Share read_fixed_together(Request&, unsigned);
 Share write_together(Request&, unsigned);
+bool rw_carry(Request&, iocb&);
+bool rw_fixed_carry(Request&, iocb&);
 int read_fixed_prep(Request&, const io_uring_sqe&);
 int write_fixed_prep(Request&, const io_uring_sqe&);
 int readv_fixed_prep(Request&, const io_uring_sqe&);
@@ -148,12 +150,14 @@ int sendmsg_prep(Request&, const io_uring_sqe&);
 int send_zc_prep(Request&, const io_uring_sqe&);
 int sendmsg_zc_prep(Request&, const io_uring_sqe&);
 Outcome send_issue(Request&);
+bool send_carry(Request&, iocb&);
 Outcome send_work(Request&);
 
 // --- net_recv.cc ----------------------------------------------------------------------------------------------------
 int recv_prep(Request&, const io_uring_sqe&);
 int recvmsg_prep(Request&, const io_uring_sqe&);
 Outcome recv_issue(Request&);
+bool recv_carry(Request&, iocb&);
 int recv_zc_prep(Request&, const io_uring_sqe&);
 
 // --- net_accept.cc --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "ops/one_call.h"
 #include "ops/ops.h"
 #include "ops/rw.h"
+#include "ops/socket.h"
 #include "ops/user_data.h"
 #include "ops/vectors.h"
 #include "os/fds.h"
@@ -225,17 +226,21 @@ bool read_from_memory(Request& request) {
 Outcome attempt_in_full(Request& request) {
     auto& transfer = request.as<Transfer>();
     if (__builtin_expect(request.has(request_cancelled), 0)) return complete(request, -ECANCELED);
-    if (__builtin_expect(is_judged_first(request), 0)) {
-        const int refused = check_file_and_flags(request);
-        if (refused < 0) return request.done(blame(request, refused));
-    }
     FileFacts* facts = facts_of(request);
-    if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
-    const bool may_overtake = transfer.writes && request.ring->write_order.taken != 0;
-    if (__builtin_expect(may_overtake, 0) && has_to_line_up(request)) return put_off(request, -EAGAIN);
+    if (__builtin_expect(!request.has(request_answered), 1)) {
+        if (__builtin_expect(is_judged_first(request), 0)) {
+            const int refused = check_file_and_flags(request);
+            if (refused < 0) return request.done(blame(request, refused));
+        }
+        if (__builtin_expect(bypasses_cache(transfer, facts), 0)) return attempt_direct(request);
+        const bool may_overtake = transfer.writes && request.ring->write_order.taken != 0;
+        if (__builtin_expect(may_overtake, 0) && has_to_line_up(request)) return put_off(request, -EAGAIN);
+    }
     for (;;) {
-        const long got = transfer_rest(request, RWF_NOWAIT, false);
-        if (got == -EINTR) continue;
+        const bool answered = request.has(request_answered);
+        const long got = answered ? request.take_answer() : transfer_rest(request, RWF_NOWAIT, false);
+        // A carried attempt names an offset even to a stream, which may mind it.
+        if (got == -EINTR || (answered && got == -ESPIPE)) continue;
         if (got == -EAGAIN || got == -EOPNOTSUPP) return put_off(request, got);
         if (__builtin_expect(got < 0, 0)) {
             if (waits_although_mute(request, got)) return request.wait(wanted_readiness(transfer));
@@ -254,7 +259,32 @@ Outcome attempt_in_full(Request& request) {
 
 }  // namespace
 
-Outcome attempt(Request& request) { return read_from_memory(request) ? Outcome::done : attempt_in_full(request); }
+Outcome attempt(Request& request) {
+    return !request.has(request_answered) && read_from_memory(request) ? Outcome::done : attempt_in_full(request);
+}
+
+// The current position and iovecs are not expressed; writes only to sockets, since a file that is written by
+// io_submit(2) does not tell inotify.
+bool rw_carry(Request& request, iocb& attempt) {
+    const auto& transfer = request.as<Transfer>();
+    if (transfer.vectored || transfer.offset < 0 || transfer.length == 0 || transfer.done != 0) return false;
+    if (request.has(IOSQE_BUFFER_SELECT | request_cancelled) || is_judged_first(request)) return false;
+    if (transfer.writes && (transfer.offset != 0 || registered_socket_type(request) == 0)) return false;
+    const FileFacts* facts = transfer.writes ? nullptr : facts_of(request);
+    if (!transfer.writes && (facts == nullptr || facts->direct || facts->is_refused)) return false;
+    attempt.aio_lio_opcode = transfer.writes ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+    attempt.aio_buf = transfer.address;
+    attempt.aio_nbytes = transfer.length;
+    attempt.aio_offset = transfer.offset;
+    attempt.aio_rw_flags = transfer.flags | RWF_NOWAIT;
+    return true;
+}
+
+bool rw_fixed_carry(Request& request, iocb& attempt) {
+    const auto& transfer = request.as<Transfer>();
+    return !transfer.vectored && import_buffer(request, transfer.address, transfer.length) == 0 &&
+           rw_carry(request, attempt);
+}
 
 Outcome rw_issue(Request& request) {
     return __builtin_expect(request.has(IOSQE_BUFFER_SELECT), 0) ? attempt_on_selected(request) : attempt(request);

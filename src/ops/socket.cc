@@ -11,6 +11,7 @@
 
 #include "abi/syscall.h"
 #include "memory/user_memory.h"
+#include "state/tables.h"
 
 namespace ringside::engine {
 
@@ -19,6 +20,17 @@ int socket_option(int fd, int name) {
     socklen_t size = sizeof(value);
     const long result = abi::syscall(__NR_getsockopt, fd, SOL_SOCKET, name, &value, &size);
     return result < 0 ? static_cast<int>(result) : value;
+}
+
+int registered_socket_type(const Request& request) {
+    if (!request.has(IOSQE_FIXED_FILE)) return 0;
+    FixedFile& file = *request.fixed_file;
+    if (file.is_kept) return 0;
+    if (file.socket_type == FixedFile::not_asked) {
+        const int type = socket_option(file.fd, SO_TYPE);
+        file.socket_type = type > 0 ? static_cast<int16_t>(type) : FixedFile::no_socket;
+    }
+    return file.socket_type == FixedFile::no_socket ? 0 : file.socket_type;
 }
 
 bool continues_partial(int fd) {

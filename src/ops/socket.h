@@ -10,6 +10,10 @@ namespace ringside::engine {
 // An integer option (SO_TYPE, SO_DOMAIN, ...) of level SOL_SOCKET, or -errno: -ENOTSOCK, -EBADF.
 int socket_option(int fd, int name);
 
+// What kind of socket (SOCK_...) the request's registered file is. 0 if it is none, or if the request names a
+// descriptor, which may stand for another file at the next moment.
+int registered_socket_type(const Request& request);
+
 // Whether a transfer with MSG_WAITALL goes on after a part: a datagram never does.
 bool continues_partial(int fd);
 

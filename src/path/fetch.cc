@@ -40,13 +40,30 @@ io_uring_sqe copy_sqe(const unsigned char* shared) {
     return copy;
 }
 
+// Attempts what was collected. At any time that is neighbours or carried requests, never both, so order is kept.
+__attribute__((noinline)) void issue_collected(Ring& ring) {
+    if (ring.joined.count != 0) issue_joined(ring);
+    if (ring.carried.count != 0) issue_carried(ring);
+}
+
+// Has an admitted request wait for others, to be attempted with them. Returns whether it does.
+bool collect(Request& request, const io_uring_sqe& sqe) {
+    const Operation& operation = operation_of(request);
+    Ring& ring = *request.ring;
+    if (operation.together != nullptr && join(request, sqe)) return true;
+    if (operation.carry == nullptr) return false;
+    if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
+    return carry(request);
+}
+
 // Submits one entry. Returns false if the batch ends with it.
 bool submit_one(Ring& ring, Request& request, const unsigned char* shared) {
     const io_uring_sqe sqe = copy_sqe(shared);
     if (__builtin_expect(ring.joined.count != 0, 0) && !continues_joined(ring, sqe)) issue_joined(ring);
     const int admitted = admit(request, sqe);
-    if (admitted == 0 && operation_of(request).together != nullptr && join(request, sqe)) return true;
-    if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
+    const Operation& operation = operation_of(request);
+    if (admitted == 0 && operation.carry != nullptr && collect(request, sqe)) return true;
+    if (__builtin_expect(ring.collected != 0, 0)) issue_collected(ring);
     const bool stops_batch = admitted < 0 && !request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK) &&
                              !(ring.setup_flags & IORING_SETUP_SUBMIT_ALL);
     route(request, admitted);
@@ -95,7 +112,8 @@ int submit(Ring& ring, unsigned to_submit) {
         ++consumed;
         if (!submit_one(ring, *request, shared)) break;
     }
-    if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
+    if (__builtin_expect(ring.collected != 0, 0)) issue_collected(ring);
+    if (__builtin_expect(ring.carried.carrier != nullptr, 0)) end_carrying(ring);
     close_chain(ring);
     if (__builtin_expect(!ring.put_off.empty(), 0)) punt_after_batch(ring);
     if (__builtin_expect(ring.disk.queued != 0, 0)) submit_transfers(ring);

@@ -45,11 +45,13 @@ bool join(Request& request, const io_uring_sqe& sqe) {
         const bool alone = !has_neighbour(ring, request, sqe) || !is_plain(sqe) || request.has(request_ordered) ||
                            ring.chain.head != nullptr || (ring.setup_flags & IORING_SETUP_IOPOLL);
         if (alone) return false;
+        if (ring.carried.count != 0) issue_carried(ring);
     }
     joined.requests.push(request);
     joined.last = &request;
     joined.next_offset = sqe.off + sqe.len;
     ++joined.count;
+    ++ring.collected;
     return true;
 }
 
@@ -58,6 +60,7 @@ void issue_joined(Ring& ring) {
     const unsigned count = joined.count;
     RequestQueue requests = joined.requests.take_all();
     joined.count = 0;
+    ring.collected -= count;
     Request& first = *requests.front();
     Share share = {};
     if (count > 1 && resolve_file(first) == 0) share = operation_of(first).together(first, count);

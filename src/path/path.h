@@ -20,6 +20,9 @@ const io_uring_sqe* peek_sqe(const Ring& ring);
 // Fills a fresh request from its SQE and lets the operation check its fields. Returns 0 or -errno.
 int admit(Request& request, const io_uring_sqe& sqe);
 
+// Has the request use the credentials that the calling thread, its submitter, has now, unless it names a personality.
+void carry_credentials(Request& request);
+
 // --- join.cc --------------------------------------------------------------------------------------------------------
 
 // Whether the SQE continues where the requests that are being joined end.
@@ -32,8 +35,16 @@ bool join(Request& request, const io_uring_sqe& sqe);
 // Attempts the requests that were held back.
 void issue_joined(Ring& ring);
 
-// Has the request use the credentials that the calling thread, its submitter, has now, unless it names a personality.
-void carry_credentials(Request& request);
+// --- carry.cc -------------------------------------------------------------------------------------------------------
+
+// Holds an admitted request back, to be attempted in one call with others of its batch. Returns whether it did.
+bool carry(Request& request);
+
+// Attempts the requests that were held back, and issues each with the answer.
+void issue_carried(Ring& ring);
+
+// At the end of a batch that had a carrier: gives it back.
+void end_carrying(Ring& ring);
 
 // --- chain.cc -------------------------------------------------------------------------------------------------------
 

@@ -43,4 +43,6 @@ Kind kind_of(int fd) { return engine::find(fd) != nullptr ? Kind::engine : Kind:
 
 const char* name(Kind kind) { return kind == Kind::kernel ? "kernel" : "engine"; }
 
+engine::CarryingCosts measure_costs() { return engine::measure_carrying(); }
+
 }  // namespace ringside::provider

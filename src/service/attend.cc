@@ -43,7 +43,7 @@ bool has_work(Ring& ring) {
 bool has_work_for_next_call(Ring& ring) {
     if (!has_work(ring)) return false;
     const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
-    if (!waits_for_disk_alone || ring.disk.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
+    if (!waits_for_disk_alone || ring.disk.aio.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
     epoll_event events[events_per_wait];
     look_into_set(ring, events);
     if (!has_transferred(ring.disk)) return false;

@@ -2,9 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-#include <atomic>
 
+#include "os/aio.h"
 #include "os/epoll.h"
 #include "os/fds.h"
 #include "service/path_face.h"
@@ -13,37 +12,22 @@
 
 namespace ringside::engine {
 
-// The completion ring as the kernel maps it at the address that io_setup(2) returns. Its form is not part of the
-// documented interface, but it carries a mark, and libraries have relied on it for as long as it has existed.
-struct DiskShared {
-    uint32_t id;
-    uint32_t places;
-    std::atomic<uint32_t> head;
-    std::atomic<uint32_t> tail;
-    uint32_t magic;
-    uint32_t compatible_features;
-    uint32_t incompatible_features;
-    uint32_t header_length;
-    io_event events[1];
-};
-
 namespace {
 
-constexpr uint32_t shared_magic = 0xa10a10a1;
 // The kernel's limit on their sum over all processes is low, so not more than a ring is likely to use at a time.
 constexpr unsigned most_in_flight = 256;
 constexpr unsigned most_queued = 32;
 
 bool open_disk(Ring& ring) {
     Disk& disk = ring.disk;
-    if (disk.context != 0) return true;
+    if (disk.aio.id != 0) return true;
     if (disk.refused || open_poller(ring) < 0) return false;
     disk.refused = true;
     const int eventfd = new_eventfd();
     if (eventfd < 0) return false;
     disk.queue = static_cast<iocb*>(malloc(most_queued * sizeof(iocb)));
     const bool made = disk.queue != nullptr && watch_eventfd(ring, eventfd, disk_cookie) == 0 &&
-                      abi::syscall(__NR_io_setup, most_in_flight, &disk.context) == 0;
+                      open_aio(disk.aio, most_in_flight) == 0;
     if (!made) {
         free(disk.queue);
         disk.queue = nullptr;
@@ -52,8 +36,6 @@ bool open_disk(Ring& ring) {
     }
     disk.eventfd = eventfd;
     disk.refused = false;
-    auto* shared = reinterpret_cast<DiskShared*>(disk.context);
-    if (shared->magic == shared_magic && shared->incompatible_features == 0) disk.shared = shared;
     return true;
 }
 
@@ -79,8 +61,7 @@ void take(Ring& ring, const io_event& event) {
 // By the system call, where the shared ring is unknown.
 void reap_by_call(Ring& ring) {
     io_event events[most_queued];
-    timespec at_once = {0, 0};
-    const long count = abi::syscall(__NR_io_getevents, ring.disk.context, 0, most_queued, events, &at_once);
+    const long count = wait_for_aio_events(ring.disk.aio, 0, most_queued, events);
     for (long i = 0; i < count; ++i) take(ring, events[i]);
 }
 
@@ -121,7 +102,7 @@ bool start_transfer_at_once(Request& request, const iocb& transfer) {
     if (ring.disk.queued != 0 || !queue(request, transfer)) return false;
     ring.disk.queued = 0;
     iocb* only = ring.disk.queue;
-    if (abi::syscall(__NR_io_submit, ring.disk.context, 1, &only) != 1) return false;
+    if (submit_aio(ring.disk.aio, &only, 1) != 1) return false;
     place_at_disk(request);
     note_in_flight(ring, 1);
     return true;
@@ -134,7 +115,7 @@ void submit_transfers(Ring& ring) {
     for (unsigned i = 0; i < count; ++i) list[i] = &disk.queue[i];
     disk.queued = 0;
     for (unsigned at = 0; at < count;) {
-        const long taken = abi::syscall(__NR_io_submit, disk.context, count - at, list + at);
+        const long taken = submit_aio(disk.aio, list + at, count - at);
         if (taken > 0) {
             note_in_flight(ring, static_cast<unsigned>(taken));
             at += static_cast<unsigned>(taken);
@@ -145,33 +126,19 @@ void submit_transfers(Ring& ring) {
     }
     // If the disk cannot begin a transfer without waiting, io_submit(2) refuses it at once. A worker does it, by the
     // number that the program's call still vouches for.
-    if (disk.shared != nullptr) reap_transfers(ring);
+    if (disk.aio.shared != nullptr) reap_transfers(ring);
 }
 
 void reap_transfers(Ring& ring) {
-    DiskShared* shared = ring.disk.shared;
-    if (shared == nullptr) return reap_by_call(ring);
-    uint32_t head = shared->head.load(std::memory_order_relaxed);
-    // Pairs with the kernel's barrier between an event and the tail behind it.
-    const uint32_t tail = shared->tail.load(std::memory_order_acquire);
-    while (head != tail) {
-        const io_event event = shared->events[head];
-        head = (head + 1) % shared->places;
-        // The place is the kernel's again once the event is copied.
-        shared->head.store(head, std::memory_order_release);
-        take(ring, event);
-    }
+    if (ring.disk.aio.shared == nullptr) return reap_by_call(ring);
+    for (io_event event; take_aio_event(ring.disk.aio, event);) take(ring, event);
 }
 
-bool has_transferred(const Disk& disk) {
-    const DiskShared* shared = disk.shared;
-    return shared != nullptr &&
-           shared->head.load(std::memory_order_relaxed) != shared->tail.load(std::memory_order_acquire);
-}
+bool has_transferred(const Disk& disk) { return has_aio_event(disk.aio); }
 
 void close_disk(Ring& ring) {
     Disk& disk = ring.disk;
-    if (disk.context != 0) abi::syscall(__NR_io_destroy, disk.context);
+    close_aio(disk.aio);
     free(disk.queue);
     drop_fd(disk.eventfd);
     disk = Disk{};

@@ -17,7 +17,6 @@
 namespace ringside::engine {
 
 struct Ring;
-struct DiskShared;
 
 // Begins a transfer. Within a batch it is only put in line, for submit_transfers(). Returns false when it cannot be
 // done this way. What the kernel refuses to begin is given to a worker.

@@ -1,6 +1,7 @@
 // The threads of all services, as the process sees them.
 #include "os/record_locks.h"
 #include "process/callbacks.h"
+#include "service/carrier.h"
 #include "service/helper.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
@@ -43,6 +44,7 @@ void forget_services(bool closes_descriptors) {
     forget_workers();
     forget_keeper(closes_descriptors);
     forget_stand_ins();
+    forget_carriers();
     forget_watches();
     forget_parked(closes_descriptors);
 }

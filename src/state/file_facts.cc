@@ -24,7 +24,7 @@ FileFacts* look_at_file(KnownFiles& files, int fd, uint32_t batch) {
     if (facts.fd != fd) facts = FileFacts{};
     facts.fd = fd;
     facts.looked_in = batch;
-    facts.writes_wait = false;
+    facts.writes_wait = facts.is_refused = false;
     const long flags = abi::syscall(__NR_fcntl, fd, F_GETFL);
     // On a pipe the flag means something else.
     struct stat status;

@@ -19,6 +19,7 @@ struct FileFacts {
     dev_t device = 0;
     ino_t inode = 0;
     bool writes_wait = false;  // on a disk, and writes with RWF_NOWAIT are not known there
+    bool is_refused = false;   // by io_submit(2): reads are not carried (path/carry.cc)
 
     // Whether all of the file is in memory (state/file_cache.cc).
     uint32_t read_in = 0;    // the last batch that read it

@@ -1,6 +1,7 @@
 // The operation table: one row an opcode, from ops.def.
 #pragma once
 
+#include <linux/aio_abi.h>
 #include <stdint.h>
 
 #include "state/request.h"
@@ -72,18 +73,25 @@ inline constexpr unsigned most_together = 64;
 // file, linked through Request::next; reads go on where the one before them ends.
 using Together = Share (*)(Request& first, unsigned count);
 
+// Fills in what a request's first attempt would be for io_submit(2), which makes those of several requests in one call
+// (path/carry.cc). It must mean what the operation's own call means, whatever file the descriptor stands for. Returns
+// false if there is no such attempt. The answer is the first that the operation's issue gets (Request::take_answer).
+using Carry = bool (*)(Request&, iocb&);
+
 // A row fills a cache line, so that finding it is a shift.
 struct alignas(64) Operation {
     const char* name;  // without IORING_OP_
     uint16_t since;    // kernel version it appeared in: major * 100 + minor
+    uint16_t refuses;  // SqeField
     uint32_t flags;    // OperationFlag
-    uint32_t refuses;  // SqeField
     Prep prep;
     Issue issue;
     Work work;                    // null where no worker is ever needed
     Unpark unpark;                // null where requests never park
     Together together = nullptr;  // null where each is done alone
+    Carry carry = nullptr;        // null where no first attempt can be carried
 };
+static_assert(sizeof(Operation) == 64);
 
 inline constexpr unsigned operation_count = IORING_OP_PIPE + 1;
 

@@ -7,12 +7,11 @@
 #include <linux/aio_abi.h>
 #include <stdint.h>
 
+#include "os/aio.h"
 #include "state/list.h"
 #include "state/request.h"
 
 namespace ringside::engine {
-
-struct DiskShared;
 
 struct Poller {
     int epoll_fd = -1;
@@ -39,8 +38,7 @@ struct Registrations {
 };
 
 struct Disk {
-    aio_context_t context = 0;
-    DiskShared* shared = nullptr;  // the kernel's completion ring; null when it has a form that we do not know
+    AioContext aio;
     int eventfd = -1;
     bool refused = false;  // there is none to be had
     unsigned in_flight = 0;

@@ -75,6 +75,7 @@ enum RequestFlag : uint64_t {
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
     request_has_news = uint64_t{1} << 37,     // task work, and cancelled as if it still waited for its file
     request_second_kept = uint64_t{1} << 38,  // splice: its second file is held in the engine's own table, too
+    request_answered = uint64_t{1} << 39,  // its first attempt was carried (path/carry.cc): `res` is what it answered
 };
 
 // How a request holds its buffer.
@@ -163,6 +164,12 @@ struct Request {
 
     // With request_second_kept: the file, at the same end of `args`.
     KeptFile*& second_kept() { return *reinterpret_cast<KeptFile**>(args + args_with_notification); }
+
+    // What the carried attempt answered, in place of the call that would be made now.
+    long take_answer() {
+        clear(request_answered);
+        return res;
+    }
 
     // Marks it as failed, which severs its chain. A request that was to succeed silently does not fail silently; the
     // rest of its chain does.

@@ -15,6 +15,7 @@
 #include "memory/ring_memory.h"
 #include "os/credentials.h"
 #include "os/lock.h"
+#include "state/carried.h"
 #include "state/face.h"
 #include "state/file_facts.h"
 #include "state/inbox.h"
@@ -144,6 +145,8 @@ struct Ring {
 
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
     Joined joined;
+    Carried carried;
+    unsigned collected = 0;  // requests of the batch in `joined` and `carried`: admitted, not yet attempted
     ChainHead chain;
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it

@@ -18,6 +18,10 @@ struct FixedFile {
     uint64_t tag;      // user_data of the completion that tells that the last of them let go; 0 for none
     bool is_kept;      // it is a KeptFile, in the engine's own table (service/keeper.h)
     bool on_disk;      // or not known: the process may have record locks on it (os/record_locks.h)
+
+    // What kind of socket it is (SOCK_...), or one of these.
+    static constexpr int16_t not_asked = 0, no_socket = -1;
+    int16_t socket_type = not_asked;
 };
 
 struct FixedFiles {

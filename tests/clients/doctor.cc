@@ -104,6 +104,8 @@ TEST(Doctor, writes_a_table_for_people) {
     EXPECT_THAT(outcome.output,
                 HasSubstr("provider           engine: the kernel refuses io_uring here (RINGSIDE_PROVIDER=auto)\n"));
     EXPECT_THAT(outcome.output, HasSubstr("ringside run -- CMD serves a program"));
+    EXPECT_THAT(outcome.output,
+                testing::ContainsRegex("system calls       [0-9]+ ns each, [0-9]+ ns carried by io_submit"));
     const Outcome allowed = Command{doctor(), {{"RINGSIDE_PROVIDER", ""}}}.run();
     EXPECT_THAT(allowed.output, Not(HasSubstr("would allow it")));
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -225,6 +226,16 @@ void bypasses_the_page_cache(Trial& trial) {
     trial.submit(ring, sqe::read(file, buffer.data(), 4096).data(1),
                  sqe::read(file, buffer.data() + 4096, 4096, 4096).data(2));
     trial.expect(ring, {{1, 4096}, {2, 4096}});
+}
+
+void carries_a_batch(Trial& trial) {
+    setenv("RINGSIDE_CARRIER", "aio", 1);
+    RawRing ring;
+    const Fd file = file_with(std::string(8192, 'x'));
+    char bytes[2];
+    trial.begin();
+    trial.submit(ring, sqe::read(file, bytes, 1, 5000).data(1), sqe::read(file, bytes + 1, 1, 100).data(2));
+    trial.expect(ring, {{1, 1}, {2, 1}});
 }
 
 void moves_bytes_between_pipes(Trial& trial) {
