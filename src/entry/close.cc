@@ -38,7 +38,7 @@ namespace {
 bool anybody_inside(Ring& ring) {
     // Pairs with the release at the end of let_go_and_wake().
     const bool waking = ring.waiters.wakers.load(std::memory_order_acquire) != 0;
-    return waking || ring.worker_jobs != 0 || ring.disk.in_flight != 0 || !ring.waiters.all.empty();
+    return waking || ring.worker_jobs != 0 || ring.disk.in_flight != ring.disk.withdrawn || !ring.waiters.all.empty();
 }
 
 constexpr unsigned for_ever = ~0u;
@@ -67,6 +67,8 @@ bool wait_until_left(Ring& ring, unsigned looks) {
 
 void reset(Ring& ring) {
     ring.chain = {};
+    ring.carried = {};
+    ring.has_collected = false;
     ring.rung = {};
     ring.write_order = {};
     ring.drain = {};

@@ -126,6 +126,7 @@ Outcome msg_ring_work(Request&);
 // --- poll.cc --------------------------------------------------------------------------------------------------------
 int poll_add_prep(Request&, const io_uring_sqe&);
 Outcome poll_add_issue(Request&);
+bool poll_add_carry(Request&, iocb&);
 Outcome poll_add_work(Request&);
 int poll_remove_prep(Request&, const io_uring_sqe&);
 Outcome poll_remove_issue(Request&);

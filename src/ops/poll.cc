@@ -181,6 +181,16 @@ Outcome poll_add_issue(Request& request) {
     return request.wait(events);
 }
 
+// The kernel holds the file of such a poll, so that the request does not. A multishot poll is told of each event and
+// needs a registration.
+bool poll_add_carry(Request& request, iocb& attempt) {
+    const auto& poll = request.as<Poll>();
+    if (poll.multishot || request.has(IOSQE_FIXED_FILE) || is_about_ring(request)) return false;
+    attempt.aio_lio_opcode = IOCB_CMD_POLL;
+    attempt.aio_buf = (poll.events & poll_bits) | always_reported;
+    return true;
+}
+
 Outcome poll_add_work(Request& request) { return wait_for_lock_of(request, request.sqe_fd); }
 
 int poll_remove_prep(Request& request, const io_uring_sqe& sqe) {

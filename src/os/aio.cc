@@ -31,18 +31,25 @@ constexpr uint32_t shared_magic = 0xa10a10a1;
 int open_aio(AioContext& context, unsigned transfers) {
     context = {};
     const long result = abi::syscall(__NR_io_setup, transfers, &context.id);
-    if (result < 0) {
-        context.id = 0;
-        return static_cast<int>(result);
-    }
-    auto* shared = reinterpret_cast<AioShared*>(context.id);
-    if (shared->magic == shared_magic && shared->incompatible_features == 0) context.shared = shared;
-    return 0;
+    context = aio_context(result < 0 ? 0 : context.id);
+    return static_cast<int>(result);
+}
+
+AioContext aio_context(aio_context_t id) {
+    if (id == 0) return {};
+    auto* shared = reinterpret_cast<AioShared*>(id);
+    const bool is_known = shared->magic == shared_magic && shared->incompatible_features == 0;
+    return {id, is_known ? shared : nullptr};
 }
 
 void close_aio(AioContext& context) {
     if (context.id != 0) abi::syscall(__NR_io_destroy, context.id);
     context = {};
+}
+
+void cancel_aio(const AioContext& context, iocb& transfer) {
+    io_event none;
+    abi::syscall(__NR_io_cancel, context.id, &transfer, &none);
 }
 
 long submit_aio(const AioContext& context, iocb* const* transfers, unsigned count) {

@@ -24,8 +24,15 @@ struct AioContext {
 // Makes a context for so many transfers at a time. Returns 0 or -errno.
 int open_aio(AioContext& context, unsigned transfers);
 
-// Waits for the transfers in flight.
+// The context with this id.
+AioContext aio_context(aio_context_t id);
+
+// Waits for the transfers in flight; polls are cancelled.
 void close_aio(AioContext& context);
+
+// Takes back a transfer that has not ended, which is known by its address. Its event still comes, at once or a little
+// later.
+void cancel_aio(const AioContext& context, iocb& transfer);
 
 // Begins transfers in their order. Returns how many, or the -errno of the first if it cannot begin.
 long submit_aio(const AioContext& context, iocb* const* transfers, unsigned count);

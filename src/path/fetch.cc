@@ -40,10 +40,13 @@ io_uring_sqe copy_sqe(const unsigned char* shared) {
     return copy;
 }
 
-// Attempts what was collected. At any time that is neighbours or carried requests, never both, so order is kept.
+// Attempts what was collected. At any time that is neighbours, carried attempts or polls, never two of them, so that
+// the order of the batch is kept.
 __attribute__((noinline)) void issue_collected(Ring& ring) {
+    ring.has_collected = false;
     if (ring.joined.count != 0) issue_joined(ring);
     if (ring.carried.count != 0) issue_carried(ring);
+    if (ring.carried.poll_count != 0) issue_polls(ring);
 }
 
 // Has an admitted request wait for others, to be attempted with them. Returns whether it does.
@@ -51,7 +54,6 @@ bool collect(Request& request, const io_uring_sqe& sqe) {
     const Operation& operation = operation_of(request);
     Ring& ring = *request.ring;
     if (operation.together != nullptr && join(request, sqe)) return true;
-    if (operation.carry == nullptr) return false;
     if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     return carry(request);
 }
@@ -63,7 +65,7 @@ bool submit_one(Ring& ring, Request& request, const unsigned char* shared) {
     const int admitted = admit(request, sqe);
     const Operation& operation = operation_of(request);
     if (admitted == 0 && operation.carry != nullptr && collect(request, sqe)) return true;
-    if (__builtin_expect(ring.collected != 0, 0)) issue_collected(ring);
+    if (__builtin_expect(ring.has_collected, 0)) issue_collected(ring);
     const bool stops_batch = admitted < 0 && !request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK) &&
                              !(ring.setup_flags & IORING_SETUP_SUBMIT_ALL);
     route(request, admitted);
@@ -112,7 +114,7 @@ int submit(Ring& ring, unsigned to_submit) {
         ++consumed;
         if (!submit_one(ring, *request, shared)) break;
     }
-    if (__builtin_expect(ring.collected != 0, 0)) issue_collected(ring);
+    if (__builtin_expect(ring.has_collected, 0)) issue_collected(ring);
     if (__builtin_expect(ring.carried.carrier != nullptr, 0)) end_carrying(ring);
     close_chain(ring);
     if (__builtin_expect(!ring.put_off.empty(), 0)) punt_after_batch(ring);

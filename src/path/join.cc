@@ -51,7 +51,7 @@ bool join(Request& request, const io_uring_sqe& sqe) {
     joined.last = &request;
     joined.next_offset = sqe.off + sqe.len;
     ++joined.count;
-    ++ring.collected;
+    ring.has_collected = true;
     return true;
 }
 
@@ -60,7 +60,6 @@ void issue_joined(Ring& ring) {
     const unsigned count = joined.count;
     RequestQueue requests = joined.requests.take_all();
     joined.count = 0;
-    ring.collected -= count;
     Request& first = *requests.front();
     Share share = {};
     if (count > 1 && resolve_file(first) == 0) share = operation_of(first).together(first, count);

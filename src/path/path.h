@@ -46,6 +46,12 @@ void issue_carried(Ring& ring);
 // At the end of a batch that had a carrier: gives it back.
 void end_carrying(Ring& ring);
 
+// --- carry_polls.cc -------------------------------------------------------------------------------------------------
+
+// The same as carry() and issue_carried(), for polls, whose `attempt` names the file and the events.
+bool carry_poll(Request& request, const iocb& attempt);
+void issue_polls(Ring& ring);
+
 // --- chain.cc -------------------------------------------------------------------------------------------------------
 
 // Takes a request that was admitted (0), or that was not (-errno). Collects chains, holds back requests that have to

@@ -9,6 +9,7 @@
 #include "os/clock.h"
 #include "os/epoll.h"
 #include "os/fds.h"
+#include "os/idle_pool.h"
 
 namespace ringside::engine {
 namespace {
@@ -20,7 +21,7 @@ constexpr uint32_t candidates_to_decide = 16384;
 // Below this, an attempt in a carrier costs about what a call costs.
 constexpr uint32_t dear_call_ns = 300;
 
-constinit std::atomic<Carrier*> idle[most_carriers] = {};
+constinit IdlePool<most_carriers> idle;
 constinit std::atomic<unsigned> made{0};
 constinit std::atomic<unsigned> least{2};
 constinit std::atomic<bool> holds_signals{false};
@@ -174,21 +175,12 @@ unsigned least_carried() { return least.load(std::memory_order_relaxed); }
 bool can_hold_signals() { return holds_signals.load(std::memory_order_relaxed); }
 
 Carrier* take_carrier() {
-    for (auto& place : idle) {
-        if (place.load(std::memory_order_relaxed) == nullptr) continue;
-        Carrier* carrier = place.exchange(nullptr, std::memory_order_acquire);
-        if (carrier != nullptr) return carrier;
-    }
+    if (const uintptr_t carrier = idle.take(); carrier != 0) return reinterpret_cast<Carrier*>(carrier);
     return made.load(std::memory_order_relaxed) < most_carriers ? make_carrier() : nullptr;
 }
 
-void give_back(Carrier& carrier) {
-    // There are as many places as carriers, so that one is empty.
-    for (auto& place : idle) {
-        Carrier* empty = nullptr;
-        if (place.compare_exchange_strong(empty, &carrier, std::memory_order_release)) return;
-    }
-}
+// There are as many places as carriers, so that one is empty.
+void give_back(Carrier& carrier) { idle.give(reinterpret_cast<uintptr_t>(&carrier)); }
 
 void make_attempts(Carrier& carrier, unsigned count) {
     iocb* list[most_carried];
@@ -221,7 +213,7 @@ CarryingCosts measure_carrying() {
 
 void forget_carriers() {
     // Their memory may be in use by a thread of the parent's, so it is not freed.
-    for (auto& place : idle) place.store(nullptr, std::memory_order_relaxed);
+    idle.forget();
     made.store(0, std::memory_order_relaxed);
     carrying.store(Carrying::undecided, std::memory_order_relaxed);
 }

@@ -26,6 +26,7 @@ bool start_transfer(Request& request, const iocb& transfer);
 // whatever reason, and nothing has happened.
 bool start_transfer_at_once(Request& request, const iocb& transfer);
 
+// Begins what is in line.
 void submit_transfers(Ring& ring);
 
 // Takes what has been transferred.
@@ -34,7 +35,19 @@ void reap_transfers(Ring& ring);
 // Whether something has been transferred and not been taken, as far as memory tells.
 bool has_transferred(const Disk& disk);
 
-// There is nothing in flight any more.
+// There is nothing in flight any more but polls that were cancelled.
 void close_disk(Ring& ring);
+
+// The kernel's limit on their sum over all processes is low, so not more than a ring is likely to use at a time.
+inline constexpr unsigned most_in_flight = 256;
+inline constexpr unsigned most_queued = 32;
+
+// For what shares the ring's context (service/kernel_polls.h): makes it if there is none, and returns whether there is
+// one. Puts a command in line, which stays where it is until its event has come, if it needs to be cancelled.
+bool open_disk(Ring& ring);
+void line_up(Ring& ring, iocb& command, uint64_t data);
+
+// Called in a child after fork: the contexts belong to the parent's memory map.
+void forget_idle_contexts();
 
 }  // namespace ringside::engine

@@ -52,6 +52,11 @@ void settle_from_outside(Ring& ring);
 // Whether requests wait for readiness, for a disk or for time. Some thread then has to attend to the ring.
 inline bool something_waits(const Ring& ring) { return ring.poller.armed != 0 || !ring.timers.empty(); }
 
+// --- carry.cc -------------------------------------------------------------------------------------------------------
+
+// Issues a request that was to be carried, and could not be.
+void issue_uncarried(Request& request);
+
 // --- arm.cc ---------------------------------------------------------------------------------------------------------
 
 // The operation would block until its file is ready: waits for that.

@@ -7,6 +7,7 @@
 #include "os/fds.h"
 #include "os/growing.h"
 #include "service/keeper.h"
+#include "service/kernel_polls.h"
 #include "service/path_face.h"
 #include "service/poller.h"
 #include "service/ring_file.h"
@@ -187,6 +188,7 @@ bool is_waited_for(const Ring& ring, int number) {
 
 void disarm_poll(Request& request) {
     Ring& ring = *request.ring;
+    if (request.poll_number == number_of_kernel_poll) return withdraw_poll(request);
     if (request.poll_number == number_of_kept) {
         --ring.kept.armed;
         KeptFile& file = kept(*request.fixed_file);

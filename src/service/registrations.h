@@ -18,6 +18,9 @@ namespace ringside::engine {
 struct KeptFile;
 struct Ring;
 
+// Request::poll_number of a request whose poll the kernel keeps (service/kernel_polls.h).
+inline constexpr int number_of_kernel_poll = -3;
+
 // Has a request wait for `wait_events` of its file. The epoll set knows the file by `number`: the program's descriptor
 // while that is sure to be the same file (registering it again is cheaper than a new one), else Request::fd. If there
 // is no epoll set, the request is tried at each look at the ring. Returns 0, -EPERM if the file cannot be polled (a

@@ -2,6 +2,7 @@
 #include "os/record_locks.h"
 #include "process/callbacks.h"
 #include "service/carrier.h"
+#include "service/disk.h"
 #include "service/helper.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
@@ -45,6 +46,7 @@ void forget_services(bool closes_descriptors) {
     forget_keeper(closes_descriptors);
     forget_stand_ins();
     forget_carriers();
+    forget_idle_contexts();
     forget_watches();
     forget_parked(closes_descriptors);
 }

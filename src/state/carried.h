@@ -1,4 +1,4 @@
-// The requests of a batch whose first attempts are made by one io_submit(2) (path/carry.cc).
+// The requests of a batch whose first attempts are made together (path/carry.cc, path/carry_polls.cc).
 //
 // Guarded by the ring's lock.
 #pragma once
@@ -13,6 +13,8 @@ struct Carrier;
 struct Carried {
     Queue<Request, &Request::next> requests;
     unsigned count = 0;
+    Queue<Request, &Request::next> polls;  // polls, which are looked at by one ppoll(2)
+    unsigned poll_count = 0;
     Carrier* carrier = nullptr;  // where their attempts are collected; the ring has it until the batch ends
     uint32_t candidates = 0;     // requests so far that could have been carried: whether to begin is decided by it
 };

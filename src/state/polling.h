@@ -13,6 +13,8 @@
 
 namespace ringside::engine {
 
+struct KernelPoll;
+
 struct Poller {
     int epoll_fd = -1;
     int wake_fd = -1;                        // in the set: gets who sleeps in it out of its sleep
@@ -43,7 +45,11 @@ struct Disk {
     bool refused = false;  // there is none to be had
     unsigned in_flight = 0;
     unsigned queued = 0;
-    iocb* queue = nullptr;
+    iocb* queue = nullptr;            // copies of what is in line
+    iocb** line = nullptr;            // what is in line: those copies, and polls
+    KernelPoll* polls = nullptr;      // that the kernel can keep for the ring (service/kernel_polls.h)
+    KernelPoll* free_poll = nullptr;  // the first of those that are not in use
+    unsigned withdrawn = 0;           // polls in flight that no request waits for any more
     // Called with each result. The request is not in flight any more.
     void (*transferred)(Request&, long result) = nullptr;
 };

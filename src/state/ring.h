@@ -146,7 +146,7 @@ struct Ring {
     unsigned sq_head = 0;  // next entry of the SQ to read; the shared head follows at the end of a batch
     Joined joined;
     Carried carried;
-    unsigned collected = 0;  // requests of the batch in `joined` and `carried`: admitted, not yet attempted
+    bool has_collected = false;  // `joined` or `carried` may hold admitted requests of the batch
     ChainHead chain;
     Drain drain;
     bool batch_failed = false;       // an entry turned out to be malformed when it was issued: the batch ends with it

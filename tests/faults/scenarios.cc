@@ -238,6 +238,18 @@ void carries_a_batch(Trial& trial) {
     trial.expect(ring, {{1, 1}, {2, 1}});
 }
 
+void has_the_kernel_poll(Trial& trial) {
+    setenv("RINGSIDE_CARRIER", "aio", 1);
+    RawRing ring;
+    const Pipe pipe, other;
+    trial.begin();
+    trial.submit(ring, sqe::poll_add(pipe.read_end, POLLIN).data(1), sqe::poll_add(other.read_end, POLLIN).data(2));
+    trial.submit(ring, sqe::poll_remove(2).data(3));
+    trial.expect(ring, {{2, -ECANCELED}, {3, 0}});
+    give(pipe);
+    trial.expect(ring, {{1, POLLIN}});
+}
+
 void moves_bytes_between_pipes(Trial& trial) {
     RawRing ring;
     const Pipe from, to;
