@@ -182,10 +182,12 @@ Outcome poll_add_issue(Request& request) {
 }
 
 // The kernel holds the file of such a poll, so that the request does not. A multishot poll is told of each event and
-// needs a registration.
+// needs a registration. And data that comes to a socket counts as urgent too for IOCB_CMD_POLL, and for io_uring only
+// where the poll is for data as well.
 bool poll_add_carry(Request& request, iocb& attempt) {
     const auto& poll = request.as<Poll>();
-    if (poll.multishot || request.has(IOSQE_FIXED_FILE) || is_about_ring(request)) return false;
+    const bool for_urgent_alone = (poll.events & (POLLPRI | POLLIN)) == POLLPRI;
+    if (poll.multishot || for_urgent_alone || request.has(IOSQE_FIXED_FILE) || is_about_ring(request)) return false;
     attempt.aio_lio_opcode = IOCB_CMD_POLL;
     attempt.aio_buf = (poll.events & poll_bits) | always_reported;
     return true;

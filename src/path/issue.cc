@@ -53,13 +53,25 @@ __attribute__((noinline)) void let_others_go_first(const Request& request) {
     if (is_waited_for(*request.ring, request.sqe_fd)) poll_now(*request.ring);
 }
 
+// Whether a transfer waits in the engine's own table for the file that had this number. (A poll takes nothing, so
+// nobody has to let it go first.)
+bool transfer_waits_elsewhere(Ring& ring, int number) {
+    for (KeptFile* file = ring.kept.waited_by(number); file != nullptr; file = file->next_waited) {
+        if (file->sqe_number != number) continue;
+        for (Request* at = file->waiting.first(); at != nullptr; at = file->waiting.after(*at)) {
+            if (is_transfer(*at)) return true;
+        }
+    }
+    return false;
+}
+
 // The same for requests that wait in the engine's own table. Returns true if this request has to join them there before
 // its first attempt.
 bool goes_behind_others(Request& request) {
     constexpr uint64_t not_so = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | request_nowait | request_cancelled |
                                 request_at_work | request_has_news;
     if (!is_transfer(request) || request.has(not_so)) return false;
-    if (request.ring->kept.waited_by(request.sqe_fd) == nullptr || resolve_file(request) != 0) return false;
+    if (!transfer_waits_elsewhere(*request.ring, request.sqe_fd) || resolve_file(request) != 0) return false;
     struct stat status;
     const bool waits_there =
         file_status(request.fd, status) == 0 && (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode));

@@ -55,6 +55,7 @@ struct Keeper {
     FilesDropped dropped RINGSIDE_GUARDED_BY(lock);
     ThreadsWanted threads RINGSIDE_GUARDED_BY(lock);
     unsigned count RINGSIDE_GUARDED_BY(lock) = 0;  // files that are kept or on their way
+    uint64_t limit RINGSIDE_GUARDED_BY(lock) = 0;  // of descriptors, as it was when a batch began to hand over files
     pthread_t thread;
     std::atomic<bool> expected{false};  // the keeper will look at its lists before it sleeps: no wake-up needed
     std::atomic<uint32_t> arrivals{0};  // futex: counts the messages received
@@ -137,10 +138,10 @@ void take_message(const msghdr& message, KeptFile* const* files, unsigned count)
     }
 }
 
-// Receives the messages. Only the keeper does this, because a message is also its wake-up.
-void take_in() {
+// Receives up to `most` messages. Only the keeper does this, because a message is also its wake-up.
+void take_in(unsigned most = ~0u) {
     bool any = false;
-    for (;;) {
+    while (most-- > 0) {
         KeptFile* files[most_in_message];
         Control control;
         iovec content = {files, sizeof(files)};
@@ -332,6 +333,13 @@ bool is_to_end() {
     return keeper.ending && keeper.dropped.empty();
 }
 
+bool tells_of_messages(const epoll_event* events, int count) {
+    for (int i = 0; i < count; ++i) {
+        if (events[i].data.u64 == cookie_of_messages) return true;
+    }
+    return false;
+}
+
 void serve() {
     bool more = false;
     while (more || !is_to_end()) {
@@ -341,7 +349,8 @@ void serve() {
         const bool at_once = keeper.expected.exchange(false) || more;
         const int64_t limit = keeper.is_cut_off ? look_again_ns : no_deadline;
         const int count = wait_in_set(keeper.set, events, at_once ? 0 : limit, nullptr);
-        take_in();
+        // One message a round: that there are more is told again, and to ask in vain would be a call more.
+        if (tells_of_messages(events, count)) take_in(1);
         start_threads();
         for (int i = 0; i < count; ++i) {
             const uint64_t cookie = events[i].data.u64;
@@ -450,9 +459,13 @@ bool has_keeper() RINGSIDE_REQUIRES(keeper.lock) {
 
 int access_of(int fd) { return static_cast<int>(abi::syscall(__NR_fcntl, fd, F_GETFL) & O_ACCMODE); }
 
-KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(keeper.lock) {
+void look_at_limit() RINGSIDE_REQUIRES(keeper.lock) {
     constexpr uint64_t usual_limit = 1024;
-    if (keeper.count + numbers_to_spare >= limit_of(RLIMIT_NOFILE, usual_limit)) return nullptr;
+    keeper.limit = limit_of(RLIMIT_NOFILE, usual_limit);
+}
+
+KeptFile* make(Ring* ring, int fd, const struct stat& status) RINGSIDE_REQUIRES(keeper.lock) {
+    if (keeper.count + numbers_to_spare >= keeper.limit) return nullptr;
     void* memory = calloc(1, sizeof(KeptFile));
     if (memory == nullptr) return nullptr;
     auto* file = new (memory) KeptFile{};
@@ -493,6 +506,7 @@ void note_lost(KeptFile& file, int error) {
 // Hands over an eventfd of the engine, so that threads with either table can raise it.
 KeptFile* keep_own(int fd) RINGSIDE_REQUIRES(keeper.lock) {
     struct stat status = {};
+    if (keeper.limit == 0) look_at_limit();
     KeptFile* file = make(nullptr, fd, status);
     if (file == nullptr) return nullptr;
     file->program_number = -1;
@@ -545,7 +559,12 @@ void keep_wake(Ring& ring) {
 
 KeptFile* keep_file(Ring& ring, int fd, const struct stat& status) {
     Guard guard(keeper.lock);
-    if (!has_keeper() || !has_near_end() || !prepare_nudges(ring)) return nullptr;
+    if (!has_keeper()) return nullptr;
+    // Asked once a batch.
+    if (ring.kept.to_send.empty()) {
+        look_at_limit();
+        if (!has_near_end() || !prepare_nudges(ring)) return nullptr;
+    }
     KeptFile* file = make(&ring, fd, status);
     if (file == nullptr) return nullptr;
     ring.kept.to_send.push(*file);

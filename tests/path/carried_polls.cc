@@ -201,6 +201,29 @@ TEST(CarriedPoll, does_not_miss_what_passes_at_once) {
     });
 }
 
+// Data that comes counts as urgent for IOCB_CMD_POLL, and not for io_uring's polls.
+TEST_P(CarriedPolls, for_urgent_data_alone_are_not_told_of_other_data) {
+    in_child([] {
+        RawRing ring;
+        const Ends pair = unix_pair(SOCK_STREAM);
+        ASSERT_THAT(ring.submit(sqe::poll_add(pair.near, POLLPRI).data(1)), Gives(1));
+        ASSERT_EQ(send(pair.far, "x", 1, 0), 1);
+        EXPECT_THAT(ring.linger(), IsEmpty());
+    });
+}
+
+// A write to the socket waited its turn behind the poll, which takes nothing, and had the poll told a second time.
+TEST(MultishotPoll, is_told_once_while_a_write_follows_in_a_chain) {
+    RawRing ring(8, IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
+    const Ends pair = unix_pair(SOCK_STREAM);
+    ASSERT_THAT(ring.submit(sqe::poll_add(pair.near, POLLOUT, IORING_POLL_ADD_MULTI).data(1),
+                            sqe::nop().data(2).flag(IOSQE_IO_LINK), sqe::write(pair.near, "x", 0).data(3)),
+                Gives(3));
+    EXPECT_THAT(ring.wait(3),
+                UnorderedElementsAre(Completes(1, POLLOUT, IORING_CQE_F_MORE), Completes(2, 0), Completes(3, 0)));
+    EXPECT_THAT(ring.linger(), IsEmpty());
+}
+
 // --- System calls, counted
 // --------------------------------------------------------------------------------------------
 
