@@ -20,18 +20,6 @@ namespace {
 constexpr uint64_t goes_alone =
     IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | request_ordered | request_failed | request_impersonates;
 
-// A poll that waits in the kernel saves several calls.
-constexpr uint32_t saved_by_poll = 8;
-
-bool pays(const Request& request) {
-    const Carrying decided = carrying.load(std::memory_order_relaxed);
-    if (__builtin_expect(decided != Carrying::undecided, 1)) return decided == Carrying::pays;
-    Carried& carried = request.ring->carried;
-    if (carried.candidates == 0) return decide_carrying(carried.candidates = 1);
-    carried.candidates += is_transfer(request) ? 1 : saved_by_poll;
-    return decide_carrying(carried.candidates);
-}
-
 // The first of a batch is carried if another SQE follows. That is only a guess, as the SQE is the program's still.
 bool begin(Ring& ring) {
     Carried& carried = ring.carried;
@@ -69,7 +57,7 @@ void answer(Request& request, int64_t answer) {
 
 bool carry(Request& request) {
     Ring& ring = *request.ring;
-    if (request.has(goes_alone) || ring.chain.head != nullptr || !pays(request)) return false;
+    if (request.has(goes_alone) || ring.chain.head != nullptr) return false;
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) || resolve_file(request) != 0) return false;
     iocb attempt = {};
     attempt.aio_fildes = static_cast<uint32_t>(request.fd);

@@ -5,6 +5,7 @@
 
 #include "path/path.h"
 #include "resource/fixed_files.h"
+#include "service/carrier.h"
 #include "service/disk.h"
 #include "service/keeper.h"
 
@@ -49,11 +50,24 @@ __attribute__((noinline)) void issue_collected(Ring& ring) {
     if (ring.carried.poll_count != 0) issue_polls(ring);
 }
 
+// Whether the process carries, or is to find out now whether that pays. A poll that waits in the kernel saves several
+// calls.
+bool carries(Ring& ring, const Operation& operation) {
+    constexpr uint32_t saved_by_poll = 8;
+    const Carrying decided = carrying.load(std::memory_order_relaxed);
+    if (decided != Carrying::undecided) return decided == Carrying::pays;
+    uint32_t& candidates = ring.carried.candidates;
+    const bool is_first = candidates == 0;
+    candidates += operation.flags & (op_poll_in | op_poll_out) ? 1 : saved_by_poll;
+    return (is_first || candidates >= candidates_to_decide) && decide_carrying(is_first);
+}
+
 // Has an admitted request wait for others, to be attempted with them. Returns whether it does.
-bool collect(Request& request, const io_uring_sqe& sqe) {
-    const Operation& operation = operation_of(request);
+bool collect(Request& request, const io_uring_sqe& sqe, const Operation& operation) {
     Ring& ring = *request.ring;
     if (operation.together != nullptr && join(request, sqe)) return true;
+    const bool unknown = (operation.flags & op_carried_by_slot) && !request.has(IOSQE_FIXED_FILE);
+    if (unknown || !carries(ring, operation)) return false;
     if (__builtin_expect(ring.joined.count != 0, 0)) issue_joined(ring);
     return carry(request);
 }
@@ -64,7 +78,7 @@ bool submit_one(Ring& ring, Request& request, const unsigned char* shared) {
     if (__builtin_expect(ring.joined.count != 0, 0) && !continues_joined(ring, sqe)) issue_joined(ring);
     const int admitted = admit(request, sqe);
     const Operation& operation = operation_of(request);
-    if (admitted == 0 && operation.carry != nullptr && collect(request, sqe)) return true;
+    if (operation.carry != nullptr && admitted == 0 && collect(request, sqe, operation)) return true;
     if (__builtin_expect(ring.has_collected, 0)) issue_collected(ring);
     const bool stops_batch = admitted < 0 && !request.has(IOSQE_IO_LINK | IOSQE_IO_HARDLINK) &&
                              !(ring.setup_flags & IORING_SETUP_SUBMIT_ALL);

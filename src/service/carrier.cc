@@ -16,8 +16,6 @@ namespace {
 
 constexpr unsigned most_carriers = 16;
 constexpr unsigned transfers_of_carrier = 64;
-// At a microsecond saved on each, so many make up for the time that a context adds to the exit of the process.
-constexpr uint32_t candidates_to_decide = 16384;
 // Below this, an attempt in a carrier costs about what a call costs.
 constexpr uint32_t dear_call_ns = 300;
 
@@ -161,9 +159,9 @@ void take_answers(Carrier& carrier, unsigned begun) {
 
 }  // namespace
 
-bool decide_carrying(uint32_t candidates) {
-    const bool asked_for = candidates == 1 && (is_wish("aio") || is_wish("calls"));
-    if (!asked_for && candidates < candidates_to_decide) return false;
+bool decide_carrying(bool is_first) {
+    const bool asked_for = is_first && (is_wish("aio") || is_wish("calls"));
+    if (!asked_for && is_first) return false;
     const bool dear = asked_for || cost_of_call() >= dear_call_ns;
     const Carrying decided = dear ? decision() : Carrying::does_not;
     carrying.store(decided, std::memory_order_relaxed);

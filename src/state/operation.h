@@ -39,6 +39,7 @@ enum OperationFlag : uint32_t {
     op_fails_outside = 1u << 19,      // if it fails in a worker, the rest of its chain is not the worker's
     op_finds_socket = 1u << 20,       // reports by itself that its file is no socket
     op_in_order = 1u << 21,           // workers do those on one regular file one after the other
+    op_carried_by_slot = 1u << 23,    // carried only for a registered file: refused by others than sockets
     op_moves_descriptors = 1u << 22,  // it may put descriptors into the program's table, or take some from it
 };
 
