@@ -15,6 +15,7 @@
 #include <string>
 
 #include "ops/net_sqe.h"
+#include "path/carriers.h"
 #include "register/buffers.h"
 #include "register/fixed_files.h"
 #include "support/counted_calls.h"
@@ -29,21 +30,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-// The engine decides by what it measures whether it carries; here it does. The decision is the process's, so that each
-// test is a child.
-class Carried : public testing::TestWithParam<const char*> {
-  protected:
-    template <typename Body>
-    void in_child(Body body) {
-        EXPECT_EQ(ending_of_child([&] {
-                      setenv("RINGSIDE_CARRIER", GetParam(), 1);
-                      body();
-                      return HasFailure() ? 1 : 0;
-                  }),
-                  0);
-    }
-};
-INSTANTIATE_TEST_SUITE_P(By, Carried, testing::Values("aio", "calls"), [](const auto& way) { return way.param; });
+using Carried = OnCarrier;
+INSTANTIATE_TEST_SUITE_P(By, Carried, carriers(), name_of_carrier);
 
 TEST_P(Carried, reads_of_all_kinds_of_files_have_their_own_results) {
     in_child([] {

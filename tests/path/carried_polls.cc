@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ops/net_sqe.h"
+#include "path/carriers.h"
 #include "support/counted_calls.h"
 #include "support/eventually.h"
 #include "support/files.h"
@@ -32,26 +33,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-// The engine decides by what it measures whether it carries; here it is told. The decision is the process's, so that
-// each test is a child.
-template <typename Body>
-void in_child_with(const char* carrier, Body body) {
-    EXPECT_EQ(ending_of_child([&] {
-                  setenv("RINGSIDE_CARRIER", carrier, 1);
-                  body();
-                  return testing::Test::HasFailure() ? 1 : 0;
-              }),
-              0);
-}
-
-class CarriedPolls : public testing::TestWithParam<const char*> {
-  protected:
-    template <typename Body>
-    void in_child(Body body) {
-        in_child_with(GetParam(), body);
-    }
-};
-INSTANTIATE_TEST_SUITE_P(By, CarriedPolls, testing::Values("aio", "calls"), [](const auto& way) { return way.param; });
+using CarriedPolls = OnCarrier;
+INSTANTIATE_TEST_SUITE_P(By, CarriedPolls, carriers(), name_of_carrier);
 
 TEST_P(CarriedPolls, of_ready_files_complete_in_their_order) {
     in_child([] {
