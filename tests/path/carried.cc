@@ -204,6 +204,7 @@ TEST_P(Carried, a_child_of_fork_carries_by_itself) {
 // --- System calls, counted
 // --------------------------------------------------------------------------------------------
 
+// By calls there is one for each, and now and then one that looks whether the whole file is in memory.
 TEST_P(Carried, a_batch_of_cached_reads_takes_few_calls) {
     const Fd file = file_with(std::string(1 << 16, 'x'));
     const int calls = count_calls([&](const Counted& counted) {
@@ -218,7 +219,7 @@ TEST_P(Carried, a_batch_of_cached_reads_takes_few_calls) {
         counted(batch);
     });
     EXPECT_GE(calls, 1);
-    EXPECT_LE(calls, std::string_view(GetParam()) == "aio" ? 2 : 33);
+    EXPECT_LE(calls, std::string_view(GetParam()) == "aio" ? 2 : 40);
 }
 
 }  // namespace

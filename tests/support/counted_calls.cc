@@ -19,30 +19,27 @@ bool is_mark(const __ptrace_syscall_info& info, long mark) {
 
 // Lets the child run to its end, call by call.
 int follow(pid_t child) {
-    constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+    constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
     int status, calls = 0;
     bool counts = false;
     if (waitpid(child, &status, 0) != child || ptrace(PTRACE_SETOPTIONS, child, nullptr, options) != 0) return -1;
     ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
-    for (pid_t stopped; (stopped = waitpid(-1, &status, __WALL)) > 0;) {
+    while (waitpid(child, &status, 0) == child) {
         if (WIFEXITED(status) || WIFSIGNALED(status)) {
-            if (stopped == child) return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? calls : -1;
-            continue;
+            return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? calls : -1;
         }
         int signal = WSTOPSIG(status);
         if (signal == (SIGTRAP | 0x80)) {
             __ptrace_syscall_info info = {};
-            ptrace(PTRACE_GET_SYSCALL_INFO, stopped, sizeof(info), &info);
+            ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info);
             if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
                 if (is_mark(info, end_mark)) counts = false;
                 if (counts) ++calls;
                 if (is_mark(info, begin_mark)) counts = true;
             }
             signal = 0;
-        } else if (signal == SIGTRAP || signal == SIGSTOP) {
-            signal = 0;  // a new thread, on either side
         }
-        ptrace(PTRACE_SYSCALL, stopped, nullptr, signal);
+        ptrace(PTRACE_SYSCALL, child, nullptr, signal);
     }
     return -1;
 }
