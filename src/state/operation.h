@@ -80,9 +80,9 @@ struct alignas(64) Operation {
     uint32_t refuses;  // SqeField
     Prep prep;
     Issue issue;
-    Work work;                    // null where no worker is ever needed
-    Unpark unpark;                // null where requests never park
-    Together together = nullptr;  // null where each is done alone
+    Work work;          // null where no worker is ever needed
+    Unpark unpark;      // null where requests never park
+    Together together;  // null where each is done alone
 };
 
 inline constexpr unsigned operation_count = IORING_OP_PIPE + 1;
