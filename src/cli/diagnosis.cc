@@ -57,7 +57,7 @@ std::string deed(const Answer& answer) {
     return fmt::format("answers {} to", name_of_number(answer));
 }
 
-// One clause for each way in which calls are stopped, which is one clause in most places.
+// One clause for each way in which calls are refused. In most places all three are refused in the same way.
 std::string what_the_filter_does(const KernelAnswers& answers) {
     const std::pair<const char*, Answer> calls[] = {{"io_uring_setup", answers.setup},
                                                     {"io_uring_enter", answers.enter},

@@ -8,7 +8,7 @@
 
 namespace ringside::cli {
 
-// What became of one system call.
+// The outcome of one system call.
 struct Answer {
     enum class Kind : uint8_t {
         not_asked,
@@ -40,7 +40,7 @@ KernelAnswers ask_kernel();
 // "EPERM" or "SIGSYS"; empty for the other kinds.
 std::string name_of_number(const Answer& answer);
 
-// As setup() of KernelAnswers alone, for who only needs to know whether asking is deadly.
+// Only the member `setup` of KernelAnswers: it suffices to find out whether the call kills the process.
 Answer ask_kernel_for_setup();
 
 }  // namespace ringside::cli

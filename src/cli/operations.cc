@@ -20,7 +20,7 @@ struct Row {
     std::string name;
     std::string since;
     bool engine;
-    std::optional<bool> kernel;  // none: nobody asked
+    std::optional<bool> kernel;  // none: the kernel was not asked
     std::string difference;
 };
 

@@ -78,7 +78,8 @@ struct Elf {
     std::string loader;
 };
 
-// Nothing for what is no ELF file. The header of a 32-bit file is only good up to its machine.
+// Returns nothing if the file is no ELF file. In the header of a 32-bit file only the fields up to `e_machine` are
+// valid.
 std::optional<Elf> read_elf(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     Elf elf = {};
@@ -126,7 +127,7 @@ Verdict judge_file(const std::string& path, int scripts_left) {
     if (const std::string gain = privilege_gained_by(path); !gain.empty()) {
         return {Kind::out_of_reach, gain + ", so that the loader ignores LD_PRELOAD"};
     }
-    // What is neither ELF nor script is run by the shell, which is both of the usual kind.
+    // A file that is neither ELF nor a script is run by the shell, which can be served.
     const auto elf = read_elf(path);
     const std::string why = elf ? why_out_of_reach(*elf) : std::string();
     return why.empty() ? Verdict{} : Verdict{Kind::out_of_reach, why};

@@ -48,7 +48,7 @@ inline engine::Ring* engine_ring(const io_uring& ring) {
     return pointer;
 }
 
-// Notes who runs the ring behind `fd`. To be called once a ring has its descriptor, on a zeroed structure.
+// Notes which provider runs the ring behind `fd`. Call it on a zeroed structure, once the ring has its descriptor.
 inline void set_owner(io_uring& ring, provider::Kind kind, int fd) {
     if (kind == provider::Kind::kernel) return;
     set(ring, internal_engine);
@@ -78,8 +78,9 @@ inline void note_idle(io_uring& ring) {
 // io_uring_register(2) on the ring.
 int register_call(io_uring& ring, unsigned opcode, const void* arg, unsigned nr_args);
 
-// Whose a bare system call is: the engine's if it knows the descriptor, else that of the provider that rings of this
-// process get. A program that was told to use the engine thereby never makes a real io_uring call, whatever it passes.
+// The provider that answers a bare system call on `fd`: the engine if it knows the descriptor, else the provider that
+// new rings of this process get. So a program under RINGSIDE_PROVIDER=engine never makes a real io_uring call,
+// whatever it passes.
 provider::Kind owner_of_fd(int fd);
 
 }  // namespace ringside::liburing

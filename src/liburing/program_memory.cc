@@ -90,7 +90,8 @@ ssize_t io_uring_memory_size(unsigned entries, unsigned flags) {
 }
 
 ssize_t io_uring_mlock_size_params(unsigned entries, io_uring_params* p) {
-    // Kernels whose workers are native charge nothing to RLIMIT_MEMLOCK. A smallest ring tells.
+    // Kernels with native workers charge nothing to RLIMIT_MEMLOCK. The features of a ring of the smallest size show
+    // whether the kernel has them.
     io_uring ring;
     const int error = io_uring_queue_init(1, &ring, 0);
     if (error != 0) return error;

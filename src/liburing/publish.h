@@ -1,4 +1,4 @@
-// What submissions and waits share: publishing SQEs, and when the ring must be entered at all.
+// Shared by submissions and waits: how SQEs are published, and when the ring must be entered at all.
 #pragma once
 
 #include "liburing/owner.h"

@@ -20,7 +20,7 @@ struct NewPipe {
     uint32_t slot;  // as in the SQE: 0 for none
 };
 
-// Which slot a descriptor went to, from what install_direct() said.
+// The slot that a descriptor went to, by the result of install_direct().
 int32_t slot_index(uint32_t slot, int32_t installed) {
     return slot == IORING_FILE_INDEX_ALLOC ? installed : static_cast<int32_t>(slot - 1);
 }

@@ -15,7 +15,7 @@ struct Range {
     uint64_t start;
     uint64_t length;
     uint32_t how;  // flags, mode or advice
-    bool of_ring;  // of one of ours, which is no such file
+    bool of_ring;  // the file is a ring of the engine's, to which these operations do not apply
 };
 
 int keep_range(Request& request, uint64_t start, uint64_t length, uint32_t how) {

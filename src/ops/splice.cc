@@ -83,7 +83,7 @@ int find_input(Request& request) {
     return 0;
 }
 
-// Less than was asked for severs a chain, though it is no error.
+// A short transfer severs a chain, though it is no error.
 Outcome complete(Request& request, Outcome outcome) {
     if (request.res != static_cast<int64_t>(request.as<Splice>().length)) request.fail();
     return outcome;
@@ -106,13 +106,13 @@ int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request
 
 Outcome splice_issue(Request& request) {
     request.clear(IOSQE_ASYNC);
-    // In the kernel a worker does it, even nothing, and even from what is no file.
+    // In the kernel a worker executes every splice, also one of no bytes or from a bad descriptor.
     request.set(request_at_work);
     const bool is_out = request.as<Splice>().length != 0 || is_file(request.fd);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;
-    // That is always transferred, by files that need not even be pipes.
+    // A transfer of no bytes always succeeds, and its files need not be pipes.
     return request.done(is_out && is_file(request.second_fd) ? 0 : -EBADF);
 }
 

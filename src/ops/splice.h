@@ -1,4 +1,4 @@
-// What splicing leaves behind.
+// What is left to do when a splice has ended.
 #pragma once
 
 namespace ringside::engine {

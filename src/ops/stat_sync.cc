@@ -1,5 +1,5 @@
-// IORING_OP_FSYNC and IORING_OP_STATX. How long they take only a worker can tell; but about a file that is in the
-// kernel's caches a file system on a disk of this machine tells at once.
+// IORING_OP_FSYNC and IORING_OP_STATX. Either may block for any time, so a worker executes them. STATX of a file that
+// is in the kernel's caches, on a local disk, completes inline.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -29,7 +29,7 @@ struct Statx {
     Path path;
 };
 
-// What the attempt below does as statx(2) does it. Everything else is left to statx.
+// Flags with which the attempt below does the same as statx(2). With any other flag a worker calls statx.
 constexpr uint32_t simple_flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 bool is_simple(const Statx& statx) { return (statx.flags & ~simple_flags) == 0 && (statx.mask & STATX__RESERVED) == 0; }
 
@@ -41,8 +41,8 @@ long find_at_once(const Request& request, const Statx& statx) {
     return abi::syscall(__NR_openat2, statx.directory, text_of(request, statx.path), &how, sizeof(how));
 }
 
-// Asks without going to a server for the answer. Only the file systems of local disks, whose answer is never out of
-// date, name a device; what another says is written over by a worker.
+// Calls statx without going to a server for the answer. Returns whether the answer stands. Only file systems on local
+// disks, whose answer is never out of date, report a device. For others a worker writes over the answer.
 bool told_at_once(const Statx& statx, int fd) {
     constexpr uint32_t flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     if (abi::syscall(__NR_statx, fd, "", flags, statx.mask, statx.buffer) < 0) return false;

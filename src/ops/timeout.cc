@@ -71,8 +71,8 @@ void note_success(const Request& request) {
     }
 }
 
-// A link timeout of the same time begins later by next to nothing: it is over as well before anybody is told, and finds
-// nothing to cancel.
+// A link timeout of the same time was armed a moment later. It expires together with the timeout that it limits,
+// before either posts a CQE, and finds nothing to cancel.
 void expire_limit_too(Request& request) {
     Request* limit = request.timeout_link;
     if (limit == nullptr) return;
@@ -100,7 +100,7 @@ void expired(Request& request) {
         return;
     }
     expire_limit_too(request);
-    // With ETIME_SUCCESS the time being up is what was wanted: no chain is severed.
+    // With ETIME_SUCCESS the expiry counts as success and severs no chain.
     request.res = -ETIME;
     timeout.flags& IORING_TIMEOUT_ETIME_SUCCESS ? note_success(request) : request.fail();
     finish(request);
@@ -128,7 +128,7 @@ void insert_counted(Ring& ring, Request& request) {
 // Its request did not make it in time: it is cancelled.
 void link_expired(Request& timeout) {
     Request* request = untie_timeout(timeout);
-    // One that is nobody's any more cancels nothing.
+    // An orphan has no request left to cancel.
     int result = is_orphan(timeout) ? -ECANCELED : 0;
     if (request != nullptr && result == 0) result = cancel_request(*request);
     timeout.res = result != 0 ? result : -ETIME;

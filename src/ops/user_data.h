@@ -1,4 +1,4 @@
-// What operations take from the program's memory when they are prepared, so that it may change afterwards.
+// Copies of program memory that prep functions make, so that the program may change the original afterwards.
 #pragma once
 
 #include <stddef.h>
@@ -51,7 +51,7 @@ const char* text_of(const Request& request, const Path& path);
 // Copies it for a later attempt. A path that is none is an error of the submission, which ends the batch.
 int keep_for_later(Request& request, Path& path);
 
-// What the program is told when an attempt has found `fault`: that its path is none, if that is so.
+// The result to report for an attempt that ended with `fault`: the error of the path, if the path itself is bad.
 long blame_path(Request& request, Path& path, long fault);
 
 inline const char* first_path(const Request& request) { return static_cast<const char*>(request.memory); }

@@ -63,7 +63,8 @@ void hold_pidfd(Request& request) {
     request.set(request_pinned);
 }
 
-// Its thread is gone: in the kernel nobody is left who has such a child, nor whose memory could be told of it.
+// The result when the submitting thread is gone. In the kernel no thread has such a child any more, and there is no
+// memory to write `info` to.
 long find_nobody(const Waitid& wait) { return wait.info != 0 ? -EFAULT : -ECHILD; }
 
 // In the stand-in's thread. A child is taken only when it is sure whose it is.
@@ -85,7 +86,8 @@ long stand_for_children(Request& request) {
 Outcome begin_to_wait(Request& request) {
     auto& wait = request.as<Waitid>();
     request.set(request_ends_itself);
-    // The first attempt was the submitter's, who has such a child. Who makes the next is another thread.
+    // The submitter made the first attempt, and the child is its own. The next attempt is another thread's, so
+    // __WNOTHREAD must go.
     wait.options &= ~own_children_only;
     hold_pidfd(request);
     if (request.has(request_pinned) && !(wait.options & (WSTOPPED | WCONTINUED))) return request.wait(POLLIN);
@@ -113,7 +115,7 @@ Outcome waitid_issue(Request& request) {
         return request.done(-ECANCELED);
     }
     const long result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
-    // What makes no sense is told without a word into the program's memory.
+    // Invalid arguments leave the program's memory untouched.
     if (result == -EINVAL || result == -EBADF) return request.done(result);
     if (result < 0 || info.si_pid != 0 || never_waits(wait)) return request.done(tell(wait, info, result));
     return request.has(request_pinned) ? request.wait(POLLIN) : begin_to_wait(request);

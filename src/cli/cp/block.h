@@ -69,9 +69,10 @@ class BlockPool {
     BlockPool(const BlockPool&) = delete;
     BlockPool& operator=(const BlockPool&) = delete;
 
-    // Begins to copy the piece, or returns false where no block is free; block_available() tells when to ask again.
+    // Begins to copy the piece, or returns false if no block is free. The pool then calls block_available() when the
+    // owner can try again.
     bool begin(BlockOwner& owner, const Piece& piece);
-    // This owner does not ask again.
+    // This owner does not call begin() any more.
     void forget(BlockOwner& owner);
     void give_back(Block& block);
 

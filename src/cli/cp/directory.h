@@ -26,7 +26,7 @@ class Directory {
 
     // Where the command line's names are looked up and placed: not itself a copy of anything.
     Directory(Ends ends, bool fsync, Report& report);
-    // The copy of a directory with these attributes, inside `parent`. `fresh` says that it was created just now.
+    // The copy of a directory with these attributes, inside `parent`. `fresh`: this copy created the directory.
     Directory(Ends ends, std::shared_ptr<Directory> parent, bool fresh, const struct statx& attributes);
     ~Directory();
     Directory(const Directory&) = delete;

@@ -181,7 +181,7 @@ void CopyJob::fail(const char* action, const std::string& path, int error) {
 
 void CopyJob::stop() { give_up(); }
 
-// Ends at once, or as soon as what is in flight has come back.
+// Ends at once, or when the requests in flight have completed.
 void CopyJob::give_up() {
     stopped_ = true;
     workshop_.pool.forget(*this);

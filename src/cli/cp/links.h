@@ -1,4 +1,5 @@
-// Names of one file become names of one copy: who copies it, who waits for that, and who is linked to the result.
+// Hard links: the names of one file become names of one copy. One item copies the file; the other items wait for it
+// and are then linked to the copy.
 #pragma once
 
 #include <sys/stat.h>
@@ -21,7 +22,7 @@ class HardLinks {
         linker,  // the copy exists: make a link to copy_of()
     };
 
-    // What the item is to do about the file with these attributes. A file with one name always answers `copier`.
+    // The item's role for the file with these attributes. For a file with one name it is always `copier`.
     Role claim(const Item& item, const struct statx& attributes);
 
     // The path of the finished copy.

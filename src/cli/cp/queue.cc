@@ -26,7 +26,7 @@ void RequestQueue::put(const io_uring_sqe& sqe) {
 
 void RequestQueue::wait_and_complete() {
     const int error = ring_.submit_and_wait(1).error();
-    // These ask for completions to be reaped first, which is what comes next.
+    // With these errors completions must be reaped first. The loop below does that.
     const bool reap_first = error == EINTR || error == EAGAIN || error == EBUSY;
     if (error != 0 && !reap_first) throw std::system_error(error, std::system_category(), "cannot wait for requests");
 
