@@ -17,7 +17,7 @@
 namespace ringside::cli {
 namespace {
 
-// A supervisor that was handed the call and never decides would keep us waiting.
+// A seccomp supervisor may receive the call and never answer it.
 constexpr unsigned patience_s = 10;
 constexpr int no_ring = -1;
 

@@ -1,5 +1,5 @@
-// Asks this machine's kernel for each of the three io_uring system calls, each in a child process of its own: a policy
-// that answers by killing kills the child, and the caller lives to tell.
+// Asks this machine's kernel for each of the three io_uring system calls, each in a child process of its own: a
+// policy that kills then ends the child, and the caller can report it.
 #pragma once
 
 #include <stdint.h>
@@ -31,7 +31,7 @@ struct KernelAnswers {
 
     // Whether a program could make and use a ring.
     bool usable() const { return setup.allowed() && enter.allowed() && register_call.allowed(); }
-    // Whether one of the calls takes the life of the process that makes it.
+    // Whether one of the calls kills the process that makes it.
     bool deadly() const;
 };
 

@@ -21,7 +21,7 @@ unsigned round_to_power_of_two(unsigned value) {
     return power;
 }
 
-// Cuts `entries` to the limit if the flags allow it. Returns false for what io_uring_setup(2) refuses.
+// Reduces `entries` to the limit if the flags allow it. Returns false if io_uring_setup(2) would refuse the number.
 bool clamp(unsigned& entries, unsigned limit, unsigned flags) {
     if (entries == 0) return false;
     if (entries <= limit) return true;

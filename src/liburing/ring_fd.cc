@@ -50,7 +50,7 @@ int io_uring_resize_rings(io_uring* ring, io_uring_params* p) {
     publish_sqes(*ring);
     const int error = register_call(*ring, IORING_REGISTER_RESIZE_RINGS, p, 1);
     if (error < 0) return error;
-    // From here on the old memory is no ring any more, so there is no way back.
+    // The old memory is no ring any more, so the call cannot be undone from here on.
     unmap_rings(*ring);
     p->flags |= ring->flags;
     p->features = ring->features;

@@ -8,7 +8,7 @@
 
 namespace ringside::liburing {
 
-// Memory that a program brings for a ring; none: the library finds some.
+// Memory of the program's for a ring. If empty, the library allocates it.
 struct ProgramMemory {
     void* address = nullptr;
     size_t size = 0;

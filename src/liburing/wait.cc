@@ -112,7 +112,7 @@ int wait_with_request(io_uring& ring, io_uring_cqe** out, unsigned wait_nr, cons
     return wait_without_limit(ring, out, to_submit, report ? to_submit - 1 : 0, wait_nr, sigmask);
 }
 
-// A look, without anything to submit or to wait for.
+// Peeks: there is nothing to submit and nothing to wait for.
 int look(io_uring& ring, io_uring_cqe** out) {
     const int expired = __io_uring_peek_cqe(&ring, out, nullptr);
     if (expired != 0 || *out != nullptr) return expired;
@@ -121,7 +121,7 @@ int look(io_uring& ring, io_uring_cqe** out) {
     return -EAGAIN;
 }
 
-// Where all completions are of one size: no look into them is needed to find the next.
+// All CQEs have one size here, so the next one is found without reading them.
 unsigned collect(io_uring& ring, io_uring_cqe** cqes, unsigned count) {
     const unsigned ready = io_uring_cq_ready(&ring);
     const unsigned head = *ring.cq.khead, mask = ring.cq.ring_mask, shift = io_uring_cqe_shift(&ring);

@@ -1,4 +1,4 @@
-// Sets of flags and of fields that several rows of ops.def have in common.
+// Sets of flags and of fields that several rows of ops.def share.
 #pragma once
 
 #include "state/operation.h"
@@ -11,7 +11,7 @@ inline constexpr uint32_t op_reads =
 inline constexpr uint32_t op_writes = op_file | op_in_order | op_ioprio | op_iopoll | op_poll_out | op_minds_nonblock |
                                       op_forgets_nowait | op_fails_outside;
 
-// Transfers through sockets, and what those with a msghdr add: descriptors can travel in its control data.
+// Transfers through sockets. Those with a msghdr add op_with_message: its control data may carry descriptors.
 inline constexpr uint32_t op_receives = op_file | op_ioprio | op_poll_in;
 inline constexpr uint32_t op_sends = op_file | op_ioprio | op_poll_out;
 inline constexpr uint32_t op_with_message = op_minds_nonblock | op_moves_descriptors;

@@ -52,7 +52,7 @@ bool tcp_end_has_come(int fd) {
         case closing:
             return true;
         case closed:
-            // Nothing ever came to a socket that was not connected.
+            // A socket that was never connected has received no segment.
             return info.tcpi_segs_in != 0;
         default:
             return false;

@@ -16,7 +16,7 @@ bool continues_partial(int fd);
 // Whether the kernel can send from the program's memory on this socket. If not, zero-copy sends are refused.
 bool supports_zero_copy(int fd);
 
-// Whether there is more to read in a socket that delivers a stream of bytes. Datagram sockets never say.
+// Whether a stream socket has more to read. Always false for datagram sockets.
 bool stream_has_more(int fd);
 
 // Whether the peer of a TCP connection has sent its FIN. Also true if the connection is over, though it may have been

@@ -3,8 +3,8 @@
 
 namespace ringside::engine {
 
-// Whether the engine has ever spliced. splice(2) has the pipe that it was given forget RWF_NOWAIT for good, which
-// io_uring does not.
+// Whether the engine has ever spliced. splice(2) disables RWF_NOWAIT on its pipe for good; io_uring's splice does
+// not.
 bool has_spliced();
 
 }  // namespace ringside::engine

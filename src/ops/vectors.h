@@ -15,15 +15,15 @@ namespace ringside::engine {
 
 inline constexpr unsigned most_iovecs = 1024;
 
-// Whether the request's first attempt is not made within its submission: it is chained, drained or to be punted, or
-// there is no file to make it on.
+// Whether the request's first attempt is made after its submission: it is linked, drained or to be punted, or it has
+// no file yet.
 bool starts_later(const Request& request);
 
-// Copies `count` iovecs from the program's address `from`, which a system call may have touched (memory/user_memory.h).
-// Returns 0, -EFAULT, or -EINVAL for a length that is none.
+// Copies `count` iovecs from the program's address `from`, which a system call may have touched
+// (memory/user_memory.h). Returns 0, -EFAULT, or -EINVAL for an invalid length.
 int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool touched = false);
 
-// Whether they can be the program's memory: 0 or -EFAULT.
+// Checks that the ranges can be the program's memory. Returns 0 or -EFAULT.
 int check_ranges(const iovec* vectors, unsigned count);
 
 uint64_t total_length(const iovec* vectors, unsigned count);

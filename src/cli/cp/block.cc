@@ -62,7 +62,7 @@ void Block::write_done(int result) {
     if (owner_->stopped()) return leave();
     if (is_worth_a_retry(result)) return write();
     if (result <= 0) {
-        // A file that takes nothing and names no reason is full.
+        // A write of no bytes without an error means that the file is full.
         owner_->write_failed(result == 0 ? ENOSPC : -result);
         return leave();
     }

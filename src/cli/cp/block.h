@@ -22,7 +22,7 @@ class BlockOwner {
     // Nothing more is wanted: a block goes no further than its current request.
     virtual bool stopped() const = 0;
 
-    // A block that begin() did not have may be free now.
+    // A block may be free, after begin() had none.
     virtual void block_available() = 0;
     virtual void read_failed(int error) = 0;
     virtual void write_failed(int error) = 0;

@@ -14,7 +14,7 @@
 namespace ringside::cli::cp {
 namespace {
 
-// One file does not take all blocks while others wait, and more than these make it no faster.
+// One file must not take all blocks while others wait. More blocks than this make a file no faster.
 constexpr unsigned most_pieces_under_way = 16;
 
 constexpr mode_t mode_while_copying = 0600;
@@ -130,7 +130,7 @@ void CopyJob::read_failed(int error) { fail("read", item_.source_path(), error);
 void CopyJob::write_failed(int error) { fail("write", item_.target_path(), error); }
 
 void CopyJob::data_copied() {
-    // A hole at the end is made by the size alone.
+    // The size alone makes a hole at the end.
     if (pieces_.may_have_holes() && ftruncate(target_fd_, static_cast<off_t>(end_)) != 0) {
         return fail("set the size of", item_.target_path(), errno);
     }

@@ -28,8 +28,8 @@ class HardLinks {
     // The path of the finished copy.
     const std::string& copy_of(const struct statx& attributes) const;
 
-    // The copier is done: its copy is at this path, or failed where there is none. The items that waited are to be
-    // started again, and then link to the copy or, after a failure, try for themselves.
+    // The copier is done: its copy is at this path, or failed where there is none. The caller starts the waiting
+    // items again. They link to the copy or, after a failure, copy the file themselves.
     std::vector<Item> settle(const struct statx& attributes, std::optional<std::string> copy);
 
   private:

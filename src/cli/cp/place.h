@@ -1,5 +1,5 @@
-// How a copy gets its final name: it is made under a temporary one in the same directory and renamed when it is whole,
-// so that nobody ever finds half a file.
+// How a copy gets its final name. The copy is made under a temporary name in the same directory and renamed when it
+// is complete, so no process ever sees half a file.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 namespace ringside::cli::cp {
 
-// A name that no other copy uses at this time. It may be taken all the same: create with O_EXCL and ask again on
+// A name that no other copy uses now. A file of that name may exist: create with O_EXCL, and get another name on
 // EEXIST.
 std::string temporary_name();
 

@@ -58,7 +58,7 @@ std::shared_ptr<Directory> open_target(const std::string& path, const Options& o
     return std::make_shared<Directory>(Directory::Ends{AT_FDCWD, fd, "", path}, options.fsync, report);
 }
 
-// Where a destination goes that is not a directory yet: as a name in its parent.
+// The place of a destination that is not a directory yet: a name in its parent.
 std::optional<Target> target_by_name(const Options& options, Report& report) {
     std::string path = options.destination;
     if (const auto link = examine(path, AT_SYMLINK_NOFOLLOW); link && S_ISLNK(link->stx_mode)) {

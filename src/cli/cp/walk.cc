@@ -13,7 +13,7 @@
 namespace ringside::cli::cp {
 namespace {
 
-// Until its copy is complete, a directory is its maker's alone.
+// Until its copy is complete, only the user who copies may use a directory.
 constexpr mode_t mode_while_copying = 0700;
 
 // Opens a directory to look names up in it and, where it may be read, to list it.
