@@ -14,7 +14,10 @@
 #   make coverage  which lines of the engine the tests run, file by file
 #   make soak      ten million random requests on the engine, and a million on the kernel's io_uring; make races: each of
 #                  the tests of two things at the same moment, 100,000 times
-#   make deb       a Debian package, in build/package
+#   make dist      the source tarball of the commit that is checked out, in build/dist; the same bytes each time
+#   make deb       Debian packages, in build/package; make deb-check: lintian looks at them
+#   make abi-check libringside.so against its recorded ABI, types and all; make abi-record records it, for a release
+#   make docs      the API reference and the documents as HTML, in build/docs
 #   make lab       the differential tests, for LAB_MINUTES minutes, and until every operation, SQE flag and setup flag
 #                  was exercised; make lab-long: for an hour
 #   make fuzz      the engine under libFuzzer, for FUZZ_MINUTES minutes
@@ -39,7 +42,7 @@ build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) --parallel
 # $(call run_tests,PRESET): CTest's summary comes last, and what failed.
 run_tests = $(call build,$(1)) && scripts/run_tests $(1) $(CTEST_FLAGS)
 
-.PHONY: all demo deb test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long fuzz clean
+.PHONY: all demo dist deb deb-check abi-check abi-record docs test faults clients upstream bench bench-quick bench-instructions bench-report bench-programs check coverage asan tsan clang soak run-soak races run-races format format-check lab lab-long fuzz clean
 
 all:
 	@scripts/setup build
@@ -50,8 +53,24 @@ demo: all
 
 deb:
 	@scripts/setup build package
-	@$(call build,package)
-	@cd build/package && cpack -G DEB
+	@scripts/deb build/package
+
+deb-check: deb
+	@scripts/setup check-package
+	@# No bug of Debian's asks for the package, which lintian expects of a first upload.
+	@lintian --fail-on error,warning --allow-root --suppress-tags initial-upload-closes-no-bugs build/package/ringside_*.changes && echo "lintian: nothing to complain of"
+
+abi-check abi-record:
+	@scripts/setup build abi
+	@$(call build,abi)
+	@scripts/abi $(patsubst abi-%,%,$@)
+
+docs:
+	@scripts/setup docs
+	@scripts/docs build/docs
+
+dist:
+	@scripts/dist build/dist
 
 test:
 	@scripts/setup build test

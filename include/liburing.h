@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The liburing API over whichever io_uring there is: the kernel's, or ringside's engine where the kernel has none to
- * offer. Usable from C11 and C++11 on.
+ * The liburing API over the kernel's io_uring, or over ringside's engine if the kernel refuses io_uring. Usable from
+ * C11 and C++11 on.
  *
- * The rooms, in the order in which a program meets them:
+ * The headers, in the order in which a program needs them:
  *   setup.h      making and ending a ring
  *   sqe.h        getting a submission queue entry and filling in what all operations share
  *   prep_rw.h, prep_net.h, prep_fs.h, prep_wait.h, prep_ring.h    filling in an operation

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing what program and ring share. Each macro takes a pointer to an integer.
+ * Access to memory that the program shares with the ring. Each macro takes a pointer to an integer.
  *
  * An entry and the index that publishes it are two writes, and the other side must not see the index first: the writer
  * stores the index with release, the reader loads it with acquire, and what was written before the one is visible
@@ -9,10 +9,10 @@
 #ifndef LIBURING_BARRIER_H
 #define LIBURING_BARRIER_H
 
-/* Publishes: everything written before is visible to whoever loads `value` with acquire. */
+/* Publishes: everything written before is visible to a thread that loads `value` with acquire. */
 #define io_uring_smp_store_release(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELEASE)
 
-/* Subscribes: reads that follow see what was written before the store that it sees. */
+/* Subscribes: later reads see everything that was written before the store whose value this load returns. */
 #define io_uring_smp_load_acquire(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 
 /* Full barrier, for "write mine, then read yours" on both sides. */

@@ -22,7 +22,10 @@ extern "C" {
 struct io_uring_buf_ring* io_uring_setup_buf_ring(struct io_uring* ring, unsigned int nentries, int bgid,
                                                   unsigned int flags, int* err);
 
-/* Unregisters and frees what io_uring_setup_buf_ring() made, with the same `nentries` and `bgid`. 0 or -errno. */
+/*
+ * Unregisters and frees a buffer ring of io_uring_setup_buf_ring(), with the same `nentries` and `bgid`. Returns 0 or
+ * -errno.
+ */
 int io_uring_free_buf_ring(struct io_uring* ring, struct io_uring_buf_ring* br, unsigned int nentries, int bgid);
 
 /* Registers a buffer ring in memory of the program (page-aligned, at reg->ring_addr). Returns 0 or -errno. */
@@ -34,7 +37,7 @@ int io_uring_unregister_buf_ring(struct io_uring* ring, int bgid);
 /* *head becomes the entry that the ring will take next (modulo 65536). Returns 0 or -errno. Linux 6.8. */
 int io_uring_buf_ring_head(struct io_uring* ring, int buf_group, uint16_t* head);
 
-/* What turns a count of `ring_entries` entries into an index. */
+/* The mask that turns a running count into an index of a ring with `ring_entries` entries. */
 IOURINGINLINE int io_uring_buf_ring_mask(__u32 ring_entries) { return (int)(ring_entries - 1); }
 
 /* Empties a buffer ring that was just registered. */

@@ -76,7 +76,7 @@ IOURINGINLINE void io_uring_cqe_seen(struct io_uring* ring, struct io_uring_cqe*
     else io_uring_cq_advance(ring, 1);
 }
 
-/* What io_uring_sqe_set_data() and io_uring_sqe_set_data64() put into the request. */
+/* The value that io_uring_sqe_set_data() or io_uring_sqe_set_data64() put into the request. */
 IOURINGINLINE void* io_uring_cqe_get_data(const struct io_uring_cqe* cqe) { return (void*)(uintptr_t)cqe->user_data; }
 IOURINGINLINE __u64 io_uring_cqe_get_data64(const struct io_uring_cqe* cqe) { return cqe->user_data; }
 
@@ -122,9 +122,9 @@ static inline bool io_uring_cqe_iter_next(struct io_uring_cqe_iter* iter, struct
          (head_) = ringside_iter_.head, io_uring_cqe_iter_next(&ringside_iter_, &(cqe_)); (void)(head_))
 
 /*
- * Whether a CQE is not the program's: filler of a ring of mixed sizes, or the timeout that a wait without
- * IORING_FEAT_EXT_ARG made. It is passed. If that timeout is what ended the wait, *err becomes its result (-ETIME) and
- * the answer is false, for the caller to stop.
+ * Whether a CQE is not the program's: filler of a ring of mixed sizes, or the timeout request of a wait without
+ * IORING_FEAT_EXT_ARG. Such a CQE is skipped. If the timeout ended the wait, *err becomes its result (-ETIME) and the
+ * function returns false, so that the caller stops.
  */
 static inline bool io_uring_skip_cqe(struct io_uring* ring, struct io_uring_cqe* cqe, int* err) {
     const bool filler = (cqe->flags & IORING_CQE_F_SKIP) != 0;
@@ -137,7 +137,7 @@ static inline bool io_uring_skip_cqe(struct io_uring* ring, struct io_uring_cqe*
 }
 
 /*
- * What io_uring_peek_cqe() and its kin rest on; not for programs. The first CQE that is the program's, or null;
+ * For io_uring_peek_cqe() and similar functions, not for programs. The first CQE that is the program's, or null;
  * *nr_available (if asked for) becomes the number of entries there. Returns 0, or the result of an expired timeout.
  */
 static inline int __io_uring_peek_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned* nr_available) {

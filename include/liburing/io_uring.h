@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The io_uring ABI: every number and structure that crosses between a program and whoever runs its rings, be that
- * the kernel or ringside's engine. Usable from C11 and C++11 on; src/abi/ asserts each size and offset.
+ * The io_uring ABI: every number and structure that a program exchanges with the provider of its rings, the kernel or
+ * ringside's engine. Usable from C11 and C++11 on; src/abi/ asserts each size and offset.
  *
  * The include guard is the one of the kernel's own <linux/io_uring.h>, since both declare the same names: a program
  * that includes both gets whichever came first, and they agree (tests/abi compares them).

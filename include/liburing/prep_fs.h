@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files by name, their state, and their end. What all io_uring_prep_... helpers have in common stands in prep_rw.h.
+ * Files by name, their state, and their end. prep_rw.h describes what all io_uring_prep_... helpers have in common.
  *
  * Helpers named ..._direct put the file into slot `file_index` of the registered files, not into the descriptor table:
  * the result is then 0, or the slot if IORING_FILE_INDEX_ALLOC asked for any free one (-ENFILE if there is none).

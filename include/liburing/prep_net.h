@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets. What all io_uring_prep_... helpers have in common stands in prep_rw.h; what ..._direct means, in prep_fs.h.
+ * Sockets. prep_rw.h describes what all io_uring_prep_... helpers have in common, prep_fs.h what ..._direct means.
  *
  * A multishot request completes again and again, with IORING_CQE_F_MORE as long as it goes on; the receiving ones take
  * provided buffers (set IOSQE_BUFFER_SELECT and buf_group afterwards). IORING_RECVSEND_... flags go into ioprio,
@@ -135,7 +135,10 @@ IOURINGINLINE void io_uring_prep_recv_multishot(struct io_uring_sqe* sqe, int so
     sqe->ioprio |= IORING_RECV_MULTISHOT;
 }
 
-/* sendmsg(2). *msg is read when the request is submitted; what it points to stays until it completes. */
+/*
+ * sendmsg(2). *msg is read when the request is submitted. The memory that it points to must stay valid until
+ * completion.
+ */
 IOURINGINLINE void io_uring_prep_sendmsg(struct io_uring_sqe* sqe, int fd, const struct msghdr* msg, unsigned flags) {
     io_uring_prep_rw(IORING_OP_SENDMSG, sqe, fd, msg, 1, 0);
     sqe->msg_flags = flags;

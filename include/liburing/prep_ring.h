@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests about rings themselves: no-ops, messages to other rings, and commands that a file's driver understands. What
- * all io_uring_prep_... helpers have in common stands in prep_rw.h.
+ * Requests about rings themselves: no-ops, messages to other rings, and commands that a file's driver understands.
+ * prep_rw.h describes what all io_uring_prep_... helpers have in common.
  */
 #ifndef LIBURING_PREP_RING_H
 #define LIBURING_PREP_RING_H
@@ -72,8 +72,9 @@ IOURINGINLINE void io_uring_prep_uring_cmd128(struct io_uring_sqe* sqe, int cmd_
 }
 
 /*
- * SOCKET_URING_OP_... on socket `fd`. Getting a socket option results in the length of what was written to optval (of
- * `optlen` bytes), setting one in 0, SIOCINQ and SIOCOUTQ in the number of bytes. Linux 6.7.
+ * SOCKET_URING_OP_... on socket `fd`. The result of getting a socket option is the number of bytes written to optval
+ * (which has `optlen`), that of setting one is 0, and that of SIOCINQ and SIOCOUTQ is the number of bytes in the
+ * queue. Linux 6.7.
  */
 IOURINGINLINE void io_uring_prep_cmd_sock(struct io_uring_sqe* sqe, int cmd_op, int fd, int level, int optname,
                                           void* optval, int optlen) {

@@ -2,11 +2,11 @@
 /*
  * Reading, writing and moving data. Each helper fills in an SQE that io_uring_get_sqe() gave out.
  *
- * Common to all io_uring_prep_... helpers: what a pointer leads to must stay valid until the request is submitted if
- * it describes the request (iovec arrays, paths, times), and until it has completed if data is read from it or written
- * to it. `fd` is a file descriptor, or a slot of the registered files if IOSQE_FIXED_FILE is set afterwards. Offsets
- * are bytes; -1 means the file's current position. The result comes in the CQE's res, as the system call of the same
- * name returns it, or -errno.
+ * Common to all io_uring_prep_... helpers: memory that describes the request (iovec arrays, paths, times) must stay
+ * valid until the request is submitted. Memory that data is read from or written to must stay valid until the request
+ * has completed. `fd` is a file descriptor, or a slot of the registered files if IOSQE_FIXED_FILE is set afterwards.
+ * Offsets are bytes; -1 means the file's current position. The result comes in the CQE's res, as the system call of
+ * the same name returns it, or -errno.
  */
 #ifndef LIBURING_PREP_RW_H
 #define LIBURING_PREP_RW_H

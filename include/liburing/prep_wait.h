@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for something: readiness, time, processes, futexes; and giving up waiting. What all io_uring_prep_... helpers
- * have in common stands in prep_rw.h.
+ * Waiting for readiness, time, processes and futexes, and cancelling. prep_rw.h describes what all io_uring_prep_...
+ * helpers have in common.
  */
 #ifndef LIBURING_PREP_WAIT_H
 #define LIBURING_PREP_WAIT_H

@@ -55,7 +55,10 @@ IOURINGINLINE void* io_uring_recvmsg_payload(struct io_uring_recvmsg_out* o, str
     return (unsigned char*)io_uring_recvmsg_name(o) + msgh->msg_namelen + msgh->msg_controllen;
 }
 
-/* Bytes of it that are in the buffer, of which `buf_len` were filled; o->payloadlen is what the message had. */
+/*
+ * The bytes of the payload that are in the buffer, of which `buf_len` were filled. o->payloadlen is the length of the
+ * whole payload.
+ */
 IOURINGINLINE unsigned int io_uring_recvmsg_payload_length(struct io_uring_recvmsg_out* o, int buf_len,
                                                            struct msghdr* msgh) {
     const unsigned char* const start = (const unsigned char*)io_uring_recvmsg_payload(o, msgh);

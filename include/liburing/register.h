@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a ring keeps for its requests: files, buffers, eventfds, credentials, limits; and questions to it. All return a
- * value >= 0 (0 where nothing else is said), or -errno: -EINVAL where the ring does not know the call, -EEXIST with
- * IORING_SETUP_SINGLE_ISSUER if another thread than the submitting one calls.
+ * Registrations: files, buffers, eventfds, credentials and limits of a ring; and queries about it. All functions
+ * return a value >= 0 (0 unless the comment says otherwise), or -errno: -EINVAL if the ring does not know the call,
+ * -EEXIST with IORING_SETUP_SINGLE_ISSUER if the caller is not the submitting thread.
  */
 #ifndef LIBURING_REGISTER_H
 #define LIBURING_REGISTER_H
@@ -74,7 +74,7 @@ int io_uring_register_file_alloc_range(struct io_uring* ring, unsigned off, unsi
 /* Starts a ring that was made with IORING_SETUP_R_DISABLED. -EBADFD if it is running. */
 int io_uring_enable_rings(struct io_uring* ring);
 
-/* Rules of what may be done, before that. See struct io_uring_restriction. */
+/* Restricts what the ring may do, before it is enabled. See struct io_uring_restriction. */
 int io_uring_register_restrictions(struct io_uring* ring, struct io_uring_restriction* res, unsigned int nr_res);
 
 /* Gives the ring an index of this thread, so that enters need not look up its descriptor. Returns 1; -EEXIST if done.
@@ -109,7 +109,7 @@ int io_uring_register_eventfd(struct io_uring* ring, int fd);
 int io_uring_register_eventfd_async(struct io_uring* ring, int fd);
 int io_uring_unregister_eventfd(struct io_uring* ring);
 
-/* What the ring knows of `nr` opcodes; see io_uring_get_probe(). */
+/* Reports which of `nr` opcodes the ring knows; see io_uring_get_probe(). */
 int io_uring_register_probe(struct io_uring* ring, struct io_uring_probe* p, unsigned nr);
 
 /* Answers a chain of questions about io_uring, without a ring. Linux 6.18. */
@@ -131,7 +131,10 @@ int io_uring_unregister_personality(struct io_uring* ring, int id);
 int io_uring_register_iowq_aff(struct io_uring* ring, size_t cpusz, const cpu_set_t* mask);
 int io_uring_unregister_iowq_aff(struct io_uring* ring);
 
-/* How many workers there may be: values[IO_WQ_BOUND], values[IO_WQ_UNBOUND]; 0 asks. They become the old values. */
+/*
+ * Limits the number of workers: values[IO_WQ_BOUND], values[IO_WQ_UNBOUND]. 0 changes nothing. `values` receives the
+ * old limits.
+ */
 int io_uring_register_iowq_max_workers(struct io_uring* ring, unsigned int* values);
 
 /* Busy polling of network devices while waiting. *napi becomes the old setting. Linux 6.9. */

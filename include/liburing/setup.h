@@ -12,20 +12,21 @@ extern "C" {
 /*
  * Makes a ring with room for `entries` SQEs (rounded up to a power of two) and twice as many CQEs. `flags` are
  * IORING_SETUP_... flags. Returns 0, or -errno: -EINVAL for flags or sizes that the ring does not know, -EPERM,
- * -ENOSYS or -EACCES where io_uring is refused and RINGSIDE_PROVIDER=kernel was asked for, -ENOMEM, -EMFILE.
+ * -ENOSYS or -EACCES if io_uring is refused and RINGSIDE_PROVIDER is kernel, -ENOMEM, -EMFILE.
  */
 int io_uring_queue_init(unsigned entries, struct io_uring* ring, unsigned flags);
 
 /*
- * The same with all parameters: `p` is zeroed but for what the program asks for, and on return says what was made.
- * With IORING_SETUP_NO_MMAP the library brings the memory.
+ * The same with all parameters. The program zeroes `p` and sets the fields that it wants; on return `p` describes the
+ * ring. With IORING_SETUP_NO_MMAP the library allocates the memory.
  */
 int io_uring_queue_init_params(unsigned entries, struct io_uring* ring, struct io_uring_params* p);
 
 /*
- * The same in memory of the program: `buf` is page-aligned and holds `buf_size` bytes (io_uring_memory_size_params()
- * tells how many it takes), must outlive the ring and is not freed by io_uring_queue_exit(). IORING_SETUP_NO_MMAP is
- * implied. Returns the number of bytes used, or -errno: -ENOMEM if buf is too small.
+ * The same in memory of the program's. `buf` is page-aligned and holds `buf_size` bytes
+ * (io_uring_memory_size_params() returns how many are needed). It must outlive the ring; io_uring_queue_exit() does
+ * not free it. IORING_SETUP_NO_MMAP is implied. Returns the number of bytes used, or -errno: -ENOMEM if buf is too
+ * small.
  */
 int io_uring_queue_init_mem(unsigned entries, struct io_uring* ring, struct io_uring_params* p, void* buf,
                             size_t buf_size);
@@ -56,8 +57,8 @@ ssize_t io_uring_memory_size(unsigned entries, unsigned flags);
 ssize_t io_uring_memory_size_params(unsigned entries, struct io_uring_params* p);
 
 /*
- * Which opcodes the ring knows. The first makes a ring for the question, the second asks an existing one. Returns
- * memory that io_uring_free_probe() releases, or null.
+ * Report which opcodes a ring knows. The first function makes a ring for this, the second uses an existing one. Both
+ * return memory that io_uring_free_probe() releases, or null.
  */
 struct io_uring_probe* io_uring_get_probe(void);
 struct io_uring_probe* io_uring_get_probe_ring(struct io_uring* ring);

@@ -45,7 +45,7 @@ IOURINGINLINE unsigned io_uring_sq_space_left(const struct io_uring* ring) {
     return ring->sq.ring_entries - io_uring_sq_ready(ring);
 }
 
-/* Zeroes what the io_uring_prep_... helpers leave alone. io_uring_get_sqe() has done so. */
+/* Zeroes the fields that the io_uring_prep_... helpers leave alone. io_uring_get_sqe() calls it. */
 static inline void io_uring_initialize_sqe(struct io_uring_sqe* sqe) {
     sqe->flags = 0;
     sqe->ioprio = 0;
@@ -57,7 +57,7 @@ static inline void io_uring_initialize_sqe(struct io_uring_sqe* sqe) {
     sqe->__pad2[0] = 0;
 }
 
-/* What io_uring_get_sqe() is: here by another name, since the library also exports it as a function. */
+/* The body of io_uring_get_sqe(). It has another name, since the library also exports that function. */
 static inline struct io_uring_sqe* _io_uring_get_sqe(struct io_uring* ring) {
     struct io_uring_sq* sq = &ring->sq;
     const unsigned tail = sq->sqe_tail;
@@ -121,7 +121,7 @@ IOURINGINLINE void io_uring_sqe_set_flags(struct io_uring_sqe* sqe, unsigned fla
 /* The group of provided buffers that an IOSQE_BUFFER_SELECT request takes its buffer from. */
 IOURINGINLINE void io_uring_sqe_set_buf_group(struct io_uring_sqe* sqe, int bgid) { sqe->buf_group = (__u16)bgid; }
 
-/* What the io_uring_prep_... helpers share: the five fields that nearly all operations have. */
+/* The common part of the io_uring_prep_... helpers: the five fields that nearly all operations have. */
 IOURINGINLINE void io_uring_prep_rw(int op, struct io_uring_sqe* sqe, int fd, const void* addr, unsigned len,
                                     __u64 offset) {
     sqe->opcode = (__u8)op;

@@ -2,9 +2,9 @@
 /*
  * Handing requests over and waiting for completions.
  *
- * Waits that take a timeout: `ts` is a span of time, null for no limit. When it has passed, the wait is content with
- * fewer completions, and -ETIME says that there is none at all. -EINTR says that a signal was handled. `sigmask`, if
- * not null, is the thread's signal mask while it waits. The completion that *cqe_ptr is set to stays the ring's until
+ * Waits with a timeout: `ts` is a duration, null for no limit. When it has passed, the wait returns with fewer
+ * completions, and with -ETIME if there is none at all. -EINTR means that a signal was handled. `sigmask`, if not
+ * null, is the thread's signal mask while it waits. The completion that *cqe_ptr is set to stays the ring's until
  * io_uring_cqe_seen().
  */
 #ifndef LIBURING_SUBMIT_H
@@ -30,9 +30,9 @@ int io_uring_submit(struct io_uring* ring);
 int io_uring_submit_and_wait(struct io_uring* ring, unsigned wait_nr);
 
 /*
- * The same with a timeout and a signal mask, and *cqe_ptr becomes the first completion, or null. Returns how many SQEs
- * were taken, or -errno: -ETIME only if none was taken; where some were,
- * a null *cqe_ptr tells that the timeout passed.
+ * The same with a timeout and a signal mask, and *cqe_ptr becomes the first completion, or null. Returns how many
+ * SQEs were taken, or -errno: -ETIME only if none was taken. If some were taken, a null *cqe_ptr means that the
+ * timeout passed.
  */
 int io_uring_submit_and_wait_timeout(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned wait_nr,
                                      struct __kernel_timespec* ts, sigset_t* sigmask);
@@ -82,7 +82,7 @@ int io_uring_enter(unsigned int fd, unsigned int to_submit, unsigned int min_com
 int io_uring_enter2(unsigned int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, void* arg,
                     size_t sz);
 
-/* What the inline helpers below rest on; not for programs. */
+/* For the inline helpers below, not for programs. */
 int __io_uring_get_cqe(struct io_uring* ring, struct io_uring_cqe** cqe_ptr, unsigned submit, unsigned wait_nr,
                        sigset_t* sigmask);
 int __io_uring_sqring_wait(struct io_uring* ring);

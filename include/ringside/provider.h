@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which io_uring runs a ring, and why: what ringside adds to the liburing API. From C11 and C++11 on.
+ * The functions that ringside adds to the liburing API: which provider runs a ring, and why. From C11 and C++11 on.
  *
- * A program that is merely compiled against liburing.h needs none of this: RINGSIDE_PROVIDER=auto|kernel|engine in the
- * environment decides, and auto, which is the default, takes the engine where the kernel refuses io_uring for good.
+ * A program that uses liburing.h only needs none of this. The environment variable
+ * RINGSIDE_PROVIDER=auto|kernel|engine chooses the provider. The default, auto, takes the engine if the kernel
+ * refuses io_uring for good.
  */
 #ifndef RINGSIDE_PROVIDER_H
 #define RINGSIDE_PROVIDER_H
@@ -14,13 +15,13 @@
 extern "C" {
 #endif
 
-/* Who runs a ring. */
+/* The two providers. */
 enum ringside_provider {
     RINGSIDE_PROVIDER_KERNEL = 0,
     RINGSIDE_PROVIDER_ENGINE = 1, /* ringside's own, in user space */
 };
 
-/* Which provider the program wishes to have. */
+/* The provider that a program wishes. */
 enum ringside_wish {
     RINGSIDE_WISH_AUTO = 0,
     RINGSIDE_WISH_KERNEL = 1,

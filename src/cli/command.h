@@ -1,6 +1,5 @@
-// What a subcommand of the tool is: one file that declares one `const Command`, with a function that adds the
-// subcommand and its callback to the tool. The file registers itself by being linked; main.cc knows no subcommand by
-// name.
+// A subcommand of the tool is one file that declares one `const Command`, with a function that adds the subcommand
+// and its callback to the tool. The file registers itself by being linked; main.cc names no subcommand.
 //
 // Exit statuses are the same everywhere: 0 for done, `failed` when the work failed or the answer is no, `usage` for a
 // command line that makes no sense. `ringside run` adds those of env(1), since its own status is the program's.

@@ -38,7 +38,7 @@ void run_cp(const cp::Options& options) {
     }
     if (interrupted_by != 0) {
         fmt::print(stderr, "ringside cp: interrupted; what was not whole has been removed\n");
-        // A shell wants to see that the program died of the signal.
+        // A shell must see that the signal ended the program.
         signal(interrupted_by, SIG_DFL);
         raise(interrupted_by);
     }

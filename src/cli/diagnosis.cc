@@ -33,7 +33,7 @@ std::vector<Cause> causes_of_missing_permission(const KernelAnswers& answers, co
     std::vector<Cause> causes;
     if (filter_shows(answers) && filters_loaded(here)) causes.push_back(Cause::seccomp);
     if (here.sysctl_refuses()) causes.push_back(Cause::sysctl);
-    // A filter that stops setup alone leaves no other trace than its being there.
+    // A filter that refuses setup only cannot be told from its answers. The only sign is that a filter is installed.
     if (causes.empty() && filters_loaded(here) && answers.setup.refused_with(EPERM)) causes.push_back(Cause::seccomp);
     if (causes.empty()) causes.push_back(answers.setup.refused_with(EACCES) ? Cause::security_module : Cause::unknown);
     return causes;
@@ -57,7 +57,7 @@ std::string deed(const Answer& answer) {
     return fmt::format("answers {} to", name_of_number(answer));
 }
 
-// One clause for each way in which calls are stopped, which is one clause in most places.
+// One clause for each way in which calls are refused. In most places all three are refused in the same way.
 std::string what_the_filter_does(const KernelAnswers& answers) {
     const std::pair<const char*, Answer> calls[] = {{"io_uring_setup", answers.setup},
                                                     {"io_uring_enter", answers.enter},
@@ -108,7 +108,7 @@ std::string finding(Cause cause, const KernelAnswers& answers, const Surrounding
     return {};
 }
 
-// The option that lets the three calls through, in the words of whatever put the filter there.
+// The option that allows the three calls, in the syntax of the program that installed the filter.
 std::string filter_remedy(Container container) {
     switch (container) {
         case Container::docker:

@@ -1,5 +1,5 @@
-// Why io_uring is refused here and what would allow it: a pure function of what was asked and seen, so that every place
-// a user may be in can be tested on one machine.
+// Why io_uring is refused here and what would allow it. It is a pure function of the kernel's answers and of the
+// surroundings, so tests on one machine can cover every place.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace ringside::cli {
 
 enum class Cause {
     none,            // not refused
-    not_asked,       // nobody asked the kernel
+    not_asked,       // the kernel was not asked
     under_run,       // nobody can ask the kernel, since `ringside run` answers
     old_kernel,      // before io_uring
     no_kernel_part,  // built without io_uring, or something that poses as a kernel

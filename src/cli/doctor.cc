@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-// What a program that starts here with this environment will find.
+// The provider that a program gets that is started here with this environment.
 struct Outlook {
     std::optional<provider::Kind> kind;  // none: nobody would serve it
     std::string wish;                    // RINGSIDE_PROVIDER

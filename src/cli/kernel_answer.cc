@@ -17,14 +17,15 @@
 namespace ringside::cli {
 namespace {
 
-// A supervisor that was handed the call and never decides would keep us waiting.
+// A seccomp supervisor may receive the call and never answer it.
 constexpr unsigned patience_s = 10;
 constexpr int no_ring = -1;
 
-// With these, a filter, a security module or the kernel as a whole says no; any other errno comes from the call itself.
+// These come from a filter, from a security module, or from a kernel without io_uring. Any other errno comes from the
+// call itself.
 bool says_no(int error) { return error == EPERM || error == ENOSYS || error == EACCES || error == EOPNOTSUPP; }
 
-// What the child did; an errno fits an exit status.
+// The answer that a child's exit status stands for. An errno fits into an exit status.
 Answer answer_of(int status) {
     if (WIFSIGNALED(status)) {
         const int number = WTERMSIG(status);
@@ -61,8 +62,8 @@ int smallest_ring() {
 
 int error_of_policy(int result) { return result < 0 && says_no(-result) ? -result : 0; }
 
-// Where setup is refused, the other two are asked with no ring: what a filter does with them shows all the same, since
-// the kernel's own answer to that is EBADF.
+// If setup is refused, the other two calls are tried without a ring. The kernel itself answers EBADF then, so any
+// other answer is a filter's.
 int ring_or_none(bool rings_allowed) { return rings_allowed ? smallest_ring() : no_ring; }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Asks this machine's kernel for each of the three io_uring system calls, each in a child process of its own: a policy
-// that answers by killing kills the child, and the caller lives to tell.
+// Asks this machine's kernel for each of the three io_uring system calls, each in a child process of its own: a
+// policy that kills then ends the child, and the caller can report it.
 #pragma once
 
 #include <stdint.h>
@@ -8,7 +8,7 @@
 
 namespace ringside::cli {
 
-// What became of one system call.
+// The outcome of one system call.
 struct Answer {
     enum class Kind : uint8_t {
         not_asked,
@@ -31,7 +31,7 @@ struct KernelAnswers {
 
     // Whether a program could make and use a ring.
     bool usable() const { return setup.allowed() && enter.allowed() && register_call.allowed(); }
-    // Whether one of the calls takes the life of the process that makes it.
+    // Whether one of the calls kills the process that makes it.
     bool deadly() const;
 };
 
@@ -40,7 +40,7 @@ KernelAnswers ask_kernel();
 // "EPERM" or "SIGSYS"; empty for the other kinds.
 std::string name_of_number(const Answer& answer);
 
-// As setup() of KernelAnswers alone, for who only needs to know whether asking is deadly.
+// Only the member `setup` of KernelAnswers: it suffices to find out whether the call kills the process.
 Answer ask_kernel_for_setup();
 
 }  // namespace ringside::cli

@@ -20,7 +20,7 @@ struct Row {
     std::string name;
     std::string since;
     bool engine;
-    std::optional<bool> kernel;  // none: nobody asked
+    std::optional<bool> kernel;  // none: the kernel was not asked
     std::string difference;
 };
 
@@ -37,7 +37,7 @@ const char* difference_of(unsigned opcode) {
     }
 }
 
-// The kernel's own answer to IORING_REGISTER_PROBE: which of our opcodes it supports. None when it has no ring for us.
+// The opcodes that the kernel supports, by IORING_REGISTER_PROBE. None if the kernel refuses a ring.
 std::optional<std::vector<bool>> probe_kernel() {
     constexpr unsigned count = engine::operation_count;
     struct Answer {

@@ -1,4 +1,4 @@
-// The operations, one by one: since when there are, who has them here, and what is different on the engine.
+// The list of operations: the kernel version of each, which providers have it here, and how the engine differs.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@ namespace ringside::cli {
 
 enum class OperationsFormat { table, json, markdown };
 
-// `ask_kernel` says whether this machine's kernel may be asked which it has: asking can be deadly. The document
-// (OperationsFormat::markdown) is the same everywhere and asks nobody.
+// `ask_kernel`: probe this machine's kernel for its operations. A policy may kill the process for the call. The
+// document (OperationsFormat::markdown) is the same on every machine and does not probe.
 std::string list_operations(OperationsFormat format, bool ask_kernel);
 
 }  // namespace ringside::cli

@@ -25,7 +25,7 @@ constexpr Elf64_Half own_machine = EM_X86_64;
 constexpr Elf64_Half own_machine = EM_AARCH64;
 #endif
 
-// As many scripts may be each other's interpreters as the kernel follows.
+// The kernel follows this many scripts that are each other's interpreters.
 constexpr int longest_script_chain = 5;
 
 bool is_executable_file(const std::string& path) {
@@ -33,7 +33,7 @@ bool is_executable_file(const std::string& path) {
     return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && access(path.c_str(), X_OK) == 0;
 }
 
-// Where execvp() will find the command; empty where it will not.
+// The path at which execvp() finds the command, or empty.
 std::string look_up(const std::string& command) {
     if (command.find('/') != std::string::npos) return command;
     const char* variable = getenv("PATH");
@@ -78,7 +78,8 @@ struct Elf {
     std::string loader;
 };
 
-// Nothing for what is no ELF file. The header of a 32-bit file is only good up to its machine.
+// Returns nothing if the file is no ELF file. In the header of a 32-bit file only the fields up to `e_machine` are
+// valid.
 std::optional<Elf> read_elf(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     Elf elf = {};
@@ -101,7 +102,7 @@ std::optional<Elf> read_elf(const std::string& path) {
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-// Why this ELF file will not load our library; empty where it will.
+// Why this ELF file will not load the library; empty if it will.
 std::string why_out_of_reach(const Elf& elf) {
     if (elf.header.e_ident[EI_CLASS] != ELFCLASS64) return "is a 32-bit program, and the library is 64-bit";
     if (elf.header.e_machine != own_machine) return "is made for another processor";
@@ -126,7 +127,7 @@ Verdict judge_file(const std::string& path, int scripts_left) {
     if (const std::string gain = privilege_gained_by(path); !gain.empty()) {
         return {Kind::out_of_reach, gain + ", so that the loader ignores LD_PRELOAD"};
     }
-    // What is neither ELF nor script is run by the shell, which is both of the usual kind.
+    // A file that is neither ELF nor a script is run by the shell, which can be served.
     const auto elf = read_elf(path);
     const std::string why = elf ? why_out_of_reach(*elf) : std::string();
     return why.empty() ? Verdict{} : Verdict{Kind::out_of_reach, why};

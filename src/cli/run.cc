@@ -34,8 +34,8 @@ std::string variable(const char* name) {
     return value != nullptr ? value : "";
 }
 
-// The preload library: where RINGSIDE_PRELOAD says, or beside this program, in a build as in an installation, or in the
-// installation that this program was built for. Empty where it is in none of these places.
+// The path of the preload library: the one in RINGSIDE_PRELOAD; or beside this program, as it lies in a build or in
+// an installation; or in the installation that this program was built for. Empty if none of these exists.
 std::string find_library() {
     namespace fs = std::filesystem;
     if (std::string named = variable("RINGSIDE_PRELOAD"); !named.empty()) return named;
@@ -64,7 +64,7 @@ std::string library_or_complain() {
     return library;
 }
 
-// What the program is told to use, and whether it would fail without the library.
+// The provider that the program is started with, and whether the program would fail without the library.
 struct Plan {
     std::string provider;
     bool engine_needed;
@@ -75,13 +75,13 @@ Plan plan_for(const std::string& wish) {
     if (wish == "kernel") return {wish, false};
     const KernelAnswers answers = ask_kernel();
     if (answers.usable()) return {wish, false};
-    // The program itself asks with io_uring_setup alone, and in its own process: where that kills it, or where the ring
-    // would be of no use, it had better not ask.
+    // The library in the program would try io_uring_setup, in the program's own process. It must not if a policy
+    // kills for the call, or if setup is allowed and the other calls are not.
     const bool must_not_ask = answers.deadly() || answers.setup.allowed();
     return {must_not_ask ? "engine" : wish, true};
 }
 
-// Behind what is preloaded already (a sanitizer's runtime insists on being first), and once.
+// Appends the library to LD_PRELOAD, unless it is there. A sanitizer's runtime must stay first.
 std::string with_library(const std::string& preloaded, const std::string& library) {
     if (preloaded.empty()) return library;
     return preloaded.find(library) != std::string::npos ? preloaded : preloaded + ":" + library;
@@ -98,7 +98,7 @@ std::string with_library(const std::string& preloaded, const std::string& librar
 const std::set<std::string> providers = {"auto", "kernel", "engine"};
 
 [[noreturn]] void run(const Options& options, const std::vector<std::string>& command) {
-    // The option is checked by itself, the variable is not. What a program takes for "auto" may be meant as "engine".
+    // CLI11 checks the option; the variable is checked here. The library would take a misspelt "engine" as "auto".
     if (!providers.contains(options.provider)) {
         complain(not_served, fmt::format("RINGSIDE_PROVIDER={} is none of auto, kernel and engine", options.provider));
     }

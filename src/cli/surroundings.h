@@ -1,4 +1,4 @@
-// What can be read about the place we run in that bears on io_uring: the kernel, its sysctls, seccomp, the container.
+// Facts about this machine and process that bear on io_uring: the kernel, its sysctls, seccomp, the container.
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +28,7 @@ struct Surroundings {
     std::optional<Seccomp> seccomp;
     int seccomp_filters = 0;
 
-    // `ringside run` is at work here: its library answers the calls, and the kernel cannot be asked.
+    // This process runs under `ringside run`: its library answers the calls, so the kernel cannot be asked.
     bool under_run = false;
 
     Container container = Container::none;

@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned max_sq_entries = 32768;
 constexpr unsigned max_cq_entries = 2 * max_sq_entries;
 
-// What stands before the CQEs. Today's kernels and the engine take 64 bytes; older kernels took up to this.
+// The header before the CQEs. Today's kernels and the engine take 64 bytes for it; older kernels took up to this.
 constexpr size_t ring_header_bytes = 320;
 
 unsigned round_to_power_of_two(unsigned value) {
@@ -21,7 +21,7 @@ unsigned round_to_power_of_two(unsigned value) {
     return power;
 }
 
-// Cuts `entries` to the limit if the flags allow it. Returns false for what io_uring_setup(2) refuses.
+// Reduces `entries` to the limit if the flags allow it. Returns false if io_uring_setup(2) would refuse the number.
 bool clamp(unsigned& entries, unsigned limit, unsigned flags) {
     if (entries == 0) return false;
     if (entries <= limit) return true;

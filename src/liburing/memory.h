@@ -8,7 +8,7 @@
 
 namespace ringside::liburing {
 
-// Entries of both queues as a ring of these parameters will have them.
+// The sizes of both queues of a ring with these parameters.
 struct QueueSizes {
     unsigned sq_entries;
     unsigned cq_entries;

@@ -17,13 +17,13 @@ namespace ringside::liburing {
 // io_uring.int_flags. Two bits have the values of the io_uring_enter(2) flags that they stand for, so that an enter
 // only masks them.
 enum InternalFlag : unsigned {
-    // Register calls too go by the registered index.
+    // Register calls, too, use the registered index.
     internal_registered_register = 1U << 0,
     // The ring's memory is the program's, not to be unmapped.
     internal_program_memory = 1U << 1,
     // The engine runs the ring.
     internal_engine = 1U << 2,
-    // Enters go by the registered index.
+    // Enters use the registered index.
     internal_registered_ring = IORING_ENTER_REGISTERED_RING,
     // Waits do not count as waiting for I/O.
     internal_no_iowait = IORING_ENTER_NO_IOWAIT,
@@ -48,7 +48,7 @@ inline engine::Ring* engine_ring(const io_uring& ring) {
     return pointer;
 }
 
-// Notes who runs the ring behind `fd`. To be called once a ring has its descriptor, on a zeroed structure.
+// Notes which provider runs the ring behind `fd`. Call it on a zeroed structure, once the ring has its descriptor.
 inline void set_owner(io_uring& ring, provider::Kind kind, int fd) {
     if (kind == provider::Kind::kernel) return;
     set(ring, internal_engine);
@@ -69,8 +69,9 @@ inline int enter(io_uring& ring, unsigned to_submit, unsigned min_complete, unsi
                          flags | (ring.int_flags & internal_enter_flags), arg, arg_size);
 }
 
-// The program found nothing to reap, or has nothing to submit. The kernel knows by itself whether its queue is empty
-// when somebody polls ring_fd; the engine's descriptor stays readable until the engine gets to look, and this lets it.
+// Called when the program found nothing to reap, or has nothing to submit. The kernel looks at the queue itself when
+// ring_fd is polled. The engine's descriptor stays readable until the engine looks at the queue, which this call
+// makes it do.
 inline void note_idle(io_uring& ring) {
     if (has(ring, internal_engine)) enter_engine(ring, 0, 0, 0, nullptr, 0);
 }
@@ -78,8 +79,9 @@ inline void note_idle(io_uring& ring) {
 // io_uring_register(2) on the ring.
 int register_call(io_uring& ring, unsigned opcode, const void* arg, unsigned nr_args);
 
-// Whose a bare system call is: the engine's if it knows the descriptor, else that of the provider that rings of this
-// process get. A program that was told to use the engine thereby never makes a real io_uring call, whatever it passes.
+// The provider that answers a bare system call on `fd`: the engine if it knows the descriptor, else the provider that
+// new rings of this process get. So a program under RINGSIDE_PROVIDER=engine never makes a real io_uring call,
+// whatever it passes.
 provider::Kind owner_of_fd(int fd);
 
 }  // namespace ringside::liburing

@@ -1,4 +1,5 @@
-// Rings on memory that the program brings, or that we bring for it (IORING_SETUP_NO_MMAP), and how much they take.
+// Rings in memory of the program's, or in memory that the library allocates for it (IORING_SETUP_NO_MMAP), and how
+// much they need.
 #include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
@@ -25,8 +26,8 @@ int place(unsigned entries, const io_uring_params& params, Placement& placement)
     return 0;
 }
 
-// Kernels before 6.10 want each part in one piece of physical memory, which only a huge page guarantees; where none is
-// reserved, plain pages do for all others.
+// Kernels before 6.10 want each part in one piece of physical memory, which only a huge page guarantees; if none is
+// reserved, plain pages are used, which other kernels accept.
 void* find_memory(size_t& size, int* error) {
     constexpr size_t huge_page = size_t{2} << 20;
     if (size > 2 * page_size() && size <= huge_page) {
@@ -60,7 +61,7 @@ int place_rings(io_uring& ring, unsigned entries, io_uring_params& params, Progr
     ring.sq.sqes = static_cast<io_uring_sqe*>(memory.address);
     ring.sq.ring_ptr = static_cast<unsigned char*>(memory.address) + placement.rings_offset;
     ring.cq.ring_ptr = ring.sq.ring_ptr;
-    // All of it is one mapping, which goes with the SQEs.
+    // It is all one mapping, which is unmapped with the SQEs.
     ring.sq.sqes_sz = static_cast<unsigned>(memory.size);
     params.sq_off.user_addr = uring_ptr_to_u64(ring.sq.sqes);
     params.cq_off.user_addr = uring_ptr_to_u64(ring.sq.ring_ptr);
@@ -90,7 +91,8 @@ ssize_t io_uring_memory_size(unsigned entries, unsigned flags) {
 }
 
 ssize_t io_uring_mlock_size_params(unsigned entries, io_uring_params* p) {
-    // Kernels whose workers are native charge nothing to RLIMIT_MEMLOCK. A smallest ring tells.
+    // Kernels with native workers charge nothing to RLIMIT_MEMLOCK. The features of a ring of the smallest size show
+    // whether the kernel has them.
     io_uring ring;
     const int error = io_uring_queue_init(1, &ring, 0);
     if (error != 0) return error;

@@ -1,4 +1,4 @@
-// What submissions and waits share: publishing SQEs, and when the ring must be entered at all.
+// Shared by submissions and waits: how SQEs are published, and when the ring must be entered at all.
 #pragma once
 
 #include "liburing/owner.h"
@@ -46,10 +46,11 @@ inline bool completions_need_enter(const io_uring& ring) {
     return (IO_URING_READ_ONCE(*ring.sq.kflags) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
 }
 
-// After an enter took `taken` SQEs of a ring that starts at slot 0 each time: what it left moves to the front.
+// For a ring that starts at slot 0 each time: after an enter took `taken` SQEs, moves the remaining ones to the
+// front.
 void rewind_sqes(io_uring& ring, unsigned taken);
 
-// io_uring_enter(2) with what belongs to it on this side of the call.
+// io_uring_enter(2), and the library's own bookkeeping around it.
 inline int enter_and_rewind(io_uring& ring, unsigned to_submit, unsigned min_complete, unsigned flags, const void* arg,
                             size_t arg_size) {
     const int taken = enter(ring, to_submit, min_complete, flags, arg, arg_size);

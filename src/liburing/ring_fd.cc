@@ -1,4 +1,4 @@
-// What concerns the ring as a whole: its registered index, its state, its size.
+// Calls about the ring as a whole: its registered index, its state, its size.
 #include <errno.h>
 
 #include "liburing/owner.h"
@@ -46,11 +46,11 @@ int io_uring_enable_rings(io_uring* ring) { return register_call(*ring, IORING_R
 int io_uring_resize_rings(io_uring* ring, io_uring_params* p) {
     // The new memory would have to come from the program.
     if (ring->flags & IORING_SETUP_NO_MMAP) return -EINVAL;
-    // What is in the queues moves with them; SQEs that were only handed out would be left behind.
+    // Published entries move to the new queues. SQEs that were only handed out would be lost, so publish them first.
     publish_sqes(*ring);
     const int error = register_call(*ring, IORING_REGISTER_RESIZE_RINGS, p, 1);
     if (error < 0) return error;
-    // From here on the old memory is no ring any more, so there is no way back.
+    // The old memory is no ring any more, so the call cannot be undone from here on.
     unmap_rings(*ring);
     p->flags |= ring->flags;
     p->features = ring->features;

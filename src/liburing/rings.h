@@ -8,7 +8,7 @@
 
 namespace ringside::liburing {
 
-// Memory that a program brings for a ring; none: the library finds some.
+// Memory of the program's for a ring. If empty, the library allocates it.
 struct ProgramMemory {
     void* address = nullptr;
     size_t size = 0;
@@ -17,8 +17,8 @@ struct ProgramMemory {
 // Makes a ring. Returns 0, or with IORING_SETUP_NO_MMAP the bytes of memory that were used, or -errno.
 int init(provider::Kind kind, unsigned entries, io_uring& ring, io_uring_params& params, ProgramMemory memory);
 
-// IORING_SETUP_NO_MMAP: finds room for the rings and the SQEs before there is a descriptor, and tells the ring by the
-// user_addr fields. Returns the bytes used, or -errno.
+// IORING_SETUP_NO_MMAP: places the rings and the SQEs before there is a descriptor, and sets the user_addr fields of
+// `params`. Returns the bytes used, or -errno.
 int place_rings(io_uring& ring, unsigned entries, io_uring_params& params, ProgramMemory memory);
 
 // Maps the rings behind `fd` and the SQEs. Returns 0 or -errno.

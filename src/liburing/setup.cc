@@ -175,7 +175,7 @@ void io_uring_queue_exit(io_uring* ring) {
 
 int io_uring_ring_dontfork(io_uring* ring) {
     if (ring->sq.ring_ptr == nullptr || ring->sq.sqes == nullptr || ring->cq.ring_ptr == nullptr) return -EINVAL;
-    // The engine keeps its memory apart in a child by itself, and needs it there to find that out.
+    // The engine handles its memory in a child by itself, and needs the memory there to do so.
     if (has(*ring, internal_engine)) return 0;
     const auto keep = [](void* address, size_t size) {
         return size == 0 ? 0 : static_cast<int>(abi::syscall(__NR_madvise, address, size, MADV_DONTFORK));

@@ -9,7 +9,7 @@ using namespace ringside::liburing;
 
 namespace {
 
-// A registered index is no descriptor, and belongs to whoever runs this process's rings.
+// A registered index is no descriptor. It belongs to the provider that runs this process's rings.
 provider::Kind owner_of(unsigned fd, bool is_index) {
     return is_index ? provider::choose().kind : owner_of_fd(static_cast<int>(fd));
 }

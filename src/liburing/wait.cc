@@ -20,11 +20,12 @@ struct Wait {
     unsigned flags = 0;         // for io_uring_enter(2), beside IORING_ENTER_GETEVENTS
     const void* arg = nullptr;  // as flags say
     size_t arg_size = 0;
-    bool limited = false;  // the wait may end with fewer completions than asked for
+    bool limited = false;  // the wait may end with fewer than wait_nr completions
     bool timeout = false;  // because of a timeout
 };
 
-// Whether the ring must be entered for what is still wanted, and with which flags.
+// Whether the ring must be entered for the submission or the completions that are still missing, and with which
+// flags.
 bool needs_enter(io_uring& ring, const Wait& wait, unsigned available, bool nothing_asked, unsigned& flags) {
     flags = wait.flags;
     bool enter = submission_needs_enter(ring, wait.to_submit, flags);
@@ -45,7 +46,7 @@ int get_cqe(io_uring& ring, io_uring_cqe** out, Wait wait) {
         if (expired != 0) return result != 0 ? result : expired;
 
         const bool nothing_asked = *out == nullptr && wait.wait_nr == 0 && wait.to_submit == 0;
-        // One enter fetches what there is to fetch; a second would only find the same.
+        // One enter posts all completions that are due. A second one would find no more.
         if (nothing_asked && (entered || !completions_need_enter(ring))) {
             note_idle(ring);
             return result != 0 ? result : -EAGAIN;
@@ -94,8 +95,8 @@ int wait_without_limit(io_uring& ring, io_uring_cqe** out, unsigned to_submit, u
     return get_cqe(ring, out, wait);
 }
 
-// The wait that is ended by a timeout request of our own, submitted after what the program has queued. If `report`, the
-// number of the program's SQEs is returned; a wait that nobody asked to submit has none to tell.
+// A wait that ends by a timeout request of the library's, which is submitted behind the program's SQEs. With `report`
+// it returns the number of the program's SQEs. A plain wait does not report a number.
 int wait_with_request(io_uring& ring, io_uring_cqe** out, unsigned wait_nr, const __kernel_timespec* ts,
                       const sigset_t* sigmask, bool report) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring);
@@ -111,7 +112,7 @@ int wait_with_request(io_uring& ring, io_uring_cqe** out, unsigned wait_nr, cons
     return wait_without_limit(ring, out, to_submit, report ? to_submit - 1 : 0, wait_nr, sigmask);
 }
 
-// A look, without anything to submit or to wait for.
+// Peeks: there is nothing to submit and nothing to wait for.
 int look(io_uring& ring, io_uring_cqe** out) {
     const int expired = __io_uring_peek_cqe(&ring, out, nullptr);
     if (expired != 0 || *out != nullptr) return expired;
@@ -120,7 +121,7 @@ int look(io_uring& ring, io_uring_cqe** out) {
     return -EAGAIN;
 }
 
-// Where all completions are of one size: no look into them is needed to find the next.
+// All CQEs have one size here, so the next one is found without reading them.
 unsigned collect(io_uring& ring, io_uring_cqe** cqes, unsigned count) {
     const unsigned ready = io_uring_cq_ready(&ring);
     const unsigned head = *ring.cq.khead, mask = ring.cq.ring_mask, shift = io_uring_cqe_shift(&ring);

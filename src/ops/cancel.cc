@@ -15,8 +15,8 @@
 namespace ringside::engine {
 namespace {
 
-// The file whose requests are meant. One system call finds out what it is; a request whose file is in the engine's own
-// table takes no further one, unless the two may be the same.
+// The file whose requests are to be cancelled. One system call identifies it. Comparing it with a request whose file
+// is in the engine's own table takes no further system call, unless the two may be the same file.
 class FileSought {
   public:
     explicit FileSought(int fd) : fd_(fd) {}
@@ -25,7 +25,7 @@ class FileSought {
         // The flags of a request that a worker has are the worker's.
         const bool works = request.place == Place::worker;
         if (works ? request.works_elsewhere : holds_file_elsewhere(request)) return is(kept(*request.fixed_file));
-        // A slot that many requests use is looked at once.
+        // Many requests may use one slot, so its file is compared once.
         if (works || !request.has(request_holds_slot)) return same_file(fd_, request.fd);
         if (request.fixed_file != looked_at_) {
             looked_at_ = request.fixed_file;
@@ -35,7 +35,7 @@ class FileSought {
     }
 
   private:
-    // A file there is known by what it was when it was handed over.
+    // A file in that table is identified by what was noted when it was handed over.
     bool is(const KeptFile& file) {
         if (!is_known_) file_status(fd_, status_);
         is_known_ = true;
@@ -54,8 +54,8 @@ class FileSought {
     bool was_same_ = false;
 };
 
-// Whether the request is over and only its completion is still to be posted. A request that was cancelled while it
-// waited for its file does not count as over: it is found until then.
+// Whether the request has ended and only its CQE is still to be posted. A request that was cancelled while it waited
+// for its file has not ended in this sense: a cancellation still finds it.
 bool is_over(const Request& request) {
     const bool has_ended = request.place == Place::task_work && request.has(request_has_result);
     return (has_ended && !request.has(request_cancelled)) ||
@@ -84,7 +84,7 @@ bool has_not_begun(const Request& request) {
     return request.place == Place::worker || is_in_line;
 }
 
-// From a bucket of the table on, where it is not known which one.
+// Searches the table from a bucket on.
 Request* find_match(Ring& ring, const Cancel& cancel, FileSought* file, uint32_t sequence, unsigned& from) {
     const auto wanted = [&](const Request& request) {
         return request.cancel_sequence != sequence && matches(cancel, file, request);
@@ -95,7 +95,7 @@ Request* find_match(Ring& ring, const Cancel& cancel, FileSought* file, uint32_t
     return by_user_data ? table.find(cancel.user_data, wanted) : table.find_any(wanted, from);
 }
 
-// Whether it means itself: a cancellation in a worker finds itself there, being done.
+// Whether the cancellation matches itself: one that runs in a worker is itself among the workers' requests.
 bool matches_itself(const Cancel& cancel, const Request& request) {
     if (!request.has(request_at_work) || (request.ring->setup_flags & IORING_SETUP_SQPOLL)) return false;
     if (cancel.flags & IORING_ASYNC_CANCEL_ANY) return true;
@@ -105,7 +105,7 @@ bool matches_itself(const Cancel& cancel, const Request& request) {
     return !by_user_data || request.user_data == cancel.user_data;
 }
 
-// Makes `fd` a descriptor of the file whose requests are meant.
+// Sets `fd` to a descriptor of the file whose requests are to be cancelled.
 bool find_file(Ring& ring, Cancel& cancel) {
     if (!(cancel.flags & IORING_ASYNC_CANCEL_FD_FIXED)) {
         return is_file(cancel.fd);
@@ -131,10 +131,10 @@ long cancel_matches(Ring& ring, Cancel cancel) {
         const bool of_workers = has_not_begun(*target);
         const int result = cancel_request(*target);
         if (!all) return result;
-        // As in the kernel, a request that a worker executes is told to stop and not counted. Nor is one that waits for
-        // a worker, if the cancellation itself runs in a worker.
+        // As in the kernel, a request that a worker executes is cancelled but not counted. If the cancellation itself
+        // runs in a worker, a request that waits for a worker is not counted either.
         if (result == 0 && !(of_workers && cancel.finds_itself)) ++count;
-        // Also as there, all waits for children go at a stroke and count as one, and so do all for futexes.
+        // Also as in the kernel, all WAITID requests are cancelled together and count as one; so are all futex waits.
         if (result > 0) (target->opcode == IORING_OP_WAITID ? any_child : any_futex) = true;
     }
     return all ? count + any_child + any_futex : -ENOENT;

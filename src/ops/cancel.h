@@ -1,4 +1,5 @@
-// Which requests a cancellation means: IORING_OP_ASYNC_CANCEL and IORING_REGISTER_SYNC_CANCEL ask in the same words.
+// Which requests a cancellation matches. IORING_OP_ASYNC_CANCEL and IORING_REGISTER_SYNC_CANCEL have the same
+// arguments.
 #pragma once
 
 #include <stdint.h>
@@ -14,7 +15,7 @@ struct Cancel {
     uint32_t flags;  // IORING_ASYNC_CANCEL_...
     int32_t fd;
     uint8_t opcode;
-    bool spares_workers;  // what is in a worker is out of its reach
+    bool spares_workers;  // it leaves requests in workers alone
     bool at_work;         // it is made by a worker
     bool finds_itself;    // among what the workers have
 };
@@ -23,8 +24,8 @@ inline constexpr uint32_t known_cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_
                                                IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD_FIXED |
                                                IORING_ASYNC_CANCEL_USERDATA | IORING_ASYNC_CANCEL_OP;
 
-// Cancels what is meant. Returns what cancel_request() says of the first, or how many they were where all are meant;
-// -EBADF when `fd` is no file.
+// Cancels the requests that match. Returns the result of cancel_request() for the first one, or, with
+// IORING_ASYNC_CANCEL_ALL, how many there were. Returns -EBADF if `fd` is no file.
 long cancel_matches(Ring& ring, Cancel cancel);
 
 }  // namespace ringside::engine

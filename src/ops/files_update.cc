@@ -21,8 +21,8 @@ struct Install {
     bool close_on_exec;
 };
 
-// One file of the program's into whatever slot is empty, whose index takes the place of the descriptor in the program's
-// array.
+// Installs one file of the program's in an empty slot, and writes the slot's index over the descriptor in the
+// program's array.
 int install_anywhere(Ring& ring, uint64_t address) {
     int32_t fd;
     if (read_user(fd, address) < 0) return -EFAULT;
@@ -62,7 +62,7 @@ int fixed_fd_install_prep(Request& request, const io_uring_sqe& sqe) {
     if (!request.has(IOSQE_FIXED_FILE)) return -EBADF;
     if (sqe.install_fd_flags & ~IORING_FIXED_FD_NO_CLOEXEC) return -EINVAL;
     request.as<Install>().close_on_exec = !(sqe.install_fd_flags & IORING_FIXED_FD_NO_CLOEXEC);
-    // The descriptor is the program's own, not one of the credentials that the request may run with.
+    // The new descriptor belongs to the program. Credentials of a personality have no part in it.
     return sqe.personality != 0 ? -EPERM : 0;
 }
 

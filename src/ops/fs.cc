@@ -10,7 +10,7 @@
 namespace ringside::engine {
 namespace {
 
-// What all five are made of; their paths are in the request's memory.
+// The arguments that the five operations share. Their paths are in the request's memory.
 struct Names {
     int32_t directory;
     int32_t other_directory;

@@ -20,7 +20,7 @@ namespace {
 constexpr uint32_t size_mask = 0x03;
 constexpr uint32_t size_32 = 0x02;
 constexpr uint32_t with_node = 0x04;    // a NUMA node stands behind the word
-constexpr uint32_t with_policy = 0x08;  // the memory's NUMA policy tells the node
+constexpr uint32_t with_policy = 0x08;  // the memory's NUMA policy determines the node
 constexpr uint32_t of_one_process = 0x80;
 constexpr uint32_t known_flags = size_mask | with_node | with_policy | of_one_process;
 

@@ -1,5 +1,5 @@
-// Futexes of the kinds that futex_waitv(2) and its relatives know. The classic futex(2) does most of it, on every
-// kernel and under every policy; what it does not know goes to the newer calls (Linux 6.7).
+// Futexes of the kinds that futex_waitv(2) and its relatives know. The classic futex(2) serves most of them, on every
+// kernel and under every policy. The newer calls (Linux 6.7) serve the others.
 #pragma once
 
 #include <linux/futex.h>
@@ -7,12 +7,12 @@
 
 namespace ringside::engine {
 
-// Whether flags name a kind of futex that there is: 32 bits wide, with any of the options.
+// Whether the flags name a supported kind of futex: 32 bits wide, with any of the options.
 bool is_futex_kind(uint64_t flags);
 
 inline bool fits_futex(uint64_t value) { return value <= UINT32_MAX; }
 
-// Whether there can be no futex of this kind at an address.
+// Whether a futex of this kind cannot be at this address.
 bool is_misaligned(uint64_t address, uint32_t flags);
 
 // Waits while the futex has its value; blocks, in a thread of ours. Returns 0 when woken, or -errno.

@@ -1,8 +1,9 @@
 // IORING_OP_FUTEX_WAIT and IORING_OP_FUTEX_WAITV. A futex is no file and cannot be polled, so a stand-in waits for it.
 //
-// When the program's submission returns, the wait has to be in the futex's queue: a wake-up may follow at once, and may
-// change no value that would tell of it. A thread that is about to wait is not enough. So the stand-in first waits at a
-// gate, a futex of our own, and from there the submitter moves it over, which says whether it was there to be moved:
+// When the program's submission returns, the wait must be in the futex's queue: a wake-up may follow at once, and the
+// program need not change the futex's value for it. A thread that is about to wait is not enough. So the stand-in
+// first waits at a gate, which is a futex of the engine's. The submitter moves it from there to the program's futex;
+// the call returns how many waiters it moved:
 //
 //     submitter                                        stand-in
 //     value as expected? else -EAGAIN                  wait at the gate while it is closed
@@ -10,8 +11,8 @@
 //     open the gate
 //     value still as expected? else call it back
 //
-// A wait that the kernel begins again by itself (the process was stopped and goes on) begins at the gate again. It
-// finds it open, and then waits at the futex, where it is the last in the queue now.
+// If the process is stopped and continued, the kernel restarts the stand-in's wait at the gate. The gate is open by
+// then, so the stand-in waits at the futex itself, now as the last in its queue.
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -28,8 +29,8 @@ namespace {
 
 enum : uint32_t { gate_closed = 0, gate_open = 1 };
 
-// As large as a futex with a NUMA node behind it: it is of the same kind as the futex that it stands before, since the
-// kernel moves nobody from one kind to another.
+// Large enough for a futex with a NUMA node behind it: the gate is of the same kind as its futex, since the kernel
+// moves no waiter from one kind to another.
 struct alignas(8) Gate {
     uint32_t word;
     uint32_t node;
@@ -88,12 +89,13 @@ int move_to_futex(GatedFutex& gated, StandIn& stand_in) {
         const long moved = move_from_gate(gated, gate_closed);
         if (moved < 0) return static_cast<int>(moved);
         if (moved > 0) break;
-        // It is on its way to the gate; or one of several futexes has been woken already, and it has left.
+        // The stand-in has not reached the gate yet. Or one of several futexes was woken already, and the stand-in
+        // has left.
         if (has_result(stand_in)) return 0;
         let_begin(stand_in, tries);
     }
     __atomic_store_n(&gated.gate.word, gate_open, __ATOMIC_SEQ_CST);
-    // It may have begun to wait anew a moment before the gate was opened.
+    // The stand-in may have started to wait again just before the gate was opened.
     move_from_gate(gated, gate_open);
     return 0;
 }

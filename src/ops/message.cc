@@ -28,8 +28,8 @@ int set_name(Message& message, uint64_t name, int32_t length) {
     return 0;
 }
 
-// Whether it lies where the end of a message's header does: a page is there as a whole or not at all, and programs like
-// to have the two beside each other.
+// Whether the address is on the page of the end of the message's header. A page is mapped as a whole, and programs
+// often keep the two beside each other.
 bool is_beside(uint64_t header, uint64_t address, size_t size) {
     constexpr uint64_t page = 4096;
     const uint64_t shared = (header + sizeof(msghdr) - 1) / page;
@@ -76,8 +76,8 @@ int fill(Message& message, const msghdr& theirs, Direction direction, uint64_t j
     return set_vectors(message, vectors, static_cast<unsigned>(theirs.msg_iovlen), touched);
 }
 
-// A name's length is no error as long as it is not negative: what is too long for any address is cut off. That there
-// are too many vectors is found out behind a name that is not there.
+// A name that is too long is cut off; only a negative length is an error. If the name cannot be read and there are
+// too many vectors as well, -EFAULT wins.
 int check_header(msghdr& header, Direction direction) {
     if (header.msg_name == nullptr) header.msg_namelen = 0;
     if (static_cast<int32_t>(header.msg_namelen) < 0) return -EINVAL;
@@ -98,7 +98,7 @@ RestOfVectors rest_of(Message& message, uint64_t done) {
     return {message.vectors(), static_cast<unsigned>(message.header.msg_iovlen), done};
 }
 
-// Of what is left of a message.
+// The header of the part that is still to be transferred.
 msghdr header_of(const Message& message, const RestOfVectors& rest) {
     msghdr header = message.header;
     header.msg_iov = rest.vectors();
@@ -106,7 +106,7 @@ msghdr header_of(const Message& message, const RestOfVectors& rest) {
     return header;
 }
 
-// What a received message has changed in the header, into the program's.
+// Copies the fields that a receive changes into the program's header.
 int write_back(uint64_t program, const msghdr& header) {
     constexpr size_t behind_control = offsetof(msghdr, msg_controllen);
     const Writing tail = {program + behind_control, &header.msg_controllen,
@@ -189,7 +189,7 @@ long receive_message(const Request& request, uint64_t done, int flags, int& rece
     received_flags = header.msg_flags;
     message.answer = header;
     message.untold = message.program != 0;
-    // A call that blocks tells when it is over.
+    // A call that blocks in a worker writes the header at its end.
     return request.has(request_blocks) || tell_program(message) == 0 ? received : -EFAULT;
 }
 

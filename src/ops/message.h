@@ -1,6 +1,5 @@
-// A msghdr of the program's, copied together with what may not change any more once the request is submitted: the
-// iovecs, and for a message to be sent the address of its destination. Buffers and control messages stay where they
-// are.
+// A copy of a program's msghdr. It includes what must not change any more after the submission: the iovecs, and the
+// destination address of a message to be sent. Buffers and control messages are not copied.
 #pragma once
 
 #include <stdint.h>
@@ -38,9 +37,9 @@ enum class Direction : uint8_t {
 
 inline Message& message_of(const Request& request) { return *static_cast<Message*>(request.memory); }
 
-// Copies the msghdr at `address` into the request's memory. Of one that a system call has just read the header is
-// known to be there; not so what it points to elsewhere, since the program may change it meanwhile. Returns 0, -EFAULT,
-// -EINVAL, -EMSGSIZE for too many iovecs, or -ENOMEM.
+// Copies the msghdr at `address` into the request's memory. If a system call has just read the header, the header is
+// known to be readable. Its pointers are not: the program may change them meanwhile. Returns 0, -EFAULT, -EINVAL,
+// -EMSGSIZE for too many iovecs, or -ENOMEM.
 int keep_message(Request& request, uint64_t address, Direction direction, bool just_read = false);
 
 // Makes a message to send, of one buffer or of an array of iovecs, and a destination address (0: none).
@@ -56,14 +55,14 @@ int keep_parts(Request& request, const Parts& parts);
 // The same of iovecs of our own.
 int keep_vectors(Request& request, const iovec* vectors, unsigned count);
 
-// Forgets the message before the request ends.
+// Drops the message before the request ends.
 void drop_message(Request& request);
 
 // Writes the answer to a receive back, unless that is done. Returns 0 or -EFAULT.
 int tell_program(Request& request);
 
-// sendmsg(2) and recvmsg(2) of what is left of a kept message behind its first `done` bytes. `received_flags` is the
-// msg_flags of the answer.
+// sendmsg(2) and recvmsg(2) for the part of a kept message that follows its first `done` bytes. `received_flags` is
+// the msg_flags of the answer.
 long send_message(const Request& request, uint64_t done, int flags);
 long receive_message(const Request& request, uint64_t done, int flags, int& received_flags);
 

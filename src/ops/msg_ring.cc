@@ -74,8 +74,8 @@ Outcome send_file(Request& request) {
     return Outcome::punt;
 }
 
-// No thread is to be had at all, and our own ring's lock is held still. A completion lies in the target's inbox, where
-// that finds it when it is entered; a file needs the lock.
+// No thread can be started, and our own ring's lock is still held. A completion stays in the target's inbox until the
+// target is entered. A file needs the target's lock.
 Outcome without_worker(Request& request) {
     const auto& message = request.as<MsgRing>();
     if (message.fields.command == IORING_MSG_DATA) return request.done(0);
@@ -85,7 +85,7 @@ Outcome without_worker(Request& request) {
     return request.done(result);
 }
 
-// The ring that the SQE's descriptor is. Returns 0 or -errno.
+// Finds the ring behind the SQE's descriptor. Returns 0 or -errno.
 int find_target(Request& request) {
     const int fd = request.sqe_fd;
     // A slot never holds a ring.
@@ -139,7 +139,7 @@ Outcome msg_ring_issue(Request& request) {
     }
 }
 
-// The target's lock was not to be had at once. A worker holds no other and can wait for it.
+// The target's lock was held. A worker holds no other lock, so it can wait for it.
 Outcome msg_ring_work(Request& request) {
     const auto& message = request.as<MsgRing>();
     // A request with IOSQE_ASYNC was never issued: it must be issued first.

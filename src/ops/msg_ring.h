@@ -1,4 +1,4 @@
-// What IORING_OP_MSG_RING and IORING_REGISTER_SEND_MSG_RING, which takes the same SQE, share.
+// Shared by IORING_OP_MSG_RING and IORING_REGISTER_SEND_MSG_RING, which takes the same SQE.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +23,7 @@ struct MessageFields {
 // Returns 0 or -EINVAL.
 int read_message(const io_uring_sqe& sqe, MessageFields& fields);
 
-// Whether IORING_MSG_DATA can mean it. Returns 0 or -EINVAL.
+// Whether the SQE is valid for IORING_MSG_DATA. Returns 0 or -EINVAL.
 int check_data(const MessageFields& fields);
 
 // Returns 0, -EBADF for no descriptor, or -EBADFD for one that is no ring of this process.

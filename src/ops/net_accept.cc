@@ -1,8 +1,8 @@
 // IORING_OP_ACCEPT
 //
-// accept4(2) has no flag that keeps it from waiting. On a listener that is non-blocking by itself it is called at once.
-// On one that is not, a connection that poll(2) has seen may be taken by somebody else before the call is made, which
-// would then block: so a worker makes it, where that does no harm.
+// accept4(2) has no flag that keeps it from waiting. On a listener that is non-blocking by itself it is called at
+// once. On a blocking listener another thread may take the connection that poll(2) has reported, and then the call
+// blocks. So a worker makes it, where blocking does no harm.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,12 +30,13 @@ struct Accept {
 
 constexpr uint32_t known_flags = IORING_ACCEPT_MULTISHOT | IORING_ACCEPT_DONTWAIT | IORING_ACCEPT_POLL_FIRST;
 
-// After so many connections in one go it is another request's turn.
+// After this many connections in one issue, the other requests have their turn.
 constexpr uint32_t most_rounds = 32;
 
 long call(Request& request, bool may_block) {
     const auto& accept = request.as<Accept>();
-    // A descriptor on its way to a slot is the program's for a moment: not for programs that it starts.
+    // A descriptor on its way to a slot is in the program's table for a moment. Programs that it starts must not
+    // inherit it.
     const long flags = accept.flags | (accept.slot != 0 || request.has(request_direct) ? SOCK_CLOEXEC : 0);
     const auto address = static_cast<long>(accept.address);
     const auto length = static_cast<long>(accept.address_length);
@@ -83,7 +84,7 @@ long into_slot(Request& request, long fd) {
     return slot == 0 || fd < 0 ? fd : install_direct(*request.ring, static_cast<int>(fd), slot, false);
 }
 
-// A multishot request holds the connection that a worker has brought until it tells of it.
+// A worker hands a connection to its multishot request, which holds it until it posts the CQE.
 void bring_back(Request& request, long result) {
     if (result < 0) {
         request.as<Accept>().failed = result;
@@ -159,7 +160,7 @@ Outcome accept_issue(Request& request) {
     return result == -EAGAIN ? put_off(request, needs_thread) : complete(request, result);
 }
 
-// Comes here when there is a connection, or because the program asked for a worker.
+// Runs in a worker, because a connection is there or because of IOSQE_ASYNC.
 Outcome accept_work(Request& request) {
     // If the file cannot be polled, the request ends before anything finds out that it is no socket.
     if (request.has(request_poll_first)) return request.wait(POLLIN);
@@ -169,8 +170,8 @@ Outcome accept_work(Request& request) {
     if (result == -EAGAIN && !request.has(request_nowait)) return request.wait(POLLIN);
     if (!request.has(request_multishot) || result == -EAGAIN) return complete(request, result);
     bring_back(request, result);
-    // That the program asked for a worker is done with; else its issue would wait once more before it tells of this
-    // one.
+    // IOSQE_ASYNC has had its effect. If it stayed set, the next issue would wait again before it posts this
+    // connection.
     request.clear(IOSQE_ASYNC | request_poll_first);
     return Outcome::queued;
 }

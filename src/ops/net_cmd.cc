@@ -1,5 +1,5 @@
-// IORING_OP_URING_CMD: the commands of sockets. Other files that know commands are devices (NVMe, ublk, FUSE) and need
-// the kernel; what they answer where there is none is answered here too.
+// IORING_OP_URING_CMD: the commands of sockets. Other files with commands are devices (NVMe, ublk, FUSE) and need the
+// kernel. For them this file gives the answer of a file that has no commands.
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -67,7 +67,7 @@ long do_command(const Request& request, const Command& command) {
     }
 }
 
-// That a file takes no commands at all the kernel tells outside of its workers.
+// The kernel finds out before io-wq that a file takes no commands, so the request does not count as a worker's.
 Outcome refuse(Request& request) {
     request.clear(request_at_work);
     return request.done(-EOPNOTSUPP);

@@ -1,7 +1,7 @@
 // IORING_OP_CONNECT
 //
-// A connection is begun without waiting for it, whether the socket is a blocking one or not; when the socket is ready
-// for writing, its error says what became of it.
+// The attempt begins without blocking, even on a blocking socket. When the socket is ready for writing, SO_ERROR has
+// the result.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,15 +17,15 @@ namespace {
 
 struct Connect {
     int32_t length;    // of the address, which stands in the request's memory
-    bool in_progress;  // begun; readiness tells the end
+    bool in_progress;  // begun; it ends when the socket is writable
 };
 
 long call(Request& request) {
     return abi::syscall(__NR_connect, request.fd, request.memory, request.as<Connect>().length);
 }
 
-// connect(2) on a blocking socket waits for the other side. A socket that is not connected yet is hardly used by
-// others, so it may be non-blocking for as long as this call takes.
+// connect(2) on a blocking socket waits for the other side. Other threads hardly use a socket that is not connected
+// yet, so it may be made non-blocking during this call.
 long begin(Request& request) {
     const long status = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
     if (status < 0) return status;
@@ -38,8 +38,8 @@ long begin(Request& request) {
     return result;
 }
 
-// The attempt that was begun may be over. A socket that has no error is asked once more, which is what ends its
-// attempt.
+// The attempt that was begun may be over. If the socket has no error, connect(2) is called once more: that call ends
+// the attempt.
 Outcome end(Request& request) {
     if (!is_ready_for(request.fd, POLLOUT)) return request.wait(POLLOUT);
     const int error = socket_option(request.fd, SO_ERROR);
@@ -66,7 +66,7 @@ Outcome connect_issue(Request& request) {
         connect.in_progress = true;
         return request.wait(POLLOUT);
     }
-    // The queue of a UNIX listener is full. Nothing tells when it is not; only a thread can wait for that.
+    // The queue of a UNIX listener is full. No event reports that there is room again, so a worker has to block.
     return result == -EAGAIN ? Outcome::punt : request.done(result);
 }
 

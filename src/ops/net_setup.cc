@@ -1,6 +1,6 @@
 // IORING_OP_SOCKET, BIND, LISTEN, SHUTDOWN
 //
-// None of them waits for anybody, so they are made at once.
+// None of them blocks, so they are executed inline.
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -50,7 +50,7 @@ int bind_prep(Request& request, const io_uring_sqe& sqe) {
 }
 
 Outcome bind_issue(Request& request) {
-    // A name in the file system is made by a worker in the kernel.
+    // In the kernel a worker binds a socket to a name in the file system.
     const auto* name = static_cast<const sockaddr*>(request.memory);
     if (request.as<OneNumber>().value >= 2 && name->sa_family == AF_UNIX) request.set(request_at_work);
     return request.done(abi::syscall(__NR_bind, request.fd, request.memory, request.as<OneNumber>().value));
@@ -72,9 +72,9 @@ int shutdown_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome shutdown_issue(Request& request) {
     const long result = abi::syscall(__NR_shutdown, request.fd, request.as<OneNumber>().value);
-    // It was done at once, but the kernel leaves it to a worker.
+    // It was executed inline. In the kernel a worker executes it.
     request.set(request_at_work);
-    // Only what is no socket severs a chain.
+    // Only a file that is no socket severs a chain.
     return result == -ENOTSOCK || result == -EBADF ? request.done(result) : request.ended(result);
 }
 

@@ -52,7 +52,8 @@ void read_item(const cmsghdr& item, Timestamp& stamp) {
     if (item.cmsg_level == SOL_IPV6 && item.cmsg_type == IPV6_RECVERR) read_key(item, stamp);
 }
 
-// Whether the family knows MSG_ERRQUEUE: one that does not would give, and take, what is there to be read.
+// Whether the family knows MSG_ERRQUEUE. A family that does not would return ordinary data, and remove it from the
+// socket.
 bool has_error_queue(int fd) {
     const int family = socket_option(fd, SO_DOMAIN);
     return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
@@ -76,7 +77,7 @@ long take(int fd, Timestamp& stamp) {
 void tell(Request& request, const Timestamp& stamp) {
     const uint64_t time[] = {static_cast<uint64_t>(stamp.time.tv_sec), static_cast<uint64_t>(stamp.time.tv_nsec)};
     const uint32_t hardware = stamp.by_hardware ? IORING_CQE_F_TSTAMP_HW : 0;
-    // It is out of the queue, so it must not be lost for want of room.
+    // The message is out of the error queue. If the CQ is full, its CQE must overflow and not be dropped.
     post(*request.ring, request.user_data, static_cast<int32_t>(stamp.key),
          IORING_CQE_F_MORE | hardware | stamp.type << IORING_TIMESTAMP_TYPE_SHIFT, time);
 }
@@ -86,7 +87,7 @@ void tell(Request& request, const Timestamp& stamp) {
 Outcome timestamp_issue(Request& request) {
     if (!(request.ring->setup_flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED))) return request.done(-EINVAL);
     request.set(request_multishot);
-    // Nothing ever comes, which is what the kernel waits for as well.
+    // No timestamp ever comes. The kernel waits all the same.
     if (!has_error_queue(request.fd)) return request.wait(POLLERR);
     for (;;) {
         Timestamp stamp;

@@ -9,11 +9,11 @@
 
 namespace ringside::engine {
 
-// A descriptor opened with O_PATH is none as far as io_uring is concerned; system calls say so late.
+// io_uring treats a descriptor opened with O_PATH as a bad one. System calls check other arguments first.
 bool is_path_only(int fd);
 
-// A system call that a worker makes. Bounded work is done even if the worker has been told to stop: as in the kernel,
-// the cancel comes too late for it.
+// A system call that a worker makes. Bounded work is done even if the request has been cancelled: as in the kernel,
+// the cancellation comes too late.
 template <typename... Arguments>
 long call_in_worker(const Request& request, long number, Arguments... arguments) {
     return request.has(request_bounded) ? abi::syscall(number, arguments...)
@@ -29,7 +29,7 @@ Outcome one_call(Request& request, long number, Arguments... arguments) {
     return no_file ? request.done(result) : request.ended(result);
 }
 
-// The same for the calls whose failure does.
+// The same for calls whose failure severs the chain.
 template <typename... Arguments>
 Outcome one_call_or_fail(Request& request, long number, Arguments... arguments) {
     one_call(request, number, arguments...);

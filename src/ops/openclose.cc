@@ -21,20 +21,20 @@ struct Open {
     open_how how;
     Path path;
     int32_t directory;
-    bool strict;  // openat2(2): what it does not know is an error
+    bool strict;  // openat2(2): an unknown flag is an error
 };
 
 struct Close {
     uint32_t slot;
 };
 
-// Whether the open needs more than the name cache, so that a first attempt without blocking would be in vain.
+// Whether the open needs more than the name cache, so that an attempt without blocking must fail.
 bool needs_disk(const open_how& how) { return how.flags & (O_TRUNC | O_CREAT | (O_TMPFILE & ~O_DIRECTORY)); }
 
 constexpr uint64_t path_only_flags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
 constexpr uint64_t mode_bits = 07777;
 
-// openat(2) forgives what openat2(2) does not.
+// openat(2) ignores flags and modes that openat2(2) refuses.
 open_how forgiving(uint64_t flags, uint64_t mode) {
     open_how how = {};
     how.flags = flags & (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NDELAY | O_NONBLOCK | O_SYNC |
@@ -45,7 +45,8 @@ open_how forgiving(uint64_t flags, uint64_t mode) {
     return how;
 }
 
-// Reads a struct of which programs may know a shorter or a longer version than we do. What is beyond ours must be zero.
+// Reads a struct open_how. The program's version of it may be shorter or longer than ours. Bytes beyond ours must be
+// zero.
 int read_how(open_how& how, uint64_t address, uint32_t size) {
     constexpr uint32_t first_size = 24;
     if (size < first_size) return -EINVAL;
@@ -77,8 +78,8 @@ int prepare_open(Request& request, const io_uring_sqe& sqe) {
     return 0;
 }
 
-// Whether openat2(2) and RESOLVE_CACHED are there, so that a refusal is about what was to be opened: what is wrong here
-// is the path alone.
+// Whether the kernel has openat2(2) and RESOLVE_CACHED; if so, a refusal was about the file that was to be opened. In
+// this call only the path is wrong, so -EFAULT means that the kernel accepted all else.
 bool looks_only_in_cache() {
     const open_how how = {.flags = 0, .mode = 0, .resolve = RESOLVE_CACHED};
     return abi::syscall(__NR_openat2, -1, nullptr, &how, sizeof(how)) == -EFAULT;
@@ -107,9 +108,9 @@ int openat2_prep(Request& request, const io_uring_sqe& sqe) {
     return has_refused_field(sqe, field_buf_index) ? -EINVAL : prepare_open(request, sqe);
 }
 
-// A file whose path is in the kernel's name cache opens at once; RESOLVE_CACHED (Linux 5.12) says so if it is not. As
-// in the kernel the attempt is made with O_NONBLOCK, which is taken back afterwards: a FIFO does not wait for its other
-// end.
+// A file whose path is in the kernel's name cache opens at once. RESOLVE_CACHED (Linux 5.12) fails if it is not
+// there. As in the kernel, the attempt sets O_NONBLOCK and removes it afterwards, so that a FIFO does not wait for
+// its other end.
 Outcome openat_issue(Request& request) {
     auto& open = request.as<Open>();
     if (needs_disk(open.how)) {

@@ -4,12 +4,13 @@
 
 #include "ops/one_call.h"
 #include "ops/ops.h"
+#include "ops/row_sets.h"
 
 namespace ringside::engine {
 
 const Operation operations[operation_count] = {
-#define OP(name, since, flags, refuses, prep, issue, work, unpark, ... /* together, carry */) \
-    {#name, since, refuses, flags, prep, issue, work, unpark, __VA_ARGS__},
+#define OP(name, since, prep, issue, work, unpark, together, carry, flags, refuses) \
+    {#name, since, refuses, flags, prep, issue, work, unpark, together, carry},
 #include "ops/ops.def"
 #undef OP
 };

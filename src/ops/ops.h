@@ -138,7 +138,7 @@ int timeout_remove_prep(Request&, const io_uring_sqe&);
 Outcome timeout_remove_issue(Request&);
 int link_timeout_prep(Request&, const io_uring_sqe&);
 Outcome link_timeout_issue(Request&);
-// Whether the time of a link timeout that has not begun is up as soon as it begins.
+// Whether a link timeout that has not been armed yet expires at once when it is armed.
 bool is_due_at_once(Request& link_timeout);
 
 // --- cancel.cc ------------------------------------------------------------------------------------------------------

@@ -20,13 +20,13 @@ struct NewPipe {
     uint32_t slot;  // as in the SQE: 0 for none
 };
 
-// Which slot a descriptor went to, from what install_direct() said.
+// The slot that a descriptor went to, by the result of install_direct().
 int32_t slot_index(uint32_t slot, int32_t installed) {
     return slot == IORING_FILE_INDEX_ALLOC ? installed : static_cast<int32_t>(slot - 1);
 }
 
-// Moves both ends into slots; where one is named, into that and the next. Uses up both. Returns 0 or -errno, with
-// neither slot filled.
+// Moves both ends into slots: into the named slot and the next one, or into any two. Closes both descriptors. Returns
+// 0, or -errno with neither slot filled.
 int install(Ring& ring, const int32_t (&ends)[2], uint32_t slot, int32_t (&indices)[2]) {
     const int first = install_direct(ring, ends[0], slot, false);
     if (first < 0) {
@@ -47,7 +47,7 @@ int install(Ring& ring, const int32_t (&ends)[2], uint32_t slot, int32_t (&indic
 int make_direct(Ring& ring, const NewPipe& pipe) {
     if (pipe.flags & O_CLOEXEC) return -EINVAL;
     int32_t ends[2], indices[2];
-    // On their way to the slots the descriptors are the program's for a moment.
+    // On their way to the slots the descriptors are in the program's table for a moment.
     long result = abi::syscall(__NR_pipe2, ends, pipe.flags | O_CLOEXEC);
     if (result == 0) result = install(ring, ends, pipe.slot, indices);
     if (result < 0) return static_cast<int>(result);
@@ -68,7 +68,7 @@ Outcome pipe_issue(Request& request) {
     const auto& pipe = request.as<NewPipe>();
     const long result = pipe.slot != 0 ? make_direct(*request.ring, pipe)
                                        : abi::syscall(__NR_pipe2, user_pointer(pipe.numbers), pipe.flags);
-    // The kernel ends its failure outside of its workers.
+    // In the kernel a failure completes outside of io-wq.
     if (result < 0) request.clear(request_at_work);
     return request.done(result);
 }

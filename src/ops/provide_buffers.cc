@@ -20,7 +20,7 @@ struct Remove {
     uint32_t count;
 };
 
-// Both take the number of buffers where others take a descriptor.
+// Both operations have the number of buffers in the SQE's `fd`.
 bool is_count(int32_t number) { return number > 0 && static_cast<unsigned>(number) <= most_buffers_in_group; }
 
 int provide_all(Ring& ring, BufferGroup& group, const Provide& provide) {

@@ -11,7 +11,7 @@
 namespace ringside::engine {
 namespace {
 
-// With the lock of a ring that was found without: it may have been closed since.
+// The ring was found without its lock, so it may have been closed since. Check it under the lock.
 int polled_if_open(Ring& ring, int fd) {
     return ring_of(fd) == &ring && ring.open && !ring.closing && !ring.inherited ? polled_descriptor(ring) : fd;
 }
@@ -31,7 +31,7 @@ int polled_in_place_of(const Request& request, int fd) {
 Outcome wait_for_lock_of(Request& request, int fd) {
     Ring* ring = ring_named(fd);
     if (ring == nullptr) return Outcome::queued;
-    // No thread is to be had, and our own ring's lock is held still.
+    // No thread can be started, and our own ring's lock is still held.
     if (!in_worker()) return request.done(-EAGAIN);
     const Guard guard(ring->lock);
     return Outcome::queued;

@@ -1,5 +1,5 @@
-// The engine's own rings as the files that requests are about. A ring's descriptor is one of an ordinary file, or of an
-// epoll set: what the kernel says of a ring is said here.
+// Requests whose file is a ring of the engine's. The descriptor of such a ring is that of an ordinary file or of an
+// epoll set. The functions here give the answers that the kernel gives for a ring.
 #pragma once
 
 #include "state/request.h"
@@ -8,8 +8,8 @@ namespace ringside::engine {
 
 struct Ring;
 
-// What is to be polled in place of `fd`: that itself where it is no ring. -EAGAIN when the ring's lock is not to be had
-// at once: the request's own ring is locked, so a worker, which holds no lock, has to wait for it.
+// The descriptor to be polled in the place of `fd`: `fd` itself if it is no ring. -EAGAIN if the other ring's lock is
+// held. The request's own ring is locked here, so a worker, which holds no lock, has to wait for it.
 int polled_in_place_of(const Request& request, int fd);
 
 // The worker's wait.

@@ -52,7 +52,7 @@ bool stream_has_more(int fd) {
 }
 
 bool tcp_end_has_come(int fd) {
-    // States of a connection as tcp(7) tells them.
+    // States of a connection, numbered as in TCP_INFO.
     enum : uint8_t { time_wait = 6, closed = 7, close_wait = 8, last_ack = 9, closing = 11 };
     tcp_info info = {};
     socklen_t size = sizeof(info);
@@ -64,7 +64,7 @@ bool tcp_end_has_come(int fd) {
         case closing:
             return true;
         case closed:
-            // Nothing ever came to a socket that was not connected.
+            // A socket that was never connected has received no segment.
             return info.tcpi_segs_in != 0;
         default:
             return false;

@@ -1,4 +1,4 @@
-// What an operation has to know of a socket that the system call it makes does not tell.
+// Facts about a socket that an operation needs and its own system call does not report.
 #pragma once
 
 #include <stdint.h>
@@ -20,20 +20,19 @@ bool continues_partial(int fd);
 // Whether the kernel can send from the program's memory on this socket. If not, zero-copy sends are refused.
 bool supports_zero_copy(int fd);
 
-// Whether there is more to read in a socket that delivers a stream of bytes. Datagram sockets never say.
+// Whether a stream socket has more to read. Always false for datagram sockets.
 bool stream_has_more(int fd);
 
-// Whether the other side of a TCP connection has said that nothing more comes; also taken to be so when the connection
-// is over, though it may have been reset.
+// Whether the peer of a TCP connection has sent its FIN. Also true if the connection is over, though it may have been
+// reset.
 bool tcp_end_has_come(int fd);
 
-// Which of `events` poll(2) reports now. Of what cannot be asked it says that there are some: the call that follows
-// finds out why.
+// Which of `events` poll(2) reports now. If poll(2) fails, POLLERR: the system call that follows then finds out why.
 uint32_t ready_for(int fd, uint32_t events);
 inline bool is_ready_for(int fd, uint32_t events) { return ready_for(fd, events) != 0; }
 
-// What a call says that was blocked in a socket to write to it: why its other side has gone, where a call that begins
-// only finds that it has (-EPIPE). Passes all other results through.
+// The result of a send that was blocked when its peer went away. Such a send reports the reason; a send that begins
+// later reports -EPIPE only. All other results are passed through.
 long reason_of_blocked(const Request& request, long result);
 
 // Copies a socket address into `to`, which holds a sockaddr_storage. Returns 0, -EFAULT, or -EINVAL for a length that

@@ -15,7 +15,7 @@ struct Range {
     uint64_t start;
     uint64_t length;
     uint32_t how;  // flags, mode or advice
-    bool of_ring;  // of one of ours, which is no such file
+    bool of_ring;  // the file is a ring of the engine's, to which these operations do not apply
 };
 
 int keep_range(Request& request, uint64_t start, uint64_t length, uint32_t how) {
@@ -24,7 +24,7 @@ int keep_range(Request& request, uint64_t start, uint64_t length, uint32_t how) 
     return 0;
 }
 
-// Advice came with a length of 32 bits at first; the wider field counts when it is used.
+// At first the length of the advice was the 32-bit field `len`. If the 64-bit field is set, it counts instead.
 uint64_t advised_length(uint64_t wide, uint32_t narrow) { return wide != 0 ? wide : narrow; }
 
 }  // namespace
@@ -61,7 +61,7 @@ int fadvise_prep(Request& request, const io_uring_sqe& sqe) {
     return keep_range(request, sqe.off, advised_length(sqe.addr, sqe.len), sqe.fadvise_advice);
 }
 
-// Three kinds of advice are but notes for later; the others begin to read or to write back.
+// Three kinds of advice only set flags of the file. The others start to read or to write back, which may block.
 Outcome fadvise_issue(Request& request) {
     switch (request.as<Range>().how) {
         case POSIX_FADV_NORMAL:

@@ -1,5 +1,5 @@
 // IORING_OP_SPLICE and IORING_OP_TEE: from one file to another without a detour through the program. Either side may
-// block, whatever the other is, so a worker does it.
+// block, so a worker does it.
 #include <errno.h>
 #include <fcntl.h>
 
@@ -36,7 +36,7 @@ int prepare(Request& request, const io_uring_sqe& sqe) {
     if (sqe.splice_flags & ~known_flags) return -EINVAL;
     request.as<Splice>() = {static_cast<int64_t>(sqe.splice_off_in), static_cast<int64_t>(sqe.off), sqe.len,
                             sqe.splice_flags, sqe.splice_fd_in};
-    // It goes to a worker anyway; but issue is to find its second file first, under the ring's lock.
+    // The request goes to a worker anyway, but issue must find its second file first, under the ring's lock.
     request.set(request_takes_buffer);
     return 0;
 }
@@ -76,20 +76,20 @@ int find_input(Request& request) {
     if (hold_both_elsewhere(request, fd)) return 0;
     const int own = duplicate_high(fd);
     if (own == -EBADF) return -EBADF;
-    // At the descriptor limit the number as it is has to do.
+    // At the descriptor limit the file cannot be held, so the request uses the program's descriptor.
     if (own < 0) return 0;
     request.second_fd = own;
     request.set(request_pinned_too);
     return 0;
 }
 
-// Less than was asked for severs a chain, though it is no error.
+// A short transfer severs a chain, though it is no error.
 Outcome complete(Request& request, Outcome outcome) {
     if (request.res != static_cast<int64_t>(request.as<Splice>().length)) request.fail();
     return outcome;
 }
 
-// Whether there is something to be read from, and something to be written to.
+// Whether the input is open for reading and the output for writing.
 bool are_open_for_it(const Request& request) {
     const long in = abi::syscall(__NR_fcntl, request.second_fd, F_GETFL);
     const long out = abi::syscall(__NR_fcntl, request.fd, F_GETFL);
@@ -106,13 +106,13 @@ int tee_prep(Request& request, const io_uring_sqe& sqe) { return prepare(request
 
 Outcome splice_issue(Request& request) {
     request.clear(IOSQE_ASYNC);
-    // In the kernel a worker does it, even nothing, and even from what is no file.
+    // In the kernel a worker executes every splice, also one of no bytes or from a bad descriptor.
     request.set(request_at_work);
     const bool is_out = request.as<Splice>().length != 0 || is_file(request.fd);
     const int found = find_input(request);
     if (found < 0) return request.done(found);
     if (request.as<Splice>().length != 0) return Outcome::punt;
-    // That is always transferred, by files that need not even be pipes.
+    // A transfer of no bytes always succeeds, and its files need not be pipes.
     return request.done(is_out && is_file(request.second_fd) ? 0 : -EBADF);
 }
 

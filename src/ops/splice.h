@@ -1,10 +1,10 @@
-// What splicing leaves behind.
+// What is left to do when a splice has ended.
 #pragma once
 
 namespace ringside::engine {
 
-// Whether the engine has ever spliced. splice(2) has the pipe that it was given forget RWF_NOWAIT for good, which
-// io_uring does not.
+// Whether the engine has ever spliced. splice(2) disables RWF_NOWAIT on its pipe for good; io_uring's splice does
+// not.
 bool has_spliced();
 
 }  // namespace ringside::engine

@@ -1,5 +1,5 @@
-// IORING_OP_FSYNC and IORING_OP_STATX. How long they take only a worker can tell; but about a file that is in the
-// kernel's caches a file system on a disk of this machine tells at once.
+// IORING_OP_FSYNC and IORING_OP_STATX. Either may block for any time, so a worker executes them. STATX of a file that
+// is in the kernel's caches, on a local disk, completes inline.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -29,11 +29,11 @@ struct Statx {
     Path path;
 };
 
-// What the attempt below does as statx(2) does it. Everything else is left to statx.
+// Flags with which the attempt below does the same as statx(2). With any other flag a worker calls statx.
 constexpr uint32_t simple_flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 bool is_simple(const Statx& statx) { return (statx.flags & ~simple_flags) == 0 && (statx.mask & STATX__RESERVED) == 0; }
 
-// A descriptor that stands for the file, if nothing but cached names leads there; or -errno.
+// Returns an O_PATH descriptor of the file if all names of its path are in the cache, else -errno.
 long find_at_once(const Request& request, const Statx& statx) {
     open_how how = {};
     how.flags = O_PATH | O_CLOEXEC | (statx.flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
@@ -41,8 +41,8 @@ long find_at_once(const Request& request, const Statx& statx) {
     return abi::syscall(__NR_openat2, statx.directory, text_of(request, statx.path), &how, sizeof(how));
 }
 
-// Asks without going to a server for the answer. Only the file systems of local disks, whose answer is never out of
-// date, name a device; what another says is written over by a worker.
+// Calls statx without going to a server for the answer. Returns whether the answer stands. Only file systems on local
+// disks, whose answer is never out of date, report a device. For others a worker writes over the answer.
 bool told_at_once(const Statx& statx, int fd) {
     constexpr uint32_t flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     if (abi::syscall(__NR_statx, fd, "", flags, statx.mask, statx.buffer) < 0) return false;
@@ -51,7 +51,8 @@ bool told_at_once(const Statx& statx, int fd) {
     return device != 0;
 }
 
-// For AT_EMPTY_PATH. Most likely the path is empty and the descriptor is the file itself: then try to answer at once.
+// For AT_EMPTY_PATH. Most likely the path is empty, so the descriptor is the file itself. Then try to complete
+// inline.
 Outcome statx_of_descriptor(Request& request) {
     auto& statx = request.as<Statx>();
     const int kept = keep_for_later(request, statx.path);
@@ -91,12 +92,12 @@ int statx_prep(Request& request, const io_uring_sqe& sqe) {
 
 Outcome statx_issue(Request& request) {
     auto& statx = request.as<Statx>();
-    // In the kernel it is always a worker's, and so is what follows it in its chain.
+    // In the kernel a worker always executes it, and the rest of its chain too.
     request.set(request_at_work);
     if (is_simple(statx)) {
         if (statx.flags & AT_EMPTY_PATH) return statx_of_descriptor(request);
         const long fd = find_at_once(request, statx);
-        // A path that cannot be one is an error of the submission: nothing was looked for.
+        // An invalid path is an error of the submission: no lookup was made.
         const int kept = fd == -ENOENT ? keep_for_later(request, statx.path) : 0;
         if (kept < 0) return request.done(kept);
         if (says_no_such_file(fd)) return request.ended(fd);

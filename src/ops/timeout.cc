@@ -50,7 +50,7 @@ int set_timer(Request& request, int64_t time_ns, uint32_t flags, Expired expired
     if (result < 0) return result;
     request.place = Place::timer;
     ring.requests.table.insert(request);
-    // The leader may have gone to sleep for longer than this timeout.
+    // The waiter that polls for the ring may sleep for longer than this timeout.
     wake_leader(ring);
     return 0;
 }
@@ -71,8 +71,8 @@ void note_success(const Request& request) {
     }
 }
 
-// A link timeout of the same time begins later by next to nothing: it is over as well before anybody is told, and finds
-// nothing to cancel.
+// A link timeout of the same time was armed a moment later. It expires together with the timeout that it limits,
+// before either posts a CQE, and finds nothing to cancel.
 void expire_limit_too(Request& request) {
     Request* limit = request.timeout_link;
     if (limit == nullptr) return;
@@ -86,7 +86,8 @@ void expire_limit_too(Request& request) {
     queue_finish(*limit);
 }
 
-// A time-out that fires ends every wait. It may do so without a completion, which would wake the waiters.
+// An expired timeout ends every wait. It may expire without posting a CQE that would wake the waiters, so wake them
+// here.
 void end_waits(Ring& ring) {
     ++ring.completion.timeouts_fired;
     wake_satisfied(ring);
@@ -100,7 +101,7 @@ void expired(Request& request) {
         return;
     }
     expire_limit_too(request);
-    // With ETIME_SUCCESS the time being up is what was wanted: no chain is severed.
+    // With ETIME_SUCCESS the expiry counts as success and severs no chain.
     request.res = -ETIME;
     timeout.flags& IORING_TIMEOUT_ETIME_SUCCESS ? note_success(request) : request.fail();
     finish(request);
@@ -125,10 +126,10 @@ void insert_counted(Ring& ring, Request& request) {
     ring.timers.counted_expired = counted;
 }
 
-// Its request did not make it in time: it is cancelled.
+// The request did not complete in time, so the link timeout cancels it.
 void link_expired(Request& timeout) {
     Request* request = untie_timeout(timeout);
-    // One that is nobody's any more cancels nothing.
+    // An orphan has no request left to cancel.
     int result = is_orphan(timeout) ? -ECANCELED : 0;
     if (request != nullptr && result == 0) result = cancel_request(*request);
     timeout.res = result != 0 ? result : -ETIME;
@@ -137,7 +138,7 @@ void link_expired(Request& timeout) {
 
 Outcome armed(Request& request, int result) { return result < 0 ? request.done(result) : Outcome::queued; }
 
-// One whose time is up has ended in the kernel, whether or not its completion could be posted yet.
+// In the kernel an expired timeout has ended, even if its CQE is not posted yet.
 Request* find_timer(Ring& ring, uint8_t opcode, uint64_t user_data) {
     return ring.requests.table.find(user_data, [&ring, opcode](const Request& request) {
         return request.opcode == opcode && request.place == Place::timer && !ring.timers.is_due(request);
@@ -168,7 +169,7 @@ int timeout_prep(Request& request, const io_uring_sqe& sqe) {
     auto& timeout = request.as<Timeout>();
     timeout.flags = flags;
     timeout.count = static_cast<uint32_t>(sqe.off);
-    // Counts are compared by their difference, which has a sign; nobody waits for more.
+    // Counts are compared by their signed difference, so a timeout can wait for 2^31 - 1 completions at most.
     if (timeout.count > INT32_MAX) timeout.count = INT32_MAX;
     return read_time(sqe.addr, timeout.time_ns);
 }
@@ -189,7 +190,7 @@ Outcome link_timeout_issue(Request& request) {
 }
 
 bool is_due_at_once(Request& link_timeout) {
-    // No attempt is over sooner.
+    // A first attempt takes at least this long.
     constexpr int64_t shortest_attempt_ns = 1000;
     const auto& timeout = link_timeout.as<Timeout>();
     return deadline(timeout.time_ns, timeout.flags) <= now_ns(clock_of(timeout.flags)) + shortest_attempt_ns;

@@ -10,7 +10,7 @@ namespace ringside::engine {
 
 namespace {
 
-// It is not even looked for until all else was looked at.
+// The file is looked up after prep, so the iovecs of a request without a file are checked all the same.
 bool has_no_file(const Request& request) {
     if (!request.has(IOSQE_FIXED_FILE)) return false;
     return request.ring->files.find(static_cast<uint32_t>(request.sqe_fd)) == nullptr;
@@ -27,7 +27,7 @@ bool starts_later(const Request& request) {
 int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool touched) {
     const bool readable = read_user(to, from, count * sizeof(iovec), touched) == 0;
     for (unsigned i = 0; i < count; ++i) {
-        // Where not all can be read, a length that is none among those before counts nevertheless.
+        // If the array is only partly readable, an invalid length in the readable part wins over -EFAULT.
         if (!readable && read_user(to[i], from + i * sizeof(iovec)) < 0) return -EFAULT;
         if (static_cast<ssize_t>(to[i].iov_len) < 0) return -EINVAL;
     }

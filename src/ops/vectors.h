@@ -1,8 +1,8 @@
-// Arrays of iovecs that the program gave: when they have to be copied, and what is left of them after a partial
-// transfer.
+// Arrays of iovecs of the program's: when they are copied, and what remains of them after a partial transfer.
 //
-// They may not change any more once a request is submitted; but copying them costs a system call, so it is put off
-// until the request turns out not to complete inline. One that starts later cannot wait with it.
+// The program may change an array as soon as its request is submitted, so the engine needs a copy. Copying costs a
+// system call. It is put off until the request turns out not to complete inline. A request that starts after its
+// submission has its array copied by prep.
 #pragma once
 
 #include <stdint.h>
@@ -15,21 +15,21 @@ namespace ringside::engine {
 
 inline constexpr unsigned most_iovecs = 1024;
 
-// Whether the request's first attempt is not made within its submission: it is chained, drained or to be punted, or
-// there is no file to make it on.
+// Whether the request's first attempt is made after its submission: it is linked, drained or to be punted, or it has
+// no file yet.
 bool starts_later(const Request& request);
 
-// Copies `count` iovecs from the program's address `from`, which a system call may have touched (memory/user_memory.h).
-// Returns 0, -EFAULT, or -EINVAL for a length that is none.
+// Copies `count` iovecs from the program's address `from`, which a system call may have touched
+// (memory/user_memory.h). Returns 0, -EFAULT, or -EINVAL for an invalid length.
 int copy_iovecs(iovec* to, uint64_t from, unsigned count, bool touched = false);
 
-// Whether they can be the program's memory: 0 or -EFAULT.
+// Checks that the ranges can be the program's memory. Returns 0 or -EFAULT.
 int check_ranges(const iovec* vectors, unsigned count);
 
 uint64_t total_length(const iovec* vectors, unsigned count);
 
-// What of an array of iovecs is left behind its first `bytes`. The iovec in which that begins is shortened in place for
-// as long as this lives.
+// The part of an array of iovecs behind its first `bytes`. The iovec in which the part begins is shortened in place
+// for the lifetime of this object.
 class RestOfVectors {
   public:
     RestOfVectors(iovec* vectors, unsigned count, uint64_t bytes);

@@ -1,7 +1,7 @@
 // IORING_OP_WAITID: waiting for a child process to change.
 //
-// The end of one particular child makes its pidfd readable, which the poller waits for with no thread. Any child, or a
-// child that stops or goes on, has no file: a stand-in waits.
+// The exit of one particular child makes its pidfd readable, and the poller waits for that without a thread. For any
+// child, or for a child that stops or continues, there is no file to poll, so a stand-in waits.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -31,7 +31,7 @@ struct Waitid {
     StandIn* stand_in;
 };
 
-// Fills the fields of siginfo_t that tell of a child, and no other byte of it. Returns 0 or -EFAULT.
+// Fills the fields of siginfo_t that describe a child, and no other byte of it. Returns 0 or -EFAULT.
 int tell_program(const Waitid& wait, const siginfo_t& info) {
     if (wait.info == 0) return 0;
     constexpr size_t head = offsetof(siginfo_t, si_code) + sizeof(info.si_code);
@@ -51,7 +51,7 @@ bool never_waits(const Waitid& wait) {
     return wait.which == P_PIDFD && (abi::syscall(__NR_fcntl, wait.id, F_GETFL) & O_NONBLOCK);
 }
 
-// Has the request hold the pidfd that it waits by: ours, so that the program may close its own.
+// Gives the request a pidfd of its own to wait on. The program may close its own meanwhile.
 void hold_pidfd(Request& request) {
     auto& wait = request.as<Waitid>();
     int fd = -1;
@@ -63,10 +63,12 @@ void hold_pidfd(Request& request) {
     request.set(request_pinned);
 }
 
-// Its thread is gone: in the kernel nobody is left who has such a child, nor whose memory could be told of it.
+// The result when the submitting thread is gone. In the kernel no thread has such a child any more, and there is no
+// memory to write `info` to.
 long find_nobody(const Waitid& wait) { return wait.info != 0 ? -EFAULT : -ECHILD; }
 
-// In the stand-in's thread. A child is taken only when it is sure whose it is.
+// Runs in the stand-in's thread. The child is first looked at (WNOWAIT), and reaped only while the request is no
+// orphan.
 long stand_for_children(Request& request) {
     const auto& wait = request.as<Waitid>();
     for (;;) {
@@ -77,7 +79,7 @@ long stand_for_children(Request& request) {
         if (is_orphan(request)) return find_nobody(wait);
         info = {};
         result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
-        // Somebody else may have been faster.
+        // Another thread may have reaped the child meanwhile.
         if (result < 0 || info.si_pid != 0) return tell(wait, info, result);
     }
 }
@@ -85,11 +87,12 @@ long stand_for_children(Request& request) {
 Outcome begin_to_wait(Request& request) {
     auto& wait = request.as<Waitid>();
     request.set(request_ends_itself);
-    // The first attempt was the submitter's, who has such a child. Who makes the next is another thread.
+    // The submitter made the first attempt, and the child is its own. The next attempt is another thread's, so
+    // __WNOTHREAD must go.
     wait.options &= ~own_children_only;
     hold_pidfd(request);
     if (request.has(request_pinned) && !(wait.options & (WSTOPPED | WCONTINUED))) return request.wait(POLLIN);
-    // Before the stand-in looks.
+    // The stand-in reads this, so it must be set before the stand-in starts.
     if (request.ring->submitting_inline) note_submitter(request);
     wait.stand_in = send_stand_in(request, stand_for_children);
     return wait.stand_in == nullptr ? request.done(-ENOMEM) : Outcome::queued;
@@ -108,12 +111,12 @@ Outcome waitid_issue(Request& request) {
     siginfo_t info = {};
     if (request.has(request_pinned) && is_orphan(request)) return request.done(find_nobody(wait));
     if (request.has(request_cancelled)) {
-        // It leaves zeroes behind, as a wait does that finds nothing.
+        // The kernel writes zeroes then, as for a wait that finds no child.
         tell_program(wait, info);
         return request.done(-ECANCELED);
     }
     const long result = abi::syscall(__NR_waitid, wait.which, wait.id, &info, wait.options | WNOHANG, 0);
-    // What makes no sense is told without a word into the program's memory.
+    // Invalid arguments leave the program's memory untouched.
     if (result == -EINVAL || result == -EBADF) return request.done(result);
     if (result < 0 || info.si_pid != 0 || never_waits(wait)) return request.done(tell(wait, info, result));
     return request.has(request_pinned) ? request.wait(POLLIN) : begin_to_wait(request);

@@ -1,4 +1,4 @@
-// IORING_OP_FSETXATTR, SETXATTR, FGETXATTR, GETXATTR: extended attributes, which are on the disk: a worker's work.
+// IORING_OP_FSETXATTR, SETXATTR, FGETXATTR, GETXATTR: extended attributes. They are on the disk, so a worker does it.
 #include <errno.h>
 #include <linux/limits.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ int make_room(Request& request, size_t value_size) {
     return 0;
 }
 
-// A name that is empty or too long is out of range, unlike a path.
+// An empty or too long name is -ERANGE; for a path these are other errors.
 int keep_name(Request& request, uint64_t address) {
     const long length = read_string(kept(request).name, address, sizeof(Kept::name));
     if (length == -ENAMETOOLONG || length == 1) return -ERANGE;

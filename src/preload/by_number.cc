@@ -20,8 +20,8 @@ T* pointer(long argument) {
 }
 int number(long argument) { return static_cast<int>(argument); }
 
-// --- Descriptors: the interposer is asked only where a ring is concerned, since libc's close() may be a point at which
-// a thread is cancelled, and syscall() is none.
+// --- Descriptors. Only calls on rings go to the interposers: libc's close() is a cancellation point, and syscall()
+// is not.
 
 long by_close(const Call& call) {
     const long* a = call.arguments;
@@ -135,7 +135,7 @@ long by_epoll_ctl(const Call& call) {
     return interposed_epoll_ctl(number(a[0]), number(a[1]), number(a[2]), pointer<epoll_event>(a[3]));
 }
 
-// What waits in an epoll set is the kernel's, once the rings in it are in line with their descriptors.
+// The kernel does the wait. Before it, the descriptor of each ring in the set is brought in line with the ring.
 long by_epoll_wait(const Call& call) {
     settle_rings_in_epoll();
     return pass(call);

@@ -1,4 +1,5 @@
-// System calls that a program makes through libc's syscall(): what is interposed by name is the same by number.
+// System calls that a program makes through libc's syscall(). The functions that are interposed by name are
+// interposed by number too.
 #pragma once
 
 #include "preload/serve.h"
@@ -8,7 +9,7 @@ namespace ringside::preload {
 // Answers a call by number as libc's syscall() does, with -1 and errno.
 using AnswerByNumber = long (*)(const Call& call);
 
-// What answers the calls with this number, or null where the kernel answers them all.
+// The function that answers calls with this number, or null if the kernel answers all of them.
 AnswerByNumber answer_by_number(long number);
 
 // Hands the call on to libc's syscall().

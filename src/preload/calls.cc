@@ -1,4 +1,4 @@
-// libc's syscall(): what is interposed by name goes the same way by number (by_number.h), every other call passes
+// libc's syscall(). Calls whose functions are interposed by name go the same way (by_number.h); all others pass
 // untouched.
 //
 // The function is variadic, but on x86-64 and arm64 a caller hands its arguments over as to one of seven longs.

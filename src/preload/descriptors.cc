@@ -1,5 +1,5 @@
-// libc's functions that close or copy file descriptors: the engine has to learn what becomes of a ring's, since no
-// kernel object tells it.
+// libc's functions that close or copy file descriptors. The engine must learn when a ring's descriptor is closed or
+// copied, since no kernel object reports it.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,9 +20,9 @@ int note_copy(int fd, int copy) {
     return copy;
 }
 
-// dup2() and dup3() close what `copy` named before. A ring that goes that way has to be gone before its number means
-// something else, and has to stay if the call is going to fail.
-// Returns false, with errno set, where a signal's handler does it in the middle of a call on that ring.
+// dup2() and dup3() close the file that `copy` named before. If that was a ring, it must be closed before its number
+// names another file, and it must stay open if the call is going to fail. Returns false, with errno set, if a signal
+// handler makes the call in the middle of a call on that ring.
 bool make_way(int fd, int copy, int flags) {
     if (!may_have_rings() || fd == copy || (flags & ~O_CLOEXEC) != 0) return true;
     if (find_own_ring(copy) == nullptr) return true;

@@ -45,7 +45,7 @@ int load_filter(sock_filter (&program)[length]) {
     return static_cast<int>(result);
 }
 
-// Another architecture's calls have other numbers, as have those of the x32 ABI, and pass.
+// Calls of another architecture and of the x32 ABI have other numbers. They pass.
 int load_calls_filter() {
     constexpr Question question = about_filter;
     static_assert(__NR_io_uring_enter == __NR_io_uring_setup + 1 && __NR_io_uring_register == __NR_io_uring_setup + 2);
@@ -57,7 +57,7 @@ int load_calls_filter() {
         if_at_least(__NR_io_uring_setup, 0, 6),
         if_at_least(__NR_io_uring_register + 1, 5, 0),
         answer(SECCOMP_RET_TRAP),
-        // close(-1, mark) is the question, any other close passes.
+        // close(-1, mark) asks whether the filter is there (question.h). Any other close passes.
         load(argument_at(1)),
         if_equal(question.mark, 0, 2),
         load(argument_at(0)),
@@ -76,11 +76,12 @@ int install_filter() {
     if (is_filter_installed()) return 0;
     int result = load_calls_filter();
     if (result == -EACCES) {
-        // Without CAP_SYS_ADMIN the kernel wants a promise that no setuid program will run under the filter.
+        // Without CAP_SYS_ADMIN the kernel requires no_new_privs, so that no setuid program gains privileges under
+        // the filter.
         abi::syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         result = load_calls_filter();
     }
-    // A positive answer names a thread with filters of its own, which could not be brought in line.
+    // A positive result is the id of a thread whose own filters do not allow the synchronization.
     return result > 0 ? -ESRCH : result;
 }
 

@@ -2,9 +2,10 @@
 // SIGSYS. A trap outranks an errno, so this works under the refusal of a container too. Every other call passes: also
 // the close() of a ring, which is noticed in another way (service/ring_file.h).
 //
-// A filter outlives exec, the signal handler does not. So whoever is started by a served program has to be served too
-// (its constructor puts a handler up again), or its io_uring calls end it with SIGSYS: a static or setuid program, or
-// one started with an empty environment. That is the price of a trap that needs nothing but seccomp.
+// A filter survives execve, the signal handler does not. So a program that a served program starts must load the
+// library too, whose constructor installs a handler again. Otherwise SIGSYS ends it at its first io_uring call: a
+// static or setuid program, or one started with an empty environment. That is the price of a trap that needs nothing
+// but seccomp.
 #pragma once
 
 namespace ringside::preload {

@@ -1,4 +1,4 @@
-// The functions that stand in for libc's, under libc's names: what they do is known by number, too (by_number.cc).
+// The functions that replace libc's, under libc's names. by_number.cc calls them for system calls by number.
 #pragma once
 
 #include <poll.h>

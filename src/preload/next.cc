@@ -26,7 +26,7 @@ int bare_dup(int fd) { return bare(__NR_dup, fd); }
 int bare_dup3(int fd, int copy, int flags) { return bare(__NR_dup3, fd, copy, flags); }
 int bare_fcntl(int fd, int command, long argument) { return bare(__NR_fcntl, fd, command, argument); }
 
-// dup2 leaves a descriptor that it is asked to copy onto itself alone, which dup3 refuses; arm64 has dup3 alone.
+// arm64 has dup3 only. dup2 of a descriptor onto itself does nothing, and dup3 refuses it.
 int bare_dup2(int fd, int copy) { return fd == copy ? (bare_fcntl(fd, 1, 0) < 0 ? -1 : fd) : bare_dup3(fd, copy, 0); }
 
 int bare_close_range(unsigned first, unsigned last, int flags) { return bare(__NR_close_range, first, last, flags); }
@@ -94,8 +94,8 @@ void resolve(Function& pointer, const char* name) {
     if (void* found = dlsym(RTLD_NEXT, name)) pointer = reinterpret_cast<Function>(found);
 }
 
-// A handler's return goes through code that libc brings along, so that there is no bare system call in these; they look
-// libc's function up when they come to be called this early.
+// A bare system call cannot replace these: a handler returns through code of libc's. If one is called this early, it
+// looks libc's function up.
 int early_sigaction(int number, const struct sigaction* action, struct sigaction* old) {
     resolve(next.sigaction, "sigaction");
     return next.sigaction(number, action, old);

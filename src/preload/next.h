@@ -1,5 +1,5 @@
-// libc's own functions behind the ones that we interpose ("next" in the order of look-up, which may as well be another
-// preloaded library's).
+// libc's functions behind the ones that this library interposes: the next ones in the order of look-up, which may
+// also be those of another preloaded library.
 //
 // Until resolve_next() has run, each pointer makes the bare system call: a library loaded with us may call close()
 // before our constructor, and even from within dlsym(). So no interposer ever meets a null pointer or has to ask.
@@ -45,7 +45,7 @@ struct Next {
 
 extern Next next;
 
-// Fills `next` from libc. What libc does not have (close_range before glibc 2.34) stays a bare system call.
+// Fills `next` from libc. A function that libc lacks (close_range before glibc 2.34) stays a bare system call.
 void resolve_next();
 
 // errno and -1 for a negative result, as libc's wrappers answer.

@@ -1,5 +1,5 @@
-// How a process finds out whether a filter of ours is in force in it: it closes no descriptor at all, with a mark in
-// the register behind. The filter answers with an errno that no kernel knows; the kernel itself would say EBADF.
+// How a process finds out whether a filter of ringside's is in force in it: it calls close(-1) with a mark in the
+// second argument. The filter answers with an errno that no kernel has; the kernel itself answers EBADF.
 #pragma once
 
 #include <stdint.h>

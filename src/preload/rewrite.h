@@ -2,8 +2,8 @@
 // signal.
 //
 // The instruction before the system call puts the call's number into a register. A jump takes its place, to a
-// trampoline that does the same and then calls the engine; the system call itself stays where it is, for whoever jumps
-// right to it:
+// trampoline that does the same and then calls the engine. The system call itself stays where it is, since other code
+// may jump right to it:
 //
 //      b8 aa 01 00 00   mov $426, %eax            e9 xx xx xx xx   jmp trampoline
 //      0f 05            syscall            ->     0f 05            syscall
@@ -12,9 +12,9 @@
 //      0f 05            syscall            ->              0f 05   jmp trampoline, whose address ends in these two
 //      bytes
 //
-// All other calls that come along the trampoline are made as they are. A site stays as it is, and trapped, where the
-// bytes are others, where there is no memory for a trampoline, where the code is not that of a file, or where a policy
-// lets no code be changed. RINGSIDE_REWRITE=0 leaves all of them alone.
+// The trampoline makes calls with other numbers unchanged. A site is not rewritten, and stays trapped, if its bytes
+// are different, if there is no memory for a trampoline, if the code is not mapped from a file, or if a policy
+// forbids changing code. RINGSIDE_REWRITE=0 leaves all sites alone.
 #pragma once
 
 #include <stdint.h>

@@ -5,11 +5,11 @@
 namespace ringside::preload {
 namespace {
 
-// No ring has a higher descriptor than this: where a search through a range may stop.
+// No ring has a higher descriptor than this, so a search through a range may stop here.
 std::atomic<int> highest_ring{-1};
 
-// Descriptors of rings that were put into an epoll set, or of what was a ring. Those that find no place here are
-// settled when they are entered alone.
+// Descriptors of rings that were put into an epoll set; some may be no ring's any more. If the table is full, a ring
+// is settled only when it is entered.
 constexpr int most_in_epoll = 64;
 std::atomic<int> in_epoll[most_in_epoll] = {};
 std::atomic<int> count_in_epoll{0};
@@ -49,7 +49,8 @@ void settle_rings_in_epoll() {
     const int known = count_in_epoll.load(std::memory_order_acquire);
     if (known == 0 || process_with_rings.load(std::memory_order_relaxed) != this_process()) return;
     for (int i = 0; i < known && i < most_in_epoll; ++i) {
-        // The number is believed: of another ring the descriptor comes into line as well, and that is all.
+        // The number is not checked. If it names another ring by now, that ring's descriptor is brought in line,
+        // which does no harm.
         if (engine::Ring* ring = engine::find(in_epoll[i].load(std::memory_order_acquire))) engine::readiness_fd(*ring);
     }
 }

@@ -11,7 +11,7 @@
 namespace ringside::preload {
 namespace {
 
-// What the kernel's select() asks of a file, and which answers it takes for each set.
+// The poll events that the kernel's select() waits for, and the ones that count as ready, for each set.
 constexpr short asked_in = POLLIN | POLLRDNORM | POLLRDBAND;
 constexpr short asked_out = POLLOUT | POLLWRNORM | POLLWRBAND;
 constexpr short asked_except = POLLPRI;
@@ -57,7 +57,7 @@ nfds_t list(const Sets& sets, pollfd* entries) {
     return count;
 }
 
-// Leaves in the sets what is ready and returns how many bits that is, or -EBADF.
+// Leaves only the ready descriptors in the sets. Returns the number of bits, or -EBADF.
 int store(const pollfd* entries, nfds_t count, const Sets& sets) {
     for (nfds_t i = 0; i < count; ++i) {
         if ((entries[i].revents & POLLNVAL) != 0) return -EBADF;
@@ -113,7 +113,7 @@ int interposed_select(int count, fd_set* in, fd_set* out, fd_set* except, timeva
     const Sets sets = {count, in, out, except};
     if (!names_a_ring(sets)) return next.select(count, in, out, except, timeout);
     if (timeout == nullptr) return select_by_poll(sets, for_ever, nullptr);
-    // It takes any number of microseconds, and leaves there the time that is left.
+    // select() accepts any number of microseconds, and writes the remaining time back.
     const timespec time = {timeout->tv_sec + timeout->tv_usec / 1'000'000, timeout->tv_usec % 1'000'000 * 1000};
     if (!is_valid(time)) return next.select(count, in, out, except, timeout);
     const int64_t timeout_ns = nanoseconds_of(time);

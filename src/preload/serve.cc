@@ -21,9 +21,9 @@ provider::Choice choice = {};
 bool inherited_trap = false;
 int trap_error = 0;
 
-// Whoever is first decides; a second thread that asks in the meantime waits for the answer. Only one may put the trap
-// up: the second would find our handler in the place of the program's. The thread that decides may ask again, from a
-// trapped call of its own, and then is served by the engine.
+// The thread that decides. Other threads wait for its decision. Only one thread may install the trap: a second one
+// would take our handler for the program's. If a call of the deciding thread is trapped meanwhile, the engine serves
+// it.
 std::atomic<long> decider{0};
 
 Server await_decision() {
@@ -40,7 +40,7 @@ Server decide() {
     long nobody = 0;
     if (!decider.compare_exchange_strong(nobody, self)) return nobody == self ? Server::engine : await_decision();
     resolve_next();
-    // Under a filter that an ancestor left, a question to the kernel would come back to us.
+    // Under a filter of an ancestor's, a probe of the kernel would be trapped and come back here.
     inherited_trap = is_filter_installed();
     if (inherited_trap) provider::set_wish(provider::Wish::engine);
     choice = provider::choose();

@@ -1,6 +1,6 @@
 // The three system calls of a program that makes them itself: which provider answers them in this process, and the
-// answers. Who catches the call (libc's syscall(), a trapped instruction) does not matter here, so that a call site may
-// one day be rewritten to come here without a trap.
+// answers. It does not matter here how the call was caught: by libc's syscall(), by the trap, or by a rewritten call
+// site.
 #pragma once
 
 #include <stdint.h>
@@ -26,7 +26,7 @@ bool engine_serves();
 // The engine's answer: a value >= 0, or -errno. For io_uring's three calls alone, and only where engine_serves().
 long serve(const Call& call);
 
-// Tells about the choice on stderr where RINGSIDE_VERBOSE=1 asks for it, once, at the first ring.
+// With RINGSIDE_VERBOSE=1, prints the choice on standard error, once, at the first ring.
 void announce();
 
 }  // namespace ringside::preload

@@ -17,7 +17,7 @@ sigset_t without_sigsys(sigset_t set) {
     return set;
 }
 
-// sigprocmask() and pthread_sigmask() differ in how they tell an error alone.
+// sigprocmask() and pthread_sigmask() differ only in how they report an error.
 template <typename Function>
 int mask_through(Function next_mask, int how, const sigset_t* set, sigset_t* old) {
     if (set == nullptr || how == SIG_UNBLOCK || !is_trap_set()) return next_mask(how, set, old);

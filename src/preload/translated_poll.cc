@@ -13,8 +13,9 @@ namespace {
 
 int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Keeps signals from the thread but while it sleeps: one that comes between two sleeps of a poll has to end that poll
-// as one in a sleep does. What a fault raises is not to wait, nor what makes the program's trapped calls.
+// Blocks signals except while the thread sleeps: a signal between two sleeps of one poll must end that poll, as a
+// signal during a sleep does. Signals of faults stay unblocked, and so does SIGSYS, which serves the program's
+// trapped calls.
 class SignalsWait {
   public:
     SignalsWait() {
@@ -106,7 +107,7 @@ bool TranslatedPoll::begin(int64_t& limit_ns) {
     return ready;
 }
 
-// A signal's handler polls a ring that its own thread is inside of.
+// A signal handler polls a ring that its own thread was interrupted in.
 bool TranslatedPoll::would_wait_for_itself() const {
     for (unsigned i = 0; i < ring_count_; ++i) {
         if (rings_[i].fd == -EDEADLK) return true;
@@ -144,7 +145,7 @@ int TranslatedPoll::wait_in_sleeps(int64_t timeout_ns, const sigset_t* mask) {
     if (!is_timed || __builtin_add_overflow(now_ns(), timeout_ns, &end_ns)) end_ns = for_ever;
     for (int64_t left_ns = timeout_ns;;) {
         int64_t limit_ns = left_ns;
-        // The others are asked all the same.
+        // The other descriptors are polled all the same.
         if (begin(limit_ns)) limit_ns = 0;
         if (limit_ns != 0 && would_wait_for_itself()) {
             end(false);

@@ -1,7 +1,8 @@
-// A program's poll set in which rings stand: a copy, with each ring's descriptor replaced by what has to be polled for
-// it.
+// A copy of a program's poll set that contains rings. In the place of a ring's descriptor it has the descriptor to
+// poll for that ring.
 //
-// While it waits, the thread does for its rings what is to be done (entry/engine.h), so a wait may be several sleeps.
+// While it waits, the thread also does the work of its rings (entry/engine.h), so one wait may consist of several
+// sleeps.
 #pragma once
 
 #include <poll.h>
@@ -61,7 +62,7 @@ class TranslatedPoll {
     void store_answers(pollfd* program) const;
 
   private:
-    // Rings beyond these are polled without our doing anything for them.
+    // The thread polls rings beyond these without doing their work.
     static constexpr unsigned most_rings = 8;
 
     void load(const pollfd* program);

@@ -14,13 +14,13 @@
 namespace ringside::preload {
 namespace {
 
-// siginfo_t's si_code for a filter's trap (SYS_SECCOMP), which not every libc names.
+// siginfo_t's si_code for a trap by a filter: SYS_SECCOMP, which some libcs do not define.
 constexpr int by_filter = 1;
 
 std::atomic<bool> trap_set{false};
 
-// The program's own action for SIGSYS: the slot in force is read by the handler at any time, so that a change fills the
-// other one and then names it.
+// The program's own action for SIGSYS. The handler may read the slot in force at any time, so a change fills the
+// other slot and then switches to it.
 struct sigaction program_actions[2] = {};
 std::atomic<unsigned> program_action_in_force{0};
 
@@ -50,8 +50,8 @@ void hand_to_program(int number, siginfo_t* info, void* context) {
     }
 }
 
-// A ring without a descriptor has an index in its place, which may be the number of another ring: to expect an unseen
-// close of that one costs a thread and no more.
+// For a ring without a descriptor, setup returns an index, which may be the descriptor number of another ring. Then
+// the engine watches that ring for an unseen close, which costs a thread and nothing else.
 long serve_trapped(const Call& call) {
     const long result = serve(call);
     if (call.number == __NR_io_uring_setup && result >= 0) engine::expect_unseen_close(static_cast<int>(result));
@@ -75,9 +75,9 @@ void on_sigsys(int number, siginfo_t* info, void* context) {
     if (!ours) hand_to_program(number, info, context);
 }
 
-// The handler runs with the program's own signal mask and may be interrupted by the program's handlers, as a system
-// call may: what the engine then answers (EINTR) is what the kernel would. It runs on the stack of the call, not on an
-// alternate one, which is made for handlers smaller than an engine.
+// The handler runs with the program's own signal mask. The program's handlers may interrupt it, as they may interrupt
+// a system call; the engine then answers EINTR, as the kernel would. It runs on the stack of the call. A program's
+// alternate stack may be too small for the engine.
 int take_sigsys() {
     struct sigaction ours = {};
     struct sigaction before = {};

@@ -6,14 +6,14 @@
 
 namespace ringside::preload {
 
-// Puts up the handler, and the filter that calls it. Returns 0, or -errno where the kernel lets no filter be loaded:
-// then only calls that go through libc are served.
+// Installs the handler and the filter. Returns 0, or -errno if the kernel allows no filter. Then only calls through
+// libc are served.
 int set_trap();
 
 // Whether SIGSYS is ours in this process.
 bool is_trap_set();
 
-// What the program wants done with a SIGSYS that is not ours, as sigaction(2) reads and writes it.
+// The program's action for a SIGSYS that is not ringside's: reads and replaces it as sigaction(2) does.
 void exchange_program_action(const struct sigaction* action, struct sigaction* old);
 
 }  // namespace ringside::preload

@@ -21,7 +21,8 @@ int poll_translated(pollfd* entries, nfds_t count, int64_t timeout_ns, const sig
     return result;
 }
 
-// The fortified variants know the size of the program's array; their own complaint about it is libc's to make.
+// The fortified variants know the size of the program's array. libc's own function reports an array that is too
+// small.
 bool fits(nfds_t count, size_t size) { return count <= size / sizeof(pollfd); }
 
 }  // namespace

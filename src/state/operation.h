@@ -87,10 +87,10 @@ struct alignas(64) Operation {
     uint32_t flags;    // OperationFlag
     Prep prep;
     Issue issue;
-    Work work;                    // null where no worker is ever needed
-    Unpark unpark;                // null where requests never park
-    Together together = nullptr;  // null where each is done alone
-    Carry carry = nullptr;        // null where no first attempt can be carried
+    Work work;          // null where no worker is ever needed
+    Unpark unpark;      // null where requests never park
+    Together together;  // null where each is done alone
+    Carry carry;        // null where no first attempt can be carried
 };
 static_assert(sizeof(Operation) == 64);
 

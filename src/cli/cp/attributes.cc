@@ -20,13 +20,13 @@ TimePair times_of(const struct statx& attributes) {
     return {{{access.tv_sec, access.tv_nsec}, {change.tv_sec, change.tv_nsec}}};
 }
 
-// The mode a copy may have, given how the change of its owner went.
+// The mode that the copy may have, given whether its owner could be changed.
 mode_t mode_after(int chown_result, const struct statx& attributes) {
     const mode_t mode = attributes.stx_mode & permission_bits;
     return chown_result == 0 ? mode : mode & ~(S_ISUID | S_ISGID);
 }
 
-// Only root may give files away; for others a copy that is theirs is what they expect.
+// Only root may change a file's owner. Other users expect to own their copies.
 bool is_expected(int chown_result) { return chown_result == 0 || errno == EPERM || errno == EINVAL; }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 namespace ringside::cli::cp {
 
-// What a copy is made from is described by this mask of statx.
+// The statx fields of a source that a copy needs.
 constexpr unsigned statx_mask = STATX_BASIC_STATS;
 
 // For an open regular file or directory. Ownership is kept where that is permitted; where it is not, a set-user-id or

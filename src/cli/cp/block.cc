@@ -52,7 +52,7 @@ void Block::read_done(int result) {
     filled_ += static_cast<unsigned>(result);
     const bool end_of_file = result == 0;
     const bool full = filled_ == piece_.length;
-    // What a stream has given is passed on at once: more may be long in coming.
+    // Data of a stream is written at once, since more may be long in coming.
     if (!end_of_file && !full && !owner_->streaming()) return read();
     if (filled_ == 0) return leave();
     write();
@@ -62,7 +62,7 @@ void Block::write_done(int result) {
     if (owner_->stopped()) return leave();
     if (is_worth_a_retry(result)) return write();
     if (result <= 0) {
-        // A file that takes nothing and names no reason is full.
+        // A write of no bytes without an error means that the file is full.
         owner_->write_failed(result == 0 ? ENOSPC : -result);
         return leave();
     }
@@ -89,7 +89,7 @@ BlockPool::BlockPool(unsigned blocks, RequestQueue& queue) {
 
 bool BlockPool::begin(BlockOwner& owner, const Piece& piece) {
     if (free_.empty()) {
-        // Each owner waits once, however often it asks.
+        // An owner is queued once, however often it calls begin().
         if (std::find(waiting_.begin(), waiting_.end(), &owner) == waiting_.end()) waiting_.push_back(&owner);
         return false;
     }

@@ -22,7 +22,7 @@ class BlockOwner {
     // Nothing more is wanted: a block goes no further than its current request.
     virtual bool stopped() const = 0;
 
-    // A block that begin() did not have may be free now.
+    // A block may be free, after begin() had none.
     virtual void block_available() = 0;
     virtual void read_failed(int error) = 0;
     virtual void write_failed(int error) = 0;
@@ -69,9 +69,10 @@ class BlockPool {
     BlockPool(const BlockPool&) = delete;
     BlockPool& operator=(const BlockPool&) = delete;
 
-    // Begins to copy the piece, or returns false where no block is free; block_available() tells when to ask again.
+    // Begins to copy the piece, or returns false if no block is free. The pool then calls block_available() when the
+    // owner can try again.
     bool begin(BlockOwner& owner, const Piece& piece);
-    // This owner does not ask again.
+    // This owner does not call begin() any more.
     void forget(BlockOwner& owner);
     void give_back(Block& block);
 

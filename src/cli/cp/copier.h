@@ -1,4 +1,5 @@
-// The copy as a whole: starts items while there is room for them, waits for their requests, and stops when told to.
+// The copy as a whole: starts items while there is room for them, waits for their requests, and stops at an
+// interruption.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,5 @@
-// A directory of the source together with its copy, both open: names are looked up in them, so that a path that
-// somebody changes meanwhile leads nobody astray.
+// A directory of the source together with its copy, both open. Names are looked up relative to them, so a path that
+// another process changes meanwhile does no harm.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,8 +13,8 @@ class Report;
 
 std::string join(const std::string& directory, const std::string& name);
 
-// Everything below a directory shares it. The last one to let go of it makes the destructor finish the copy: only then
-// does nothing change its times any more, and a mode without write permission hinders nobody.
+// All items below a directory share it. When the last one releases it, the destructor finishes the copy: only then
+// does nothing change the directory's times any more, and a mode without write permission does no harm.
 class Directory {
   public:
     struct Ends {
@@ -26,7 +26,7 @@ class Directory {
 
     // Where the command line's names are looked up and placed: not itself a copy of anything.
     Directory(Ends ends, bool fsync, Report& report);
-    // The copy of a directory with these attributes, inside `parent`. `fresh` says that it was created just now.
+    // The copy of a directory with these attributes, inside `parent`. `fresh`: this copy created the directory.
     Directory(Ends ends, std::shared_ptr<Directory> parent, bool fresh, const struct statx& attributes);
     ~Directory();
     Directory(const Directory&) = delete;

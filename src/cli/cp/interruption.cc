@@ -41,7 +41,7 @@ void Interruption::watch(RequestQueue& queue) {
 void Interruption::complete(int) {
     signalfd_siginfo info;
     if (read(fd_, &info, sizeof info) == sizeof info) signal_ = static_cast<int>(info.ssi_signo);
-    // Whoever presses the keys again does not want to wait for the cleaning up.
+    // A second signal ends the program at once, without cleaning up.
     sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 

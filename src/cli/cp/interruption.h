@@ -10,10 +10,10 @@ namespace ringside::cli::cp {
 
 class Interruption final : public Request {
   public:
-    // From here on the three signals wait to be read, except for those that the program was started to ignore. A signal
-    // of a failed write is ignored: the write's own error says more.
+    // Blocks the three signals, so that they wait to be read. Signals that were ignored when the program started stay
+    // ignored. SIGXFSZ is ignored too: the error of the write says more.
     Interruption();
-    // Gives the signals back; one that came and was not acted upon yet acts now.
+    // Restores the signal mask. A signal that is still pending takes effect now.
     ~Interruption();
     Interruption(const Interruption&) = delete;
     Interruption& operator=(const Interruption&) = delete;

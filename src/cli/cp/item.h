@@ -13,7 +13,7 @@ struct Item {
     std::string source_name;
     std::string target_name;
     unsigned char type;   // a DT_ constant of readdir(3)
-    bool follow = false;  // what a symbolic link points to is meant, not the link
+    bool follow = false;  // copy the target of a symbolic link, not the link
 
     std::string source_path() const { return join(parent->source_path(), source_name); }
     std::string target_path() const { return join(parent->target_path(), target_name); }

@@ -14,7 +14,7 @@
 namespace ringside::cli::cp {
 namespace {
 
-// One file does not take all blocks while others wait, and more than these make it no faster.
+// One file must not take all blocks while others wait. More blocks than this make a file no faster.
 constexpr unsigned most_pieces_under_way = 16;
 
 constexpr mode_t mode_while_copying = 0600;
@@ -130,7 +130,7 @@ void CopyJob::read_failed(int error) { fail("read", item_.source_path(), error);
 void CopyJob::write_failed(int error) { fail("write", item_.target_path(), error); }
 
 void CopyJob::data_copied() {
-    // A hole at the end is made by the size alone.
+    // The size alone makes a hole at the end.
     if (pieces_.may_have_holes() && ftruncate(target_fd_, static_cast<off_t>(end_)) != 0) {
         return fail("set the size of", item_.target_path(), errno);
     }
@@ -181,7 +181,7 @@ void CopyJob::fail(const char* action, const std::string& path, int error) {
 
 void CopyJob::stop() { give_up(); }
 
-// Ends at once, or as soon as what is in flight has come back.
+// Ends at once, or when the requests in flight have completed.
 void CopyJob::give_up() {
     stopped_ = true;
     workshop_.pool.forget(*this);

@@ -22,7 +22,7 @@ namespace ringside::cli::cp {
 
 class CopyJob;
 
-// Who looks after the jobs.
+// Starts the jobs and is notified by them.
 class Foreman {
   public:
     // The job is over. It may be destroyed once the current completion has returned.
@@ -34,7 +34,7 @@ class Foreman {
     ~Foreman() = default;
 };
 
-// What jobs share.
+// The objects that all jobs share.
 struct Workshop {
     RequestQueue& queue;
     BlockPool& pool;

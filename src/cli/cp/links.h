@@ -1,4 +1,5 @@
-// Names of one file become names of one copy: who copies it, who waits for that, and who is linked to the result.
+// Hard links: the names of one file become names of one copy. One item copies the file; the other items wait for it
+// and are then linked to the copy.
 #pragma once
 
 #include <sys/stat.h>
@@ -21,14 +22,14 @@ class HardLinks {
         linker,  // the copy exists: make a link to copy_of()
     };
 
-    // What the item is to do about the file with these attributes. A file with one name always answers `copier`.
+    // The item's role for the file with these attributes. For a file with one name it is always `copier`.
     Role claim(const Item& item, const struct statx& attributes);
 
     // The path of the finished copy.
     const std::string& copy_of(const struct statx& attributes) const;
 
-    // The copier is done: its copy is at this path, or failed where there is none. The items that waited are to be
-    // started again, and then link to the copy or, after a failure, try for themselves.
+    // The copier is done: its copy is at this path, or failed where there is none. The caller starts the waiting
+    // items again. They link to the copy or, after a failure, copy the file themselves.
     std::vector<Item> settle(const struct statx& attributes, std::optional<std::string> copy);
 
   private:

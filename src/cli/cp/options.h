@@ -1,4 +1,4 @@
-// What `ringside cp` was asked to do.
+// The command line of `ringside cp`.
 #pragma once
 
 #include <string>

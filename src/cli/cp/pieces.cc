@@ -42,7 +42,7 @@ bool DataPieces::find_data() {
     const off_t hole = lseek(fd_, data, SEEK_HOLE);
     position_ = static_cast<uint64_t>(data);
     data_end_ = hole < 0 ? size_ : std::min(size_, static_cast<uint64_t>(hole));
-    // The file may have shrunk or changed since its size was asked for.
+    // The file may have shrunk or changed since its size was read.
     return position_ < data_end_;
 }
 

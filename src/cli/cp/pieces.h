@@ -16,8 +16,8 @@ struct Piece {
 class DataPieces {
   public:
     DataPieces() = default;
-    // The pieces of the file behind `fd`, which stays the caller's, each at most `most` bytes long. Only a file that
-    // occupies less than its size is asked for its holes.
+    // The pieces of the file behind `fd`, each at most `most` bytes long. The caller keeps `fd`. Holes are searched
+    // for only in a file that occupies less than its size.
     DataPieces(int fd, const struct statx& attributes, unsigned most);
 
     // The next piece, or nothing at the end.

@@ -1,5 +1,5 @@
-// How a copy gets its final name: it is made under a temporary one in the same directory and renamed when it is whole,
-// so that nobody ever finds half a file.
+// How a copy gets its final name. The copy is made under a temporary name in the same directory and renamed when it
+// is complete, so no process ever sees half a file.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,22 +10,22 @@
 
 namespace ringside::cli::cp {
 
-// A name that no other copy uses at this time. It may be taken all the same: create with O_EXCL and ask again on
+// A name that no other copy uses now. A file of that name may exist: create with O_EXCL, and get another name on
 // EEXIST.
 std::string temporary_name();
 
-// Whether the item may take its target's name; `attributes` are those of the source. Otherwise says why not and returns
-// false: the target is the source itself, is a directory, or is a device or the like that a file must not replace.
+// Whether the item may take its target's name; `attributes` are those of the source. If not, reports why: the target
+// is the source itself, a directory, or something like a device that a file must not replace.
 bool may_replace_target(const Item& item, const struct statx& attributes);
 
 // Gives the finished copy its final name. Returns 0 or an errno; on failure the temporary name is gone too.
 int give_final_name(const Item& item, const std::string& temporary);
 
-// Makes a symbolic link, a device, a FIFO or a socket like the source's, which is done in one call each and needs no
-// requests. Says what goes wrong and returns false then.
+// Makes a symbolic link, a device, a FIFO or a socket like the source. One system call does it, so no request is
+// made. Reports a failure and returns false.
 bool copy_special(const Item& item, const struct statx& attributes);
 
-// Makes the target another name of a copy that exists. Says what goes wrong and returns false then.
+// Makes the target another name of an existing copy. Reports a failure and returns false.
 bool link_to_copy(const Item& item, const std::string& copy);
 
 }  // namespace ringside::cli::cp

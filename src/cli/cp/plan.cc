@@ -49,7 +49,7 @@ struct Target {
 std::shared_ptr<Directory> open_target(const std::string& path, const Options& options, Report& report) {
     const char* name = path.empty() ? "." : path.c_str();
     int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    // One that may be written to and not listed can be used all the same.
+    // A directory without read permission can still be written to.
     if (fd < 0 && errno == EACCES) fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         report.failure("open directory", name, errno);
@@ -58,7 +58,7 @@ std::shared_ptr<Directory> open_target(const std::string& path, const Options& o
     return std::make_shared<Directory>(Directory::Ends{AT_FDCWD, fd, "", path}, options.fsync, report);
 }
 
-// Where a destination goes that is not a directory yet: as a name in its parent.
+// The place of a destination that is not a directory yet: a name in its parent.
 std::optional<Target> target_by_name(const Options& options, Report& report) {
     std::string path = options.destination;
     if (const auto link = examine(path, AT_SYMLINK_NOFOLLOW); link && S_ISLNK(link->stx_mode)) {

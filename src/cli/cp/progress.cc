@@ -21,7 +21,7 @@ std::string readable_size(double bytes) {
     return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, units[unit]);
 }
 
-// What cannot be read counts as nothing here: the copy itself reports it.
+// An unreadable file counts as empty here; the copy itself reports it.
 uint64_t size_of(const fs::directory_entry& entry) {
     std::error_code ignored;
     if (entry.is_symlink(ignored) || !entry.is_regular_file(ignored)) return 0;

@@ -18,7 +18,7 @@ void RequestQueue::enqueue(const io_uring_sqe& sqe) {
     }
 }
 
-// There is always an SQE to be had: the ring is as large as the number of requests that may be in flight.
+// There is always a free SQE: the ring has as many as there may be requests in flight.
 void RequestQueue::put(const io_uring_sqe& sqe) {
     *ring_.get_sqe() = sqe;
     ++in_flight_;
@@ -26,7 +26,7 @@ void RequestQueue::put(const io_uring_sqe& sqe) {
 
 void RequestQueue::wait_and_complete() {
     const int error = ring_.submit_and_wait(1).error();
-    // These ask for completions to be reaped first, which is what comes next.
+    // With these errors completions must be reaped first. The loop below does that.
     const bool reap_first = error == EINTR || error == EAGAIN || error == EBUSY;
     if (error != 0 && !reap_first) throw std::system_error(error, std::system_category(), "cannot wait for requests");
 
@@ -34,7 +34,7 @@ void RequestQueue::wait_and_complete() {
         auto* request = reinterpret_cast<Request*>(static_cast<uintptr_t>(cqe->user_data));
         const int result = cqe->res;
         ring_.seen(cqe);
-        // The answer to cancel_all() belongs to nobody and was not counted.
+        // The CQE of cancel_all() has no request object and was not counted.
         if (request == nullptr) continue;
         --in_flight_;
         if (!waiting_.empty()) {

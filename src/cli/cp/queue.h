@@ -1,4 +1,4 @@
-// The ring as a copy sees it: requests go in, in any number, and each is told its result once.
+// The ring as a copy sees it: it takes any number of requests, and completes each of them once.
 #pragma once
 
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 namespace ringside::cli::cp {
 
-// Whoever waits for a result. It must live until complete() was called for each of its requests.
+// Receives results of requests. It must live until complete() was called for each of its requests.
 class Request {
   public:
     // `result` is what the completion carries: a value >= 0, or -errno.
@@ -33,10 +33,11 @@ class RequestQueue {
         enqueue(sqe);
     }
 
-    // Submits what there is, waits for a result and completes all that have come. Completions may submit more.
+    // Submits the queued requests, waits for one result and completes all that have arrived. Completions may submit
+    // more.
     void wait_and_complete();
 
-    // Asks for everything in flight to be cancelled. What is cancelled completes with -ECANCELED or -EINTR.
+    // Cancels all requests in flight. A cancelled request completes with -ECANCELED or -EINTR.
     void cancel_all();
 
   private:

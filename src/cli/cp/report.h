@@ -1,4 +1,4 @@
-// What the user gets to read on standard error: one line for each thing that went wrong.
+// Messages on standard error: one line for each failure.
 #pragma once
 
 #include <string>

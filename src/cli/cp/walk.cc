@@ -13,7 +13,7 @@
 namespace ringside::cli::cp {
 namespace {
 
-// Until its copy is complete, a directory is its maker's alone.
+// Until its copy is complete, only the user who copies may use a directory.
 constexpr mode_t mode_while_copying = 0700;
 
 // Opens a directory to look names up in it and, where it may be read, to list it.
@@ -55,7 +55,7 @@ void Walk::enter(const Item& item) {
     levels_.push_back({std::move(directory), std::move(entries)});
 }
 
-// Opens a source directory and its copy, which is made unless it is there already.
+// Opens a source directory and its copy. Creates the copy if it does not exist.
 std::shared_ptr<Directory> Walk::open_pair(const Item& item) {
     auto& report = item.parent->report();
     const auto source_path = item.source_path();
@@ -108,7 +108,7 @@ std::vector<Walk::Entry> Walk::read_entries(const Directory& directory) {
         if (is_dot_or_dot_dot(entry->d_name)) continue;
         unsigned char type = entry->d_type;
         struct stat attributes;
-        // Some file systems leave the type to be asked for.
+        // Some file systems do not report the type here.
         if (type == DT_UNKNOWN && fstatat(fd, entry->d_name, &attributes, AT_SYMLINK_NOFOLLOW) == 0) {
             type = IFTODT(attributes.st_mode);
         }

@@ -1,5 +1,5 @@
-// The way through the source trees: hands out one item after the other, makes the directories of the target as it
-// enters them, and reads no further ahead than it is asked to.
+// Walks the source trees: returns one item after the other, creates the target's directories as it enters them, and
+// does not read ahead.
 #pragma once
 
 #include <memory>

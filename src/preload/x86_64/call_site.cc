@@ -29,7 +29,7 @@ class Maps {
         return buffer_[at_++];
     }
 
-    // A hexadecimal number up to the separator behind it, which is taken out as well.
+    // Reads a hexadecimal number and the separator behind it.
     uintptr_t number() {
         uintptr_t value = 0;
         for (char c = next(); (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); c = next()) {
@@ -70,7 +70,7 @@ bool is_code_of_a_file(uintptr_t begin, uintptr_t end) {
 }
 
 constexpr uint8_t move_number_to_eax[] = {0xb8, __NR_io_uring_enter & 0xff, __NR_io_uring_enter >> 8, 0, 0};
-constexpr uint8_t move_high_register[] = {0x44, 0x89};  // and a third byte that says which of r8d ... r15d goes to eax
+constexpr uint8_t move_high_register[] = {0x44, 0x89};  // the third byte selects which of r8d ... r15d goes to eax
 
 // Between a long load and the system call there may be other instructions, which load arguments.
 constexpr size_t most_between = 12;
@@ -78,8 +78,8 @@ constexpr size_t most_between = 12;
 bool is_rex(uint8_t byte) { return (byte & 0xf0) == 0x40; }
 bool is_prefix(uint8_t byte) { return is_rex(byte) || byte == 0x66; }
 
-// The length of an instruction that does the same wherever it stands, and nothing to eax; 0 for any other. Of the many
-// that there are, the ones with which compilers load arguments: xor and mov between registers, mov of a number.
+// The length of an instruction that does the same at any address and does not change eax, or 0. It knows only the
+// instructions with which compilers load arguments: xor and mov between registers, mov of a number.
 size_t length_of_argument_load(const uint8_t* code, const uint8_t* end) {
     const size_t prefix = is_rex(code[0]) ? 1 : 0;
     const uint8_t rex = prefix != 0 ? code[0] : 0;

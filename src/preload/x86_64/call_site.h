@@ -1,4 +1,4 @@
-// What a trapped system call looks like in the program's code, and whether there is room for a jump.
+// The code around a trapped system call, and whether there is room for a jump.
 #pragma once
 
 #include <stddef.h>
@@ -10,12 +10,13 @@ constexpr size_t jump_size = 5;
 constexpr size_t syscall_size = 2;
 
 struct CallSite {
-    uintptr_t next;      // behind the system call
-    size_t load_length;  // of what is before it: the instruction that loads the call's number, and maybe a few others
+    uintptr_t next;  // behind the system call
+    size_t
+        load_length;  // of the instructions before it: the one that loads the call's number, and possibly a few others
 
     uintptr_t start() const { return next - syscall_size - load_length; }
     uintptr_t behind_jump() const { return start() + jump_size; }
-    // A jump in the place of a short load ends in the bytes of the system call behind it.
+    // A short load has no room for a jump. The last bytes of the jump are then those of the system call.
     bool is_short() const { return load_length < jump_size; }
 };
 

@@ -14,14 +14,14 @@ constexpr uintptr_t page_size = 4096;
 constexpr uintptr_t cache_line = 64;
 
 constexpr uint8_t jump_opcode = 0xe9;
-constexpr uint16_t jump_to_itself = 0xfeeb;  // eb fe: what waits here runs on when this is over
+constexpr uint16_t jump_to_itself = 0xfeeb;  // eb fe: a thread that comes here loops until the bytes change
 
-// When it returns, no processor runs code of this process that it has fetched before.
+// When it returns, no processor executes code of this process that it fetched before the call.
 bool synchronize_processors() {
     return abi::syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
 }
 
-// Two bytes that no cache line divides are fetched as they were or as they are.
+// A processor fetches two bytes of one cache line together: both old or both new.
 void store_at_once(uintptr_t address, uint16_t bytes) {
     __atomic_store_n(reinterpret_cast<uint16_t*>(address), bytes, __ATOMIC_SEQ_CST);
 }
@@ -47,7 +47,7 @@ void replace(const CallSite& site, const uint8_t (&jump)[jump_size]) {
     memcpy(&beginning, jump, sizeof beginning);
     store_at_once(start, jump_to_itself);
     synchronize_processors();
-    // Of a short load's jump, the last two bytes are there already: they are the system call.
+    // The last two bytes of a short load's jump are there already: they are the system call.
     const size_t written = site.is_short() ? site.load_length : jump_size;
     auto* rest = reinterpret_cast<volatile uint8_t*>(start);
     for (size_t i = sizeof beginning; i < written; ++i) rest[i] = jump[i];

@@ -10,9 +10,9 @@ namespace ringside::preload {
 // Whether the site's bytes lie so that they can be changed while they are run, and whether the kernel helps.
 bool can_patch(const CallSite& site);
 
-// Puts a jump to `trampoline` into the place of the site's load. The caller is no thread that is about to run it.
-// Returns false where code cannot be made writable, or where it cannot be made unwritable again: then no more is to be
-// changed.
+// Replaces the site's load by a jump to `trampoline`. The calling thread must not be about to run the site. Returns
+// false if the code cannot be made writable, or cannot be made read-only again. The caller must not change more code
+// then.
 bool patch(const CallSite& site, uintptr_t trampoline);
 
 }  // namespace ringside::preload

@@ -14,15 +14,15 @@
 namespace ringside::preload {
 namespace {
 
-// Sites that were looked at. A program has a few; those that find no place here stay trapped.
+// Sites that were examined. A program has only a few. If the table is full, further sites stay trapped.
 constexpr size_t most_sites = 64;
 std::atomic<uintptr_t> sites[most_sites] = {};
 std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
-// A policy, or a lack of memory, is against it. Only for whoever is `busy`.
+// A policy or a lack of memory prevents rewriting. Only the thread that holds `busy` accesses it.
 bool given_up = false;
 
-// Around a fork. Whoever is busy is so for microseconds, with all signals blocked.
+// Held around a fork. Other holders keep it for microseconds, with all signals blocked.
 void hold() {
     while (busy.test_and_set(std::memory_order_acquire)) abi::syscall(__NR_sched_yield);
 }
@@ -85,7 +85,7 @@ void prepare_rewriting() { pthread_atfork(hold, release, release); }
 void consider_rewriting(uintptr_t next) {
     if (is_noted(next)) return;
     const SignalsBlocked blocked;
-    // Another thread is at it, here or elsewhere: this site's turn is the next time.
+    // Another thread is rewriting a site. This site is tried again at its next trap.
     if (busy.test_and_set(std::memory_order_acquire)) return;
     if (note(next)) rewrite(next);
     release();

@@ -109,7 +109,8 @@ void ringside_rewritten_call_avx512();
 
 namespace {
 
-// Which of the units' states the kernel keeps for programs: a processor's unit is of use only then.
+// The register states that the kernel saves for programs. A program can use a unit of the processor only if the
+// kernel does.
 unsigned enabled_states() {
     unsigned low, high;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

@@ -1,5 +1,5 @@
-// Where a trampoline comes out: io_uring_enter() as a call instead of a system call. Keeps what a system call keeps:
-// all registers but rax, rcx and r11, those of the vector units included.
+// The function that a trampoline calls: io_uring_enter() as a function instead of a system call. Like a system call
+// it preserves all registers except rax, rcx and r11, also the vector registers.
 #pragma once
 
 #include <stdint.h>

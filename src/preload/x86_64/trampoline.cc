@@ -25,7 +25,7 @@ uintptr_t map_page(uintptr_t address) {
     return 0;
 }
 
-// The last two bytes of the jump are those of the system call, 0f 05: what it adds is 0x050f0000 and up to 65535.
+// The last two bytes of the jump are those of the system call, 0f 05. So its distance is 0x050f0000 plus up to 65535.
 uintptr_t map_for_short(const CallSite& site) {
     const uintptr_t first = site.behind_jump() + 0x050f0000;
     for (uintptr_t page = (first + page_size - 1) & -page_size; page <= first + 0xffff; page += page_size) {
