@@ -62,12 +62,17 @@ bool has_aio_event(const AioContext& context) {
            shared->head.load(std::memory_order_relaxed) != shared->tail.load(std::memory_order_acquire);
 }
 
-bool take_aio_event(const AioContext& context, io_event& event) {
+bool peek_aio_event(const AioContext& context, io_event& event) {
     // The acquire load in it pairs with the kernel's barrier between an event and the tail behind it.
     if (!has_aio_event(context)) return false;
+    event = context.shared->events[context.shared->head.load(std::memory_order_relaxed)];
+    return true;
+}
+
+bool take_aio_event(const AioContext& context, io_event& event) {
+    if (!peek_aio_event(context, event)) return false;
     AioShared* shared = context.shared;
     const uint32_t head = shared->head.load(std::memory_order_relaxed);
-    event = shared->events[head];
     // The place is the kernel's again once the event is copied.
     shared->head.store((head + 1) % shared->places, std::memory_order_release);
     return true;

@@ -40,6 +40,9 @@ long submit_aio(const AioContext& context, iocb* const* transfers, unsigned coun
 // Whether a transfer has ended whose event nobody has taken, as far as memory tells.
 bool has_aio_event(const AioContext& context);
 
+// The next event, as far as memory tells, which stays there. Returns false if there is none.
+bool peek_aio_event(const AioContext& context, io_event& event);
+
 // Takes an event from the shared ring, without a system call. Returns false if there is none, or if the ring's form is
 // unknown. Two threads must not take at the same time.
 bool take_aio_event(const AioContext& context, io_event& event);

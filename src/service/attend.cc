@@ -42,11 +42,11 @@ bool has_work(Ring& ring) {
 // the set; that goes now. Memory is looked at afterwards, so that nothing is missed, and what is there is told again.
 bool has_work_for_next_call(Ring& ring) {
     if (!has_work(ring)) return false;
-    const bool waits_for_disk_alone = ring.disk.in_flight != 0 && ring.poller.armed == ring.disk.in_flight;
+    const bool waits_for_disk_alone = ring.poller.armed == ring.disk.in_flight;
     if (!waits_for_disk_alone || ring.disk.aio.shared == nullptr || ring.timers.ns_until_next() == 0) return true;
     epoll_event events[events_per_wait];
     look_into_set(ring, events);
-    if (!has_transferred(ring.disk)) return false;
+    if (!has_transferred(ring)) return false;
     raise_eventfd(ring.disk.eventfd);
     return true;
 }

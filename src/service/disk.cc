@@ -163,7 +163,14 @@ void reap_transfers(Ring& ring) {
     for (io_event event; take_aio_event(ring.disk.aio, event);) take(ring, event);
 }
 
-bool has_transferred(const Disk& disk) { return has_aio_event(disk.aio); }
+bool has_transferred(Ring& ring) {
+    for (io_event event; peek_aio_event(ring.disk.aio, event);) {
+        if (!is_of_withdrawn_poll(event)) return true;
+        take_aio_event(ring.disk.aio, event);
+        take(ring, event);
+    }
+    return false;
+}
 
 namespace {
 

@@ -32,8 +32,9 @@ void submit_transfers(Ring& ring);
 // Takes what has been transferred.
 void reap_transfers(Ring& ring);
 
-// Whether something has been transferred and not been taken, as far as memory tells.
-bool has_transferred(const Disk& disk);
+// Whether something has been transferred and not been taken, as far as memory tells. Events that nobody waits for any
+// more are dropped.
+bool has_transferred(Ring& ring);
 
 // There is nothing in flight any more but polls that were cancelled.
 void close_disk(Ring& ring);

@@ -66,6 +66,8 @@ bool line_up_poll(Request& request) {
 
 bool is_of_poll(const io_event& event) { return event.data & poll_mark; }
 
+bool is_of_withdrawn_poll(const io_event& event) { return is_of_poll(event) && poll_of(event.data).request == nullptr; }
+
 void refuse_poll(Ring& ring, const iocb& command) {
     KernelPoll& poll = poll_of(command.aio_data);
     Request& request = *poll.request;

@@ -22,6 +22,7 @@ bool line_up_poll(Request& request);
 
 // Whether this is the event of a poll.
 bool is_of_poll(const io_event& event);
+bool is_of_withdrawn_poll(const io_event& event);
 
 // The kernel refuses to begin a poll that was in line: its request is issued in the usual way.
 void refuse_poll(Ring& ring, const iocb& command);

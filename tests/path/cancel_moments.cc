@@ -117,9 +117,9 @@ TEST_P(CancelledMoment, before_and_after_a_worker_has_begun) {
 }
 
 TEST_P(CancelledMoment, while_a_disk_has_it_it_ends_as_if_nothing_had_been) {
-    // A worker that has begun with a file on disk does it to the end, one that has not does nothing of it. A worker that has
-    // taken the request looks once more, just before it begins, whether a cancellation came: such a cancellation says
-    // -EALREADY, as one that came too late does, and the request says which of the two it was.
+    // A worker that has begun with a file on disk does it to the end, one that has not does nothing of it. A worker
+    // that has taken the request looks once more, just before it begins, whether a cancellation came: such a
+    // cancellation says -EALREADY, as one that came too late does, and the request says which of the two it was.
     const Fd file = memory_file_with("content");
     char buffer[8];
     for (int round = 0; round < 100; ++round) {
