@@ -32,9 +32,6 @@ bool join(Request& request, const io_uring_sqe& sqe);
 // Attempts the requests that were held back.
 void issue_joined(Ring& ring);
 
-// Has the request use the credentials that the calling thread, its submitter, has now, unless it names a personality.
-void carry_credentials(Request& request);
-
 // --- chain.cc -------------------------------------------------------------------------------------------------------
 
 // Takes a request that was admitted (0), or that was not (-errno). Collects chains, holds back requests that have to
@@ -74,6 +71,10 @@ void arm_behind_others(Request& request);
 void attempt_elsewhere(Request& request);
 
 // --- punt.cc --------------------------------------------------------------------------------------------------------
+
+// Whether the request's calls depend on who makes them, and the calling thread is not the one to make them: then
+// punt() leaves the request to its crew (service/crew.h).
+bool is_anothers(const Request& request);
 
 // Like punt(), for several requests on one file, which the first of them has looked up. One worker executes them one
 // after the other.
