@@ -60,7 +60,7 @@ bool take_personality(Request& request, unsigned id) { return take(request, requ
 // as in the kernel.
 bool others_may_come_to(const Request& request) {
     const bool deferred = request.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
-    return starts_later(request) && !deferred && !request.has(IOSQE_BUFFER_SELECT);
+    return starts_later(request) && !deferred;
 }
 
 // Many rows refuse `off` and nothing else.

@@ -228,8 +228,8 @@ void punt_after_batch(Ring& ring) {
 void punt(Request& request) {
     const bool was_attempted = !is_workers(request);
     const Operation& operation = operation_of(request);
-    if ((operation.flags & op_asks_who) && is_submitters_call(*request.ring) && !request.has(request_has_crew)) {
-        if (!join_crew(request)) return finish(request, -ENOMEM);
+    if ((operation.flags & op_asks_who) && is_submitters_call(*request.ring) && !join_crew(request)) {
+        return finish(request, -ENOMEM);
     }
     if (begins_after_batch(request)) return put_off(request);
     // io-wq runs requests with IOSQE_ASYNC and those that cannot be armed. So do our workers.

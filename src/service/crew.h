@@ -23,7 +23,8 @@ namespace ringside::engine {
 // The crew of the calling thread, while some of its requests wait for it and it has no thread yet.
 inline constinit thread_local std::atomic<Crew*> unmanned_crew{nullptr};
 
-// The calling thread, which submits the request, has it hold its crew. Returns false when memory is out.
+// The calling thread, which submits the request, has it hold its crew, unless it holds one already. Returns false when
+// memory is out.
 bool join_crew(Request& request);
 
 // The request is done.

@@ -4,13 +4,18 @@
 // threads was done outside of the sandbox: with Landlock in force, a rename, an unlink, a mkdir or an open that creates
 // succeeded where the kernel's io_uring says -EACCES.
 #include <errno.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <string_view>
 #include <thread>
 
 #include "path/sandboxes.h"
+#include "support/eventually.h"
 #include "support/process.h"
 #include "support/raw_ring.h"
 #include "support/sqe_files.h"
@@ -239,6 +244,78 @@ INSTANTIATE_TEST_SUITE_P(Sandboxes, ConfinedAfterwards,
                          testing::Combine(testing::ValuesIn(sandboxes), testing::ValuesIn(deeds),
                                           testing::Values(Way::at_once)),
                          name_of_case);
+
+// --- The threads that a submitter makes ------------------------------------------------------------------------------
+
+// A crew has one thread at first. If that one waits, the requests behind it must not wait with it.
+TEST(SubmittersThreads, open_both_ends_of_a_fifo_in_one_batch) {
+    RawRing ring;
+    const TemporaryDirectory directory;
+    const std::string path = directory.path_of("fifo");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    const auto open = [&](uint32_t flags) {
+        return sqe::openat(AT_FDCWD, path.c_str(), flags | O_CLOEXEC).flag(IOSQE_ASYNC);
+    };
+    ASSERT_THAT(ring.submit(open(O_RDONLY), open(O_WRONLY)), Gives(2));
+    const std::vector<Cqe> completions = ring.wait(2);
+    ASSERT_EQ(completions.size(), 2u);
+    for (const Cqe& cqe : completions) EXPECT_GE(Fd(cqe.res).get(), 0);
+}
+
+TEST(SubmittersThreads, open_the_other_end_of_a_fifo_later_in_a_chain) {
+    RawRing ring;
+    const TemporaryDirectory directory;
+    const Pipe pipe;
+    char byte;
+    const std::string path = directory.path_of("fifo");
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    const auto open = [&](uint32_t flags) {
+        return sqe::openat(AT_FDCWD, path.c_str(), flags | O_CLOEXEC).flag(IOSQE_ASYNC);
+    };
+    const Sqe read = sqe::read(pipe.read_end, &byte, 1).flag(IOSQE_IO_LINK);
+    ASSERT_THAT(ring.submit(open(O_RDONLY), read, open(O_WRONLY)), Gives(3));
+    EXPECT_THAT(ring.linger(), testing::IsEmpty());
+    ASSERT_EQ(write(pipe.write_end, "x", 1), 1);
+    const std::vector<Cqe> completions = ring.watch(3);
+    ASSERT_EQ(completions.size(), 3u);
+    for (const Cqe& cqe : completions) EXPECT_GE(cqe.res, 0);
+}
+
+// A ring that has nothing more to do with names keeps no thread for them, and no more descriptors.
+TEST(SubmittersThreads, are_gone_when_their_batch_is_done) {
+    EXPECT_EQ(ending_of_child([] {
+                  RawRing ring;
+                  const World world(geteuid());
+                  const auto is_truncation = [](const Deed& deed) {
+                      return std::string_view(deed.name) == "ftruncate";
+                  };
+                  const Deed& deed = *std::find_if(deeds.begin(), deeds.end(), is_truncation);
+                  let_ring_work(ring, deed, world);
+                  const size_t descriptors = count_fds();
+                  let_ring_work(ring, deed, world);
+                  EXPECT_TRUE(eventually([] { return count_threads_named("ringside-worker") == 0; }));
+                  EXPECT_EQ(count_fds(), descriptors);
+                  return testing::Test::HasFailure() ? 1 : 0;
+              }),
+              0);
+}
+
+// The file of a request may be closed meanwhile, and record locks on it stay.
+TEST(SubmittersThreads, drop_no_record_lock) {
+    RawRing ring;
+    const Fd file = file_with("content");
+    flock lock = {};
+    lock.l_type = F_WRLCK;
+    ASSERT_EQ(fcntl(file, F_SETLK, &lock), 0);
+    EXPECT_THAT(ring.run(sqe::ftruncate(file, 3)), Gives(0));
+    EXPECT_THAT(ring.run(sqe::fallocate(file, 0, 0, 100).flag(IOSQE_ASYNC)), Gives(0));
+    EXPECT_EQ(ending_of_child([&] {
+                  flock wanted = {};
+                  wanted.l_type = F_WRLCK;
+                  return fcntl(file, F_SETLK, &wanted) == 0 ? 1 : 0;
+              }),
+              0);
+}
 
 }  // namespace
 }  // namespace ringside::test
