@@ -22,6 +22,7 @@ struct Crew {
     unsigned wakes;  // idle ones that were woken and have not looked yet
     bool unmanned;   // there could be no thread
     RequestQueue queue;
+    const Request* in_person;    // that the submitter executes itself
     std::atomic<uint32_t> bell;  // futex that idle ones sleep on
     unsigned places[2];          // in Crews::running, for requests that it has not begun
     bool held_up;                // the limits let it do none of its requests
@@ -227,15 +228,17 @@ bool is_all_bounded(const Crew& crew) RINGSIDE_REQUIRES(crews.lock) {
     return bounded + 1 == crew.holders;
 }
 
-// There can be no thread: the submitter is the only one that may do the work.
+// Without a thread, the submitter is the only one that may do the work.
 void work_alone(Crew& crew) RINGSIDE_REQUIRES(crews.lock) {
     crew.unmanned = true;
     give_back_places(crew);
     while (Request* request = crew.queue.pop()) {
         const bool bounded = request->bounded_work;
+        crew.in_person = request;
         crews.lock.release();
         bounded ? run_in_worker(*request) : finish_elsewhere(*request, -EAGAIN);
         crews.lock.acquire();
+        crew.in_person = nullptr;
     }
 }
 
@@ -297,8 +300,22 @@ void man_crew_in_full() {
     crews.lock.release();
 }
 
+bool work_in_person(Ring& ring) {
+    Crew* crew = unmanned_crew.load(std::memory_order_relaxed);
+    if (crew == nullptr) return false;
+    ring.lock.release();
+    crews.lock.acquire();
+    const bool may = is_all_bounded(*crew);
+    if (may) work_alone(*crew);
+    crews.lock.release();
+    if (may) man_crew();
+    ring.lock.acquire();
+    return may;
+}
+
 Withdrawal withdraw_from_crew(Request& request) {
     Guard guard(crews.lock);
+    if (request.crew->in_person == &request) return Withdrawal::interrupted;
     if (request.crew->queue.remove(request)) return Withdrawal::withdrawn;
     for (Worker* at = crews.workers; at != nullptr; at = at->next) {
         if (at->running.load() != &request) continue;

@@ -43,6 +43,10 @@ inline void man_crew() {
     if (__builtin_expect(unmanned_crew.load(std::memory_order_relaxed) != nullptr, 0)) man_crew_in_full();
 }
 
+// The submitter is about to sleep until all requests are done. If its crew has nothing but bounded work, the submitter
+// does that instead of making a thread. Returns whether it did. Releases the ring's lock meanwhile.
+bool work_in_person(Ring& ring);
+
 // Takes a request back; the workers' function of the same name is for both.
 enum class Withdrawal : unsigned char;
 Withdrawal withdraw_from_crew(Request& request);
