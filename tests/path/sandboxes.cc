@@ -26,12 +26,23 @@ namespace {
 constexpr uint64_t the_deed = 7;
 
 // In what way a request comes to be done.
-enum class Way { at_once, by_a_worker, in_a_chain, in_a_chain_that_waits, drained, deferred, deferred_in_a_chain };
+enum class Way {
+    at_once,
+    in_the_call_that_waits,
+    by_a_worker,
+    in_a_chain,
+    in_a_chain_that_waits,
+    drained,
+    deferred,
+    deferred_in_a_chain
+};
 
 const char* name_of(Way way) {
     switch (way) {
         case Way::at_once:
             return "at_once";
+        case Way::in_the_call_that_waits:
+            return "in_the_call_that_waits";
         case Way::by_a_worker:
             return "by_a_worker";
         case Way::in_a_chain:
@@ -77,6 +88,11 @@ int32_t result_of(RawRing& ring, Sqe sqe, Way way) {
         case Way::at_once:
         case Way::deferred:
             return ring.run(sqe).res;
+        case Way::in_the_call_that_waits:
+            // The submitter does it itself, on the engine.
+            ring.push(sqe);
+            EXPECT_THAT(ring.enter(1, 1, IORING_ENTER_GETEVENTS), Gives(1));
+            return result_among(ring.reap());
         case Way::by_a_worker:
             return ring.run(sqe.flag(IOSQE_ASYNC)).res;
         case Way::in_a_chain:
@@ -176,9 +192,9 @@ std::string name_of_case(const testing::TestParamInfo<Case>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Sandboxes, Confined,
                          testing::Combine(testing::ValuesIn(sandboxes), testing::ValuesIn(deeds),
-                                          testing::Values(Way::at_once, Way::by_a_worker, Way::in_a_chain,
-                                                          Way::in_a_chain_that_waits, Way::drained, Way::deferred,
-                                                          Way::deferred_in_a_chain)),
+                                          testing::Values(Way::at_once, Way::in_the_call_that_waits, Way::by_a_worker,
+                                                          Way::in_a_chain, Way::in_a_chain_that_waits, Way::drained,
+                                                          Way::deferred, Way::deferred_in_a_chain)),
                          name_of_case);
 
 // --- Two threads with one ring --------------------------------------------------------------------------------------
@@ -279,6 +295,20 @@ TEST(SubmittersThreads, open_the_other_end_of_a_fifo_later_in_a_chain) {
     const std::vector<Cqe> completions = ring.watch(3);
     ASSERT_EQ(completions.size(), 3u);
     for (const Cqe& cqe : completions) EXPECT_GE(cqe.res, 0);
+}
+
+// No thread is made for what the submitter waits for, and a chain goes on in its order.
+TEST(SubmittersThreads, are_not_needed_in_the_call_that_waits_for_all) {
+    RawRing ring;
+    const World world(geteuid());
+    world.go(false);
+    ring.push(sqe::mkdirat(AT_FDCWD, "new", 0700).data(1).flag(IOSQE_IO_LINK));
+    ring.push(sqe::renameat(AT_FDCWD, "new", AT_FDCWD, "newer").data(2).flag(IOSQE_IO_LINK));
+    ring.push(sqe::unlinkat(AT_FDCWD, "newer", AT_REMOVEDIR).data(3));
+    ring.push(sqe::ftruncate(world.file(), 3).data(4));
+    EXPECT_THAT(ring.enter(4, 4, IORING_ENTER_GETEVENTS), Gives(4));
+    EXPECT_THAT(ring.reap(),
+                testing::UnorderedElementsAre(Completes(1, 0), Completes(2, 0), Completes(3, 0), Completes(4, 0)));
 }
 
 // A ring that has nothing more to do with names keeps no thread for them, and no more descriptors.
