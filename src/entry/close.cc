@@ -96,8 +96,6 @@ void dismantle(Ring& ring) {
     drop_buffers(ring);
     drop_groups(ring);
     drop_personalities(ring.personalities);
-    if (ring.submitters != nullptr) let_go(*ring.submitters);
-    ring.submitters = nullptr;
     drop_region(ring, ring.region);
     drop_napi(ring.napi);
     drop_overflow(ring);

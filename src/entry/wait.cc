@@ -4,6 +4,7 @@
 #include "entry/entry.h"
 #include "memory/user_memory.h"
 #include "path/path.h"
+#include "service/crew.h"
 #include "service/disk.h"
 #include "service/keeper.h"
 #include "service/poller.h"
@@ -91,13 +92,25 @@ int64_t deadline_of(const Ring& ring, const WaitArguments& wait) {
     return moment_ns < 0 ? no_deadline : moment_ns;
 }
 
+// Whether the wait ends with the last request that is in flight, and not before. (Should a multishot request end it
+// sooner, it lasts as long as what a disk does.)
+bool waits_for_all(const Ring& ring, const Waiter& waiter) {
+    return ring.requests.in_use() <= waiter.target_tail - ring.completion.published;
+}
+
 int sleep_until(Ring& ring, Waiter& waiter, int64_t deadline_ns, const sigset_t* mask) {
+    const uint32_t serial = waiter.serial;
     for (;;) {
         if (wait_is_over(ring, waiter)) return 0;
         int64_t left = no_deadline;
         if (deadline_ns != no_deadline) {
             left = deadline_ns - now_ns(ring.wait_clock);
             if (left <= 0) return -ETIME;
+        }
+        if (left == no_deadline && waits_for_all(ring, waiter) && work_in_person(ring)) {
+            if (waiter.serial != serial) return wait_was_ended;
+            catch_up(ring);
+            continue;
         }
         const int result = sleep_for_events(ring, waiter, left, mask);
         if (result == wait_was_ended) return result;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <atomic>
 
 #include "abi/syscall.h"
 #include "os/growing.h"
@@ -43,6 +42,8 @@ bool same_groups(const Credentials& a, const Credentials& b) {
            memcmp(a.groups, b.groups, static_cast<size_t>(a.group_count) * sizeof(gid_t)) == 0;
 }
 
+bool is_among(unsigned id, const unsigned (&ids)[3]) { return id == ids[0] || id == ids[1] || id == ids[2]; }
+
 // The next number that is free, 0 when none is.
 unsigned free_id(const Personalities& personalities) {
     unsigned id = personalities.next;
@@ -61,7 +62,6 @@ Credentials* read_credentials() {
     auto* read = static_cast<Credentials*>(malloc(sizeof(Credentials) + static_cast<size_t>(count) * sizeof(gid_t)));
     if (read == nullptr) return nullptr;
     read->holders = 1;
-    read->serial = 0;
     read->fs_uid = current_fs_uid();
     read->fs_gid = current_fs_gid();
     read->group_count = static_cast<int>(abi::syscall(__NR_getgroups, count, read->groups));
@@ -74,6 +74,23 @@ Credentials* read_credentials() {
 bool same(const Credentials& a, const Credentials& b) {
     return a.fs_uid == b.fs_uid && a.fs_gid == b.fs_gid && same_groups(a, b) &&
            memcmp(a.effective, b.effective, sizeof(a.effective)) == 0;
+}
+
+bool can_return(const Credentials& own, const Credentials& other) {
+    CapabilitySets sets = {};
+    read_capabilities(sets);
+    const auto permits = [&sets](unsigned capability) {
+        return (sets[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability)) != 0;
+    };
+    // Where a policy refuses the two calls, only the capabilities count.
+    constexpr unsigned nobody = ~0u;
+    uid_t users[3] = {nobody, nobody, nobody};
+    gid_t groups[3] = {nobody, nobody, nobody};
+    abi::syscall(__NR_getresuid, &users[0], &users[1], &users[2]);
+    abi::syscall(__NR_getresgid, &groups[0], &groups[1], &groups[2]);
+    const bool user = own.fs_uid == other.fs_uid || permits(CAP_SETUID) || is_among(own.fs_uid, users);
+    const bool group = own.fs_gid == other.fs_gid || permits(CAP_SETGID) || is_among(own.fs_gid, groups);
+    return user && group && (same_groups(own, other) || permits(CAP_SETGID));
 }
 
 int change(const Credentials& from, const Credentials& to) {
@@ -125,29 +142,10 @@ void let_go(Credentials& credentials) {
     if (--credentials.holders == 0) free(&credentials);
 }
 
-void refresh_credentials(Credentials*& latest) {
-    static std::atomic<uint64_t> last_serial{0};
-    Credentials* now = read_credentials();
-    if (now != nullptr && latest != nullptr && same(*now, *latest)) {
-        free(now);
-        return;
-    }
-    if (latest != nullptr) let_go(*latest);
-    latest = now;
-    if (now != nullptr) now->serial = ++last_serial;
-}
-
 bool is_capable(unsigned capability) {
     CapabilitySets sets = {};
     read_capabilities(sets);
     return sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
-}
-
-bool are_own(const Credentials& credentials) {
-    Credentials* own = read_credentials();
-    const bool are = own != nullptr && same(*own, credentials);
-    free(own);
-    return are;
 }
 
 }  // namespace ringside::engine

@@ -6,8 +6,8 @@
 // others on for the length of a call. It takes on the identity and groups for file access and the effective
 // capabilities; what it may always return from, since its real and saved ids and its permitted capabilities stay.
 //
-// For the same reason a request that asks for credentials and is made by another thread than the one that submitted it
-// carries those of its submitter (path/admit.cc): a server's thread may have become somebody else for a while.
+// For the same reason, and for others, a request that asks for credentials and names no personality is made by its
+// submitter, or by a thread that the submitter has made (service/crew.h).
 #pragma once
 
 #include <linux/capability.h>
@@ -18,8 +18,7 @@
 namespace ringside::engine {
 
 struct Credentials {
-    unsigned holders;  // the table or the ring, and each request in flight that uses them; under the ring's lock
-    uint64_t serial;   // tells those that a submitter had from one another; 0 for a personality
+    unsigned holders;  // the table, and each request in flight that uses them; under the ring's lock
     uid_t fs_uid;
     gid_t fs_gid;
     uint32_t effective[_LINUX_CAPABILITY_U32S_3];
@@ -49,19 +48,17 @@ void drop_personalities(Personalities& personalities);
 
 void let_go(Credentials& credentials);
 
-// Has `latest` be what the calling thread has now: the same object as long as nothing changes, null when memory is out.
-void refresh_credentials(Credentials*& latest);
-
 // Whether the calling thread may do what this capability (CAP_...) is asked for.
 bool is_capable(unsigned capability);
-
-// Whether the calling thread has them.
-bool are_own(const Credentials& credentials);
 
 // The calling thread's credentials, to be freed. Null when memory is out.
 Credentials* read_credentials();
 
 bool same(const Credentials& a, const Credentials& b);
+
+// Whether this thread, whose credentials are `own`, can have them again after it has had `other`. A thread that took
+// others on by setfsuid(2), and then gave up the right to, cannot.
+bool can_return(const Credentials& own, const Credentials& other);
 
 // Makes this thread, whose credentials are `from`, have `to`. Returns 0, or -EPERM after which it has a mixture.
 int change(const Credentials& from, const Credentials& to);

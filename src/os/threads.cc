@@ -25,7 +25,7 @@ int start_thread(pthread_t& thread, const char* name, void* (*body)(void*), void
     const int result = pthread_create(&thread, &attributes, body, argument);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
-    if (result == 0) pthread_setname_np(thread, name);
+    if (result == 0 && name != nullptr) pthread_setname_np(thread, name);
     return -result;
 }
 

@@ -8,7 +8,8 @@
 
 namespace ringside::engine {
 
-// Starts `body(argument)` in a joinable thread called `name` (15 characters at most). Returns 0 or -errno.
+// Starts `body(argument)` in a joinable thread called `name` (15 characters at most; null if it names itself). Returns
+// 0 or -errno.
 int start_thread(pthread_t& thread, const char* name, void* (*body)(void*), void* argument);
 
 // As futex_wait(), for a thread with nothing to do. -ETIMEDOUT: it has been idle for so long that it is to end, which

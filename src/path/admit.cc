@@ -4,6 +4,7 @@
 
 #include "ops/vectors.h"
 #include "path/path.h"
+#include "service/crew.h"
 
 namespace ringside::engine {
 namespace {
@@ -54,6 +55,14 @@ bool take(Request& request, Credentials* credentials) {
 
 bool take_personality(Request& request, unsigned id) { return take(request, request.ring->personalities.find(id)); }
 
+// Whether another thread than the submitter may be the one that attempts the request. On a ring with
+// IORING_SETUP_DEFER_TASKRUN only the submitter goes on with requests, and they are judged by what it may do by then,
+// as in the kernel.
+bool others_may_come_to(const Request& request) {
+    const bool deferred = request.ring->setup_flags & IORING_SETUP_DEFER_TASKRUN;
+    return starts_later(request) && !deferred;
+}
+
 // Many rows refuse `off` and nothing else.
 bool has_refused(const io_uring_sqe& sqe, uint32_t refuses) {
     return refuses == field_off ? sqe.off != 0 : has_refused_field(sqe, refuses);
@@ -72,7 +81,7 @@ __attribute__((noinline)) int admit_unusual(Request& request, const io_uring_sqe
     if ((ring.setup_flags & IORING_SETUP_IOPOLL) && !(operation.flags & op_iopoll)) return -EINVAL;
     if (sqe.personality != 0 && !take_personality(request, sqe.personality)) return -EINVAL;
     if (has_refused(sqe, operation.refuses)) return -EINVAL;
-    if ((operation.flags & op_asks_who) && starts_later(request)) carry_credentials(request);
+    if ((operation.flags & op_asks_who) && others_may_come_to(request) && !join_crew(request)) return -ENOMEM;
     return operation.prep(request, sqe);
 }
 
@@ -103,14 +112,6 @@ int admit(Request& request, const io_uring_sqe& sqe) {
     const Operation& operation = operations[sqe.opcode];
     if (is_unusual(*request.ring, sqe, operation)) return admit_unusual(request, sqe, operation);
     return operation.prep(request, sqe);
-}
-
-void carry_credentials(Request& request) {
-    if (request.has(request_impersonates)) return;
-    Ring& ring = *request.ring;
-    if (!ring.submitters_known) refresh_credentials(ring.submitters);
-    ring.submitters_known = true;
-    take(request, ring.submitters);
 }
 
 }  // namespace ringside::engine

@@ -110,7 +110,6 @@ int submit(Ring& ring, unsigned to_submit) {
     if (entries == 0) return 0;
 
     ring.submitting_inline = true;
-    ring.submitters_known = false;
     ++ring.batch;
     unsigned consumed = 0;
     bool out_of_memory = false;

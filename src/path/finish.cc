@@ -7,6 +7,7 @@
 #include "resource/fixed_files.h"
 #include "resource/provided_buffers.h"
 #include "resource/registered_buffers.h"
+#include "service/crew.h"
 #include "service/keeper.h"
 
 namespace ringside::engine {
@@ -14,18 +15,23 @@ namespace {
 
 constexpr uint64_t held_something = request_hashed | request_pinned | request_pinned_too | request_has_memory |
                                     request_holds_slot | request_second_kept | request_holds_buffer |
-                                    request_impersonates;
+                                    request_impersonates | request_has_crew;
+
+// A file on disk, on which the program may have record locks, is pinned only for a crew (pin_file).
+void close_pinned(const Request& request) {
+    request.has(request_has_crew) ? let_go_of_descriptor(request.fd) : close_fd(request.fd);
+}
 
 void release_held(Request& request) {
     Ring& ring = *request.ring;
     ring.requests.table.remove(request);
-    // Never a file on disk, on which the program may have record locks (pin_file).
-    if (request.has(request_pinned)) close_fd(request.fd);
+    if (request.has(request_pinned)) close_pinned(request);
     if (request.has(request_pinned_too)) let_go_of_descriptor(request.second_fd);
     if (request.has(request_second_kept)) let_go(ring, *request.second_kept());
     let_go(request);
     let_go_of_buffer(request);
     if (request.has(request_impersonates)) let_go(*request.credentials);
+    leave_crew(request);
     if (request.has(request_has_memory)) free(request.memory);
 }
 

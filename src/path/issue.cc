@@ -89,7 +89,7 @@ void run_task_work(Ring& ring) {
             continue;
         }
         request->clear(request_has_news);
-        if (request->has(IOSQE_ASYNC)) {
+        if (request->has(IOSQE_ASYNC) || is_anothers(*request)) {
             punt(*request);
         } else {
             if (__builtin_expect(ring.poller.armed != 0, 0)) let_others_go_first(*request);

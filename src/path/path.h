@@ -92,6 +92,10 @@ void attempt_elsewhere(Request& request);
 
 // --- punt.cc --------------------------------------------------------------------------------------------------------
 
+// Whether the request's calls depend on who makes them, and the calling thread is not the one to make them: then
+// punt() leaves the request to its crew (service/crew.h).
+bool is_anothers(const Request& request);
+
 // Like punt(), for several requests on one file, which the first of them has looked up. One worker executes them one
 // after the other.
 void punt_together(RequestQueue requests);

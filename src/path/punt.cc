@@ -15,6 +15,7 @@
 #include "os/fds.h"
 #include "path/path.h"
 #include "resource/fixed_files.h"
+#include "service/crew.h"
 #include "service/keeper.h"
 #include "service/ring_file.h"
 #include "service/waiters.h"
@@ -31,19 +32,13 @@ bool holds_its_file(const Request& request) {
     return request.has(request_pinned | request_holds_slot) || !(operation_of(request).flags & op_file);
 }
 
-// A worker mostly has the submitter's credentials already. Once it has compared them, it remembers their serial and
-// need not compare them again.
-Outcome work_as_submitter(Request& request, Work step) {
-    thread_local uint64_t own_serial = 0;
-    const Credentials& submitters = *request.credentials;
-    if (in_worker() && submitters.serial != own_serial && are_own(submitters)) own_serial = submitters.serial;
-    return in_worker() && submitters.serial == own_serial ? step(request) : impersonate(request, step);
-}
-
 Outcome work(Request& request) {
+    if (request.has(request_comes_back)) {
+        request.clear(request_comes_back);
+        return Outcome::queued;
+    }
     const Work step = operation_of(request).work;
-    if (!request.has(request_impersonates)) return step(request);
-    return request.credentials->serial != 0 ? work_as_submitter(request, step) : impersonate(request, step);
+    return request.has(request_impersonates) ? impersonate(request, step) : step(request);
 }
 
 // Takes the request back from the worker that executed it, and goes on by the outcome.
@@ -110,13 +105,29 @@ int take_numbers(Request& request) {
 }
 
 // No worker can do it. Bounded work is done here: better late than never. Unbounded work might wait for this very
-// thread, so it fails with -EAGAIN.
+// thread, so it fails with -EAGAIN, and so does what this thread may not do for the submitter.
 void work_here(Request& request) {
-    const Outcome outcome = request.bounded_work ? work(request) : request.done(-EAGAIN);
+    const bool may = request.bounded_work && !is_anothers(request);
+    const Outcome outcome = may ? work(request) : request.done(-EAGAIN);
     take_from_worker(request, outcome);
 }
 
+// Whether the calling thread submits the request, or goes on with it in the submitter's place.
+bool is_submitters_call(const Ring& ring) {
+    return ring.submitting_inline || (ring.setup_flags & IORING_SETUP_DEFER_TASKRUN);
+}
+
+// The calling thread is neither the request's submitter nor of its crew, so it must not make the request's calls. A
+// thread of the crew issues the request.
+void leave_to_crew(Request& request) {
+    request.set(request_comes_back);
+    enter_worker_queue(request);
+    if (!queue_for_worker(request)) work_here(request);
+}
+
 }  // namespace
+
+bool is_anothers(const Request& request) { return request.has(request_has_crew) && !acts_for_submitter(request); }
 
 bool holds_file_elsewhere(const Request& request) {
     return request.has(request_holds_slot) && request.fixed_file->is_kept;
@@ -147,11 +158,13 @@ int pin_file(Request& request) {
     // disk.
     struct stat status;
     const bool has_status = file_status(request.fd, status) == 0;
-    if (has_status && is_kind_on_disk(status.st_mode) && !(operation_of(request).flags & op_may_want_lock)) {
+    const bool on_disk = has_status && is_kind_on_disk(status.st_mode);
+    // A crew has the program's table: there the file is pinned, and is asked for record locks before it is closed.
+    if (on_disk && !request.has(request_has_crew) && !(operation_of(request).flags & op_may_want_lock)) {
         if (operation_of(request).flags & op_moves_descriptors) return 0;
         return hold_elsewhere(request, status) ? 0 : -ENFILE;
     }
-    if (shares && hold_with_batch(request)) return 0;
+    if (shares && !(on_disk && request.has(request_has_crew)) && hold_with_batch(request)) return 0;
     const int own = duplicate_high(request.fd);
     // At the descriptor limit the request gets no hold on its file. arm() then fails it; punt() goes on with the
     // program's number.
@@ -215,7 +228,9 @@ void punt_after_batch(Ring& ring) {
 void punt(Request& request) {
     const bool was_attempted = !is_workers(request);
     const Operation& operation = operation_of(request);
-    if ((operation.flags & op_asks_who) && request.ring->submitting_inline) carry_credentials(request);
+    if ((operation.flags & op_asks_who) && is_submitters_call(*request.ring) && !join_crew(request)) {
+        return finish(request, -ENOMEM);
+    }
     if (begins_after_batch(request)) return put_off(request);
     // io-wq runs requests with IOSQE_ASYNC and those that cannot be armed. So do our workers.
     if (request.has(IOSQE_ASYNC)) leave_to_worker(request);
@@ -225,6 +240,7 @@ void punt(Request& request) {
     if (request.has(request_takes_buffer) && request.has(IOSQE_ASYNC)) return issue(request);
     const bool asked = request.has(IOSQE_ASYNC);
     request.clear(IOSQE_ASYNC);
+    if (is_anothers(request) && (!asked || operation.work == nullptr)) return leave_to_crew(request);
     if (operation.work == nullptr || (asked && (operation.flags & op_may_want_lock))) {
         // Until it is issued it can be cancelled, like one that waits for a worker.
         request.ring->requests.table.insert(request);

@@ -5,6 +5,7 @@
 
 #include "abi/syscall.h"
 #include "os/threads.h"
+#include "service/crew.h"
 #include "service/helper.h"
 #include "service/path_face.h"
 #include "service/poller.h"
@@ -72,6 +73,7 @@ void* sqpoll_body(void* argument) {
             continue;
         }
         const Round round = work_once(ring);
+        man_crew();
         if (round == Round::closing) return nullptr;
         if (round == Round::worked) {
             last_work_ns = now_ns(CLOCK_MONOTONIC);

@@ -8,26 +8,13 @@
 
 #include "os/limits.h"
 #include "os/threads.h"
+#include "service/crew.h"
 #include "service/keeper.h"
 #include "service/path_face.h"
+#include "service/worker.h"
 #include "service/write_order.h"
 
 namespace ringside::engine {
-namespace {
-
-struct Pool;
-
-struct Worker {
-    Worker* next;  // of all workers of the pool
-    Pool* pool;
-    pthread_t thread;
-    Interruptible interruptible;
-    // The request that it executes. Set under the pool's lock, cleared under the lock of the request's ring: a thread
-    // that holds both can rely on it.
-    std::atomic<Request*> running;
-    bool takes_next;  // has queued a request that it will come for itself
-    bool ended;       // has left its loop and can be joined
-};
 
 struct Pool {
     Lock lock;
@@ -48,9 +35,10 @@ struct Pool {
     explicit constexpr Pool(bool with_own_table) : own_table(with_own_table) {}
 };
 
+namespace {
+
 Pool bounded_pool{false}, unbounded_pool{false}, bounded_elsewhere{true}, unbounded_elsewhere{true};
 Pool* const pools[] = {&bounded_pool, &unbounded_pool, &bounded_elsewhere, &unbounded_elsewhere};
-thread_local Worker* this_worker = nullptr;
 
 // IORING_REGISTER_IOWQ_AFF
 struct Affinity {
@@ -98,11 +86,6 @@ bool rest(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
     return result != -ETIMEDOUT || !pool.queue.empty();
 }
 
-void follow_affinity() {
-    Guard guard(affinity.lock);
-    if (affinity.set) pthread_setaffinity_np(pthread_self(), sizeof(affinity.processors), &affinity.processors);
-}
-
 // Moves the running workers. A worker that is being started looks for itself (follow_affinity).
 void move_workers(Pool& pool, const cpu_set_t& processors) {
     Guard guard(pool.lock);
@@ -111,36 +94,11 @@ void move_workers(Pool& pool, const cpu_set_t& processors) {
     }
 }
 
-void join_and_free(Worker* ended) {
-    while (ended != nullptr) {
-        Worker* next = ended->next;
-        pthread_join(ended->thread, nullptr);
-        free(ended);
-        ended = next;
-    }
-}
-
-// Takes the workers that have ended out of the pool's list.
-Worker* take_ended(Pool& pool) RINGSIDE_REQUIRES(pool.lock) {
-    Worker* ended = nullptr;
-    for (Worker** at = &pool.workers; *at != nullptr;) {
-        Worker* worker = *at;
-        if (!worker->ended) {
-            at = &worker->next;
-            continue;
-        }
-        *at = worker->next;
-        worker->next = ended;
-        ended = worker;
-    }
-    return ended;
-}
-
 // A worker that ends joins those that ended before it, so that at most a few wait for end_pool() to do that: those that
 // ended at the same moment.
 void end_worker(Worker& worker) RINGSIDE_RELEASES(worker.pool->lock) RINGSIDE_UNCHECKED {
     Pool& pool = *worker.pool;
-    Worker* ended = take_ended(pool);
+    Worker* ended = take_ended(pool.workers);
     --pool.count;
     worker.ended = true;
     pool.lock.release();
@@ -299,7 +257,37 @@ void forget(Pool& pool) RINGSIDE_UNCHECKED {
 
 }  // namespace
 
+void follow_affinity() {
+    Guard guard(affinity.lock);
+    if (affinity.set) pthread_setaffinity_np(pthread_self(), sizeof(affinity.processors), &affinity.processors);
+}
+
+void join_and_free(Worker* ended) {
+    while (ended != nullptr) {
+        Worker* next = ended->next;
+        pthread_join(ended->thread, nullptr);
+        free(ended);
+        ended = next;
+    }
+}
+
+Worker* take_ended(Worker*& all) {
+    Worker* ended = nullptr;
+    for (Worker** at = &all; *at != nullptr;) {
+        Worker* worker = *at;
+        if (!worker->ended) {
+            at = &worker->next;
+            continue;
+        }
+        *at = worker->next;
+        worker->next = ended;
+        ended = worker;
+    }
+    return ended;
+}
+
 bool queue_for_worker(Request& request) {
+    if (request.has(request_has_crew)) return queue_for_crew(request);
     RequestQueue one;
     one.push(request);
     return queue_for_worker(one);
@@ -337,16 +325,27 @@ bool note_work_done() {
 void wake_workers(Ring& ring) { wake(take_rung(ring)); }
 
 void let_go_to_workers(Ring& ring) {
-    if (__builtin_expect(ring.rung.empty(), 1)) return ring.lock.release();
-    const Rung rung = take_rung(ring);
-    ring.lock.release();
-    wake(rung);
+    if (__builtin_expect(ring.rung.empty(), 1)) {
+        ring.lock.release();
+    } else {
+        const Rung rung = take_rung(ring);
+        ring.lock.release();
+        wake(rung);
+    }
+    man_crew();
 }
 
 bool in_worker() { return this_worker != nullptr; }
 
 Withdrawal withdraw_from_worker(Request& request) {
+    if (request.buffer_use == BufferUse::crew) return withdraw_from_crew(request);
     return leave_line(request) ? Withdrawal::withdrawn : withdraw(pool_of(request), request);
+}
+
+unsigned worker_limit(bool bounded) {
+    Pool& pool = bounded ? bounded_pool : unbounded_pool;
+    Guard guard(pool.lock);
+    return pool.limit != 0 ? pool.limit : default_limit(pool);
 }
 
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
@@ -356,6 +355,7 @@ void exchange_worker_limits(unsigned& bounded, unsigned& unbounded) {
     exchange_limit(unbounded_elsewhere, same_unbounded);
     exchange_limit(bounded_pool, bounded);
     exchange_limit(unbounded_pool, unbounded);
+    go_by_new_limits();
 }
 
 void set_worker_affinity(const cpu_set_t* processors) {
@@ -371,10 +371,12 @@ void set_worker_affinity(const cpu_set_t* processors) {
         affinity.processors = wanted;
     }
     for (Pool* pool : pools) move_workers(*pool, wanted);
+    move_crews(wanted);
 }
 
 void end_workers() {
     for (Pool* pool : pools) end_pool(*pool);
+    end_crews();
 }
 
 void allow_workers() {
@@ -382,15 +384,18 @@ void allow_workers() {
 }
 
 void hold_workers() RINGSIDE_UNCHECKED {
+    hold_crews();
     for (Pool* pool : pools) pool->lock.acquire();
 }
 
 void release_workers() RINGSIDE_UNCHECKED {
     for (Pool* pool : pools) pool->lock.release();
+    release_crews();
 }
 
 void forget_workers() RINGSIDE_UNCHECKED {
     for (Pool* pool : pools) forget(*pool);
+    forget_crews();
     affinity.lock.reset();
 }
 

@@ -3,6 +3,8 @@
 //
 // There are two classes, as in the kernel. Bounded work ends by itself (a disk answers), so a few threads are enough.
 // Unbounded work may wait for anything (a FIFO's other end), so it must never wait for a thread.
+//
+// Requests whose calls depend on who makes them have workers of their own: service/crew.h.
 #pragma once
 
 #include <sched.h>
@@ -20,7 +22,7 @@ bool queue_for_worker(Request& request);
 bool queue_for_worker(RequestQueue requests);
 
 // Wakes the workers for the requests that a batch has queued. They need the ring's lock first. So a caller that is
-// about to release the lock uses let_go_to_workers(), which wakes them after the release.
+// about to release the lock uses let_go_to_workers(), which wakes them after the release, and mans the caller's crew.
 void wake_workers(Ring& ring);
 void let_go_to_workers(Ring& ring) RINGSIDE_RELEASES(ring.lock);
 
@@ -28,7 +30,7 @@ void let_go_to_workers(Ring& ring) RINGSIDE_RELEASES(ring.lock);
 // stop; it may have noticed too late.
 bool note_work_done();
 
-enum class Withdrawal {
+enum class Withdrawal : unsigned char {
     withdrawn,    // it had not begun, and will not
     interrupted,  // it is running, and was told to stop
     gone,         // no worker has it any more
@@ -39,6 +41,9 @@ Withdrawal withdraw_from_worker(Request& request);
 
 // Whether the calling thread is a worker. Workers hold no lock while they work.
 bool in_worker();
+
+// How many workers do work of this class at the most.
+unsigned worker_limit(bool bounded);
 
 // The limits of the two classes (IORING_REGISTER_IOWQ_MAX_WORKERS): sets those that are not 0, returns the former.
 void exchange_worker_limits(unsigned& bounded, unsigned& unbounded);

@@ -33,7 +33,7 @@ enum OperationFlag : uint32_t {
     op_never_blocks = 1u << 12,       // may be armed, but never blocks in a worker
     op_joins_any = 1u << 13,          // joins any other on its file, not only one that continues it
     op_opens = 1u << 14,              // its result is a descriptor
-    op_asks_who = 1u << 15,           // its call depends on the credentials of the calling thread
+    op_asks_who = 1u << 15,           // its call depends on what the calling thread may do (service/crew.h)
     op_forgives_slot = 1u << 17,      // if there is no slot for its descriptor, that severs no chain
     op_may_want_lock = 1u << 18,      // a worker only waits for another ring's lock, then it is issued
     op_fails_outside = 1u << 19,      // if it fails in a worker, the rest of its chain is not the worker's

@@ -20,6 +20,7 @@ struct KeptFile;
 struct ProvidedBuffer;
 struct RegisteredBuffer;
 struct Credentials;
+struct Crew;
 
 // What became of an attempt to do an operation.
 enum class Outcome : uint8_t {
@@ -75,7 +76,9 @@ enum RequestFlag : uint64_t {
     request_untried = uint64_t{1} << 36,      // ends without a result of its operation's
     request_has_news = uint64_t{1} << 37,     // task work, and cancelled as if it still waited for its file
     request_second_kept = uint64_t{1} << 38,  // splice: its second file is held in the engine's own table, too
-    request_answered = uint64_t{1} << 39,  // its first attempt was carried (path/carry.cc): `res` is what it answered
+    request_answered = uint64_t{1} << 41,    // its first attempt was carried (path/carry.cc): `res` is what it answered
+    request_has_crew = uint64_t{1} << 39,    // its call depends on who makes it: is one of the holders of `crew`
+    request_comes_back = uint64_t{1} << 40,  // a thread of its crew is to issue it
 };
 
 // How a request holds its buffer.
@@ -86,6 +89,7 @@ enum class BufferUse : uint8_t {
     unfinished,  // the same, but the ring keeps what was not used of it
     withdrawn,   // `withdrawn` tells of one or several of a buffer ring, which may get some of them back
     registered,  // is one of the holders of `registered`
+    crew,        // it has none, and `crew` stands in the place of one
 };
 
 struct WithdrawnBuffers {
@@ -134,6 +138,7 @@ struct Request {
         ProvidedBuffer* provided;
         RegisteredBuffer* registered;
         WithdrawnBuffers withdrawn;
+        Crew* crew;  // who makes its calls for its submitter (service/crew.h)
     };
     Credentials* credentials;  // of the personality that the SQE names
     void* memory;              // malloc'ed copy of what the program gave by pointer; freed at the end

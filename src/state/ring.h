@@ -171,8 +171,6 @@ struct Ring {
     RegisteredBuffers buffers;
     ProvidedBuffers provided;
     Personalities personalities;
-    Credentials* submitters = nullptr;  // of the thread that submits, as it had them when a request last asked for them
-    bool submitters_known = false;      // they are those of this batch
     Restrictions restrictions;
     Region region;
     clockid_t wait_clock = CLOCK_MONOTONIC;  // which time-outs of waits go by

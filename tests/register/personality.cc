@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,6 +97,12 @@ struct Secrets {
 void become(unsigned id) {
     syscall(SYS_setfsgid, id);
     syscall(SYS_setfsuid, id);
+}
+
+void give_up_every_capability() {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+    EXPECT_EQ(syscall(SYS_capset, &header, none), 0);
 }
 
 Sqe open_as(int personality, const std::string& path, uint32_t flags, uint32_t mode = 0) {
@@ -202,6 +209,29 @@ TEST(PersonalityOfRoot, is_out_of_reach_for_a_thread_that_gave_up_root_for_good)
             EXPECT_GE(file.get(), 0);
         } else {
             EXPECT_EQ(file.get(), -EPERM);
+        }
+    }));
+}
+
+TEST(PersonalityOfRoot, is_not_taken_on_by_a_thread_that_could_not_come_back) {
+    // The engine did take it on. Its way back was refused, and the thread went on as root.
+    SKIP_UNLESS_ROOT();
+    const Secrets secrets;
+    EXPECT_TRUE(holds_in_child([&] {
+        RawRing ring;
+        EXPECT_THAT(register_personality(ring), Gives(1));
+        become(somebody);
+        give_up_every_capability();
+        for (const unsigned flag : {0U, unsigned{IOSQE_ASYNC}}) {
+            const Fd file(ring.run(open_as(1, secrets.secret, O_RDONLY).flag(flag)).res);
+            if (provider_under_test() == provider::Kind::kernel) {
+                EXPECT_GE(file.get(), 0);
+            } else {
+                EXPECT_EQ(file.get(), -EPERM);
+            }
+            EXPECT_EQ(syscall(SYS_setfsuid, -1), somebody);
+            const Sqe open = sqe::openat(AT_FDCWD, secrets.secret.c_str(), O_RDONLY).flag(flag);
+            EXPECT_THAT(ring.run(open), Gives(-EACCES));
         }
     }));
 }
