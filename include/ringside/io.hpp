@@ -27,7 +27,11 @@ namespace detail {
 class Request : public StopListener, public Ready {
   public:
     Request(Request&& other) noexcept
-        : StopListener(stop_heard), sqe_(other.sqe_), again_(other.again_), heeds_stop_(other.heeds_stop_) {
+        : StopListener(stop_heard),
+          sqe_(other.sqe_),
+          again_(other.again_),
+          more_(other.more_),
+          heeds_stop_(other.heeds_stop_) {
         if (other.state_ != State::idle) broken("an operation was moved while it was awaited");
     }
     Request& operator=(Request&&) = delete;
@@ -39,10 +43,15 @@ class Request : public StopListener, public Ready {
         return begin(self.promise().context(), self);
     }
 
+    // Called where the operation stays until it has ended: points the SQE to what lies in the operation itself.
+    void settle() noexcept {}
+
   protected:
     // Whether the request that has completed with `result`, which is no error, is to be issued again; it changes the
     // SQE for that, or else result_.
     using Again = bool (*)(Request&, int result) noexcept;
+    // Hears of a CQE which is not the request's last.
+    using More = void (*)(Request&, int result, unsigned flags) noexcept;
 
     Request() noexcept : StopListener(stop_heard) {}
     ~Request() {
@@ -55,7 +64,9 @@ class Request : public StopListener, public Ready {
 
     io_uring_sqe sqe_{};
     Again again_ = nullptr;
+    More more_ = nullptr;
     int result_ = 0;
+    unsigned cqe_flags_ = 0;  // the last CQE's
     bool heeds_stop_ = true;
 
   private:
@@ -74,6 +85,17 @@ class Request : public StopListener, public Ready {
     Io* io_ = nullptr;
     StopScope* stop_ = nullptr;
     __u64 name_ = 0;
+};
+
+// A request of which a part lies in the object itself, where the SQE is to point to.
+template <typename Self>
+class SettledRequest : public Request {
+  public:
+    template <std::derived_from<PromiseBase> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
+        static_cast<Self&>(*this).settle();
+        return begin(self.promise().context(), self);
+    }
 };
 
 // Names the requests in flight by user_data: an index, and above it how often the index has been used. So a cancel that
@@ -285,7 +307,7 @@ class Io {
     bool issue(detail::Request& request) noexcept;
     bool issue_cancel(detail::Request& request) noexcept;
     static bool interrupted(int result) noexcept;
-    void complete(detail::Request& request, int result) noexcept;
+    void complete(detail::Request& request, int result, unsigned cqe_flags) noexcept;
 
     static constexpr __u64 wake_name = ~0ull;
     static constexpr unsigned resumes_between_submissions = 1024;

@@ -76,7 +76,7 @@ inline void Io::flush_queues() noexcept {
     for (detail::Ready *ready = waiting_.take_all(), *next; ready != nullptr; ready = next) {
         next = ready->next;
         auto& request = static_cast<detail::Request&>(*ready);
-        if (request.stopped_) complete(request, -ECANCELED);
+        if (request.stopped_) complete(request, -ECANCELED, 0);
         else if (!waiting_.empty() || !issue(request)) waiting_.push(request);
     }
 }
@@ -149,7 +149,8 @@ inline void Io::reaped(__u64 user_data, int result, unsigned flags) noexcept {
     detail::Request* const request = names_.find(user_data & ~detail::RequestNames::cancel_bit);
     if (request == nullptr) return;
     if ((user_data & detail::RequestNames::cancel_bit) == 0) {
-        if ((flags & IORING_CQE_F_MORE) == 0) complete(*request, result);
+        if ((flags & IORING_CQE_F_MORE) == 0) complete(*request, result, flags);
+        else if (request->more_ != nullptr) request->more_(*request, result, flags);
     } else if (result < 0) {
         cancel_was_lost(*request);
     }
@@ -199,10 +200,11 @@ inline bool Io::issue_cancel(detail::Request& request) noexcept {
 inline bool Io::interrupted(int result) noexcept { return result == -EINTR || (result <= -512 && result >= -516); }
 
 // The request has ended: nobody uses its memory or its descriptor any more.
-inline void Io::complete(detail::Request& request, int result) noexcept {
+inline void Io::complete(detail::Request& request, int result, unsigned cqe_flags) noexcept {
     request.unlink();
     if (interrupted(result)) result = request.stopped_ ? -ECANCELED : -EINTR;
     request.result_ = result;
+    request.cqe_flags_ = cqe_flags;
     if (result >= 0 && request.again_ != nullptr && request.again_(request, result)) {
         if (!request.stopped_) {
             if (request.heeds_stop_) request.stop_->add(request);

@@ -8,11 +8,13 @@
 
 #include "ringside/combine.hpp"
 #include "ringside/descriptor.hpp"
+#include "ringside/files.hpp"
 #include "ringside/io.hpp"
 #include "ringside/operations.hpp"
 #include "ringside/options.hpp"
 #include "ringside/result.hpp"
 #include "ringside/ring.hpp"
 #include "ringside/scope.hpp"
+#include "ringside/sockets.hpp"
 #include "ringside/stop.hpp"
 #include "ringside/task.hpp"
