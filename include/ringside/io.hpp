@@ -52,6 +52,8 @@ class Request : public StopListener, public Ready {
     using Again = bool (*)(Request&, int result) noexcept;
     // Hears of a CQE which is not the request's last.
     using More = void (*)(Request&, int result, unsigned flags) noexcept;
+    // Called when the request has ended, in the place of resuming a coroutine. May delete the request.
+    using Ended = void (*)(Request&) noexcept;
 
     Request() noexcept : StopListener(stop_heard) {}
     ~Request() {
@@ -61,10 +63,18 @@ class Request : public StopListener, public Ready {
     }
 
     inline bool begin(Context& context, std::coroutine_handle<> self) noexcept;
+    // Issues a request that no coroutine awaits and no scope stops, for the first time or once more.
+    inline void begin(Io& io, Ended ended) noexcept;
+    // Ends a request that has begun and has not ended.
+    void cancel() noexcept { stop_heard(*this); }
+    // The same for one whose descriptor may be closed at once: it is not submitted any more. Whether it became a NOP.
+    inline bool retract() noexcept;
+    bool begun() const noexcept { return state_ == State::queued || state_ == State::in_flight; }
 
     io_uring_sqe sqe_{};
     Again again_ = nullptr;
     More more_ = nullptr;
+    Ended ended_ = nullptr;
     int result_ = 0;
     unsigned cqe_flags_ = 0;  // the last CQE's
     bool heeds_stop_ = true;
@@ -82,7 +92,11 @@ class Request : public StopListener, public Ready {
 
     State state_ = State::idle;
     bool stopped_ = false;
+
+  protected:
     Io* io_ = nullptr;
+
+  private:
     StopScope* stop_ = nullptr;
     __u64 name_ = 0;
 };
@@ -180,6 +194,17 @@ class ReadyQueue {
     Ready** last_ = &first_;
 };
 
+// Memory that requests use whether or not somebody awaits them; it hears of the end of the ring.
+class RingMemory : public Link {
+  public:
+    using RingEnded = void (*)(RingMemory&) noexcept;
+    explicit RingMemory(RingEnded ring_ended) noexcept : ring_ended_(ring_ended) {}
+
+  private:
+    friend class ringside::Io;
+    RingEnded ring_ended_;
+};
+
 // A request to stop that another thread has made, on its way to the thread of the Io.
 struct RemoteStop {
     Scope* scope;
@@ -214,6 +239,11 @@ class Io {
 
     ~Io() {
         if (names_.in_flight() != 0) detail::broken("an Io was destroyed while tasks awaited its requests");
+        while (!memory_.alone()) {
+            auto& memory = static_cast<detail::RingMemory&>(*memory_.next());
+            memory.unlink();
+            memory.ring_ended_(memory);
+        }
         if (wake_fd_ >= 0) ::close(wake_fd_);
     }
 
@@ -232,13 +262,13 @@ class Io {
         const auto handle = task.handle();
         handle.promise().start(root_.context(), root);
         schedule(handle.promise().ready(handle));
-        run_until([&] { return root.finished && root_.running() == 0; });
+        run_until([&] { return root.finished && at_rest(); });
         return handle.promise().take();
     }
 
     // Runs what has been spawned.
     void run() {
-        run_until([&] { return root_.running() == 0; });
+        run_until([&] { return at_rest(); });
     }
 
     // Starts a task which the next run(), or the one that runs, waits for. From the Io's thread alone.
@@ -266,6 +296,17 @@ class Io {
         if (!waiting_.empty() || !issue(request)) waiting_.push(request);
     }
 
+    // For registrations. User_data is the Io's.
+    io_uring* native() noexcept { return ring_->native(); }
+    void add(detail::RingMemory& memory) noexcept { memory.link_before(memory_); }
+
+    // A request that nobody awaits any more; run() waits for its end.
+    void abandon() noexcept { ++abandoned_; }
+    void abandoned_ended() noexcept { --abandoned_; }
+
+    // Makes a NOP of a request that the ring has not been given yet. Whether it was such a one.
+    bool retract(detail::Request& request) noexcept;
+
     // Other threads' requests to stop a scope. Each watch_remote() has its unwatch_remote(), after which the node is in
     // no list.
     void watch_remote() noexcept { ++remote_watchers_; }
@@ -290,6 +331,7 @@ class Io {
     static Parts set_up(Options options);
     void adopt(Parts made);
 
+    bool at_rest() const noexcept { return root_.running() == 0 && abandoned_ == 0; }
     template <typename Finished>
     void run_until(Finished finished);
     void resume_ready() noexcept;
@@ -323,6 +365,8 @@ class Io {
     std::chrono::steady_clock::time_point cancel_again_at_{};
 
     std::coroutine_handle<> next_;
+    detail::Link memory_;
+    size_t abandoned_ = 0;
     std::optional<Ring> ring_;
     detail::JoinedScope root_{*this, nullptr};
     std::thread::id thread_ = std::this_thread::get_id();

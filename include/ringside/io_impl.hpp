@@ -215,7 +215,8 @@ inline void Io::complete(detail::Request& request, int result, unsigned cqe_flag
     }
     names_.take_back(request.name_);
     request.state_ = detail::Request::State::done;
-    ready_.push(request);
+    if (request.ended_ == nullptr) ready_.push(request);
+    else request.ended_(request);
 }
 
 inline bool detail::Request::begin(Context& context, std::coroutine_handle<> self) noexcept {
@@ -231,6 +232,39 @@ inline bool detail::Request::begin(Context& context, std::coroutine_handle<> sel
     name_ = io_->names_.give(*this);
     io_->queue(*this);
     return true;
+}
+
+inline void detail::Request::begin(Io& io, Ended ended) noexcept {
+    ended_ = ended;
+    io_ = &io;
+    heeds_stop_ = stopped_ = false;
+    name_ = io_->names_.give(*this);
+    io_->queue(*this);
+}
+
+inline bool detail::Request::retract() noexcept {
+    if (state_ == State::in_flight && io_->retract(*this)) return true;
+    cancel();
+    return false;
+}
+
+// SQEs from the head on are the ring's to read when it is entered, and not before.
+inline bool Io::retract(detail::Request& request) noexcept {
+    io_uring* const ring = ring_->native();
+    if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) {
+        (void)ring_->submit();
+        while (io_uring_sq_ready(ring) != 0) std::this_thread::yield();
+        return false;
+    }
+    const unsigned shift = (ring_->flags() & IORING_SETUP_SQE128) != 0 ? 1 : 0;
+    for (unsigned left = io_uring_sq_ready(ring); left > 0; --left) {
+        io_uring_sqe& entry = ring->sq.sqes[((ring->sq.sqe_tail - left) & ring->sq.ring_mask) << shift];
+        if (entry.user_data != request.name_) continue;
+        io_uring_prep_nop(&entry);
+        entry.user_data = request.name_;
+        return true;
+    }
+    return false;
 }
 
 // One that waits for an SQE is looked at by the next flush_queues(); no cancel is needed for it.

@@ -6,6 +6,7 @@
 #error "ringside/ringside.hpp needs C++20: -std=c++20, or target_compile_features(... cxx_std_20) with CMake"
 #endif
 
+#include "ringside/buffers.hpp"
 #include "ringside/combine.hpp"
 #include "ringside/descriptor.hpp"
 #include "ringside/files.hpp"
@@ -17,4 +18,5 @@
 #include "ringside/scope.hpp"
 #include "ringside/sockets.hpp"
 #include "ringside/stop.hpp"
+#include "ringside/streams.hpp"
 #include "ringside/task.hpp"

@@ -122,6 +122,19 @@ Task<int> error_of(Work work) {
     co_return result.error();
 }
 
+// The first item of a stream, or what comes in a buffer, of a pool that ends with the task.
+template <typename T>
+Task<int> error_of_stream(Stream<T> stream) {
+    const auto item = co_await stream.next();
+    EXPECT_EQ(stream.error(), item.error() == ENODATA ? 0 : item.error());
+    co_return item.error();
+}
+template <typename Begin>
+Task<int> error_with_pool(Begin begin) {
+    const BufferPool pool(co_await this_io(), 8, 512);
+    co_return co_await begin(pool);
+}
+
 const Case cases[] = {
     {"nop", false, [](Quiet&) { return error_of(async::nop()); }},
     {"read", true, [](Quiet& it) { return error_of(async::read(it.empty_pipe.read_end.get(), it.buffer)); }},
@@ -206,6 +219,36 @@ const Case cases[] = {
     {"epoll_wait", true, [](Quiet& it) { return error_of(async::epoll_wait(it.epoll, it.events)); }},
     {"epoll_ctl", false,
      [](Quiet& it) { return error_of(async::epoll_ctl(it.epoll, EPOLL_CTL_DEL, it.empty_pipe.read_end.get())); }},
+    {"recv_buffer", true,
+     [](Quiet& it) {
+         return error_with_pool(
+             [&](const BufferPool& pool) { return error_of(async::recv_buffer(it.socket.far.get(), pool)); });
+     }},
+    {"read_buffer", true,
+     [](Quiet& it) {
+         return error_with_pool(
+             [&](const BufferPool& pool) { return error_of(async::read_buffer(it.empty_pipe.read_end.get(), pool)); });
+     }},
+    {"accept_stream", true, [](Quiet& it) { return error_of_stream(async::accept_stream(it.listener)); }},
+    {"recv_stream", true,
+     [](Quiet& it) {
+         return error_with_pool(
+             [&](const BufferPool& pool) { return error_of_stream(async::recv_stream(it.socket.far.get(), pool)); });
+     }},
+    {"recvmsg_stream", true,
+     [](Quiet& it) {
+         return error_with_pool(
+             [&](const BufferPool& pool) { return error_of_stream(async::recvmsg_stream(it.socket.far.get(), pool)); });
+     }},
+    {"read_stream", true,
+     [](Quiet& it) {
+         return error_with_pool([&](const BufferPool& pool) {
+             return error_of_stream(async::read_stream(it.empty_pipe.read_end.get(), pool));
+         });
+     }},
+    {"poll_stream", true,
+     [](Quiet& it) { return error_of_stream(async::poll_stream(it.empty_pipe.read_end.get(), POLLIN)); }},
+    {"tick_stream", true, [](Quiet&) { return error_of_stream(async::tick_stream(60s)); }},
     {"with_timeout", true, [](Quiet&) { return error_of(with_timeout(async::sleep(60s), 50s)); }},
 };
 
@@ -290,7 +333,7 @@ TEST(EveryOperation, has_a_case_that_cancels_it) {
     std::set<std::string> cancelled;
     for (const Case& it : cases) cancelled.insert(std::string(it.name).substr(0, std::string(it.name).find("_of_")));
     size_t operations = 0;
-    for (const char* header : {"operations", "files", "sockets", "waits"}) {
+    for (const char* header : {"operations", "files", "sockets", "waits", "buffers", "streams"}) {
         std::ifstream text(RINGSIDE_SOURCE "/include/ringside/" + std::string(header) + ".hpp");
         bool in_async = false;
         for (std::string line; std::getline(text, line);) {
