@@ -22,6 +22,8 @@ namespace ringside {
 
 namespace detail {
 
+class Chain;
+
 // A request that a coroutine awaits. It lives in the coroutine's frame, where the compiler puts what is awaited, so
 // that it costs no allocation; the frame cannot go away before the request has ended.
 class Request : public StopListener, public Ready {
@@ -69,6 +71,8 @@ class Request : public StopListener, public Ready {
     void cancel() noexcept { stop_heard(*this); }
     // The same for one whose descriptor may be closed at once: it is not submitted any more. Whether it became a NOP.
     inline bool retract() noexcept;
+    // Gives it a name, and to its scope, if it has one and heeds it.
+    inline void enlist(Io& io) noexcept;
     bool begun() const noexcept { return state_ == State::queued || state_ == State::in_flight; }
 
     io_uring_sqe sqe_{};
@@ -81,6 +85,7 @@ class Request : public StopListener, public Ready {
 
   private:
     friend class ringside::Io;
+    friend class Chain;
     enum class State : unsigned char {
         idle,       // not awaited yet
         queued,     // waits for a free SQE
@@ -92,6 +97,9 @@ class Request : public StopListener, public Ready {
 
     State state_ = State::idle;
     bool stopped_ = false;
+    bool unfinished_ = false;    // in a chain: again_ would issue it again
+    Chain* chain_ = nullptr;     // that it is a link of
+    Request* linked_ = nullptr;  // the next link, which is issued with this one
 
   protected:
     Io* io_ = nullptr;
@@ -112,11 +120,31 @@ class SettledRequest : public Request {
     }
 };
 
+// What one thread has written before it sends an address by the ring, another sees after it has received that. The
+// thread sanitizer does not see the way in between.
+#if defined(__SANITIZE_THREAD__)
+#define RINGSIDE_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RINGSIDE_THREAD_SANITIZER 1
+#endif
+#endif
+#ifdef RINGSIDE_THREAD_SANITIZER
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+inline void announce_acquire(void* address) noexcept { __tsan_acquire(address); }
+inline void announce_release(void* address) noexcept { __tsan_release(address); }
+#else
+inline void announce_acquire(void*) noexcept {}
+inline void announce_release(void*) noexcept {}
+#endif
+
 // Names the requests in flight by user_data: an index, and above it how often the index has been used. So a cancel that
 // comes late never finds the request that has the index by then.
 class RequestNames {
   public:
-    static constexpr __u64 cancel_bit = 1ull << 63;
+    // In user_data, beside a name: the CQE is a cancel's. In the place of one: it is a message of another ring.
+    static constexpr __u64 cancel_bit = 1ull << 63, message_bit = 1ull << 62;
 
     // Allocates when more requests are in flight than ever before.
     __u64 give(Request& request) {
@@ -143,7 +171,7 @@ class RequestNames {
         const auto index = static_cast<std::uint32_t>(name);
         Entry& entry = entries_[index];
         entry.request = nullptr;
-        entry.generation = (entry.generation + 1) & 0x7fff'ffff;
+        entry.generation = (entry.generation + 1) & 0x3fff'ffff;
         entry.next_free = std::exchange(free_, index);
         --in_flight_;
     }
@@ -203,6 +231,17 @@ class RingMemory : public Link {
   private:
     friend class ringside::Io;
     RingEnded ring_ended_;
+};
+
+// What a ring sends to another: its address is the user_data.
+struct Message {
+    // On the thread of the Io that it came to.
+    void (*arrived)(Message&, Io&) noexcept;
+
+    __u64 user_data() noexcept {
+        announce_release(this);
+        return reinterpret_cast<__u64>(this) | RequestNames::message_bit;
+    }
 };
 
 // A request to stop that another thread has made, on its way to the thread of the Io.
@@ -304,6 +343,13 @@ class Io {
     void abandon() noexcept { ++abandoned_; }
     void abandoned_ended() noexcept { --abandoned_; }
 
+    // A coroutine waits for what another thread sends: then it is no fault that no request is in flight.
+    void expect_message() noexcept { ++messages_expected_; }
+    void message_came() noexcept { --messages_expected_; }
+    // For MSG_RING.
+    int ring_fd() const noexcept { return ring_->fd(); }
+    unsigned entries() const noexcept { return ring_->entries(); }
+
     // Makes a NOP of a request that the ring has not been given yet. Whether it was such a one.
     bool retract(detail::Request& request) noexcept;
 
@@ -348,6 +394,8 @@ class Io {
     io_uring_sqe* sqe() noexcept;
     bool issue(detail::Request& request) noexcept;
     bool issue_cancel(detail::Request& request) noexcept;
+    bool make_room(const detail::Request& chain) noexcept;
+    void end_unissued(detail::Request& request) noexcept;
     static bool interrupted(int result) noexcept;
     void complete(detail::Request& request, int result, unsigned cqe_flags) noexcept;
 
@@ -367,6 +415,7 @@ class Io {
     std::coroutine_handle<> next_;
     detail::Link memory_;
     size_t abandoned_ = 0;
+    size_t messages_expected_ = 0;
     std::optional<Ring> ring_;
     detail::JoinedScope root_{*this, nullptr};
     std::thread::id thread_ = std::this_thread::get_id();

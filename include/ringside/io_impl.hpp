@@ -76,7 +76,7 @@ inline void Io::flush_queues() noexcept {
     for (detail::Ready *ready = waiting_.take_all(), *next; ready != nullptr; ready = next) {
         next = ready->next;
         auto& request = static_cast<detail::Request&>(*ready);
-        if (request.stopped_) complete(request, -ECANCELED, 0);
+        if (request.stopped_) end_unissued(request);
         else if (!waiting_.empty() || !issue(request)) waiting_.push(request);
     }
 }
@@ -101,7 +101,7 @@ inline void Io::wait() noexcept {
     } else if (!to_cancel_again_.alone()) {
         result = wait_for(pause_);
     } else {
-        if (names_.in_flight() == 0 && remote_watchers_ == 0) {
+        if (names_.in_flight() == 0 && remote_watchers_ == 0 && messages_expected_ == 0) {
             detail::broken("all tasks wait, and no request is in flight that could end that");
         }
         result = io_uring_submit_and_wait(ring_->native(), 1);
@@ -146,6 +146,12 @@ inline void Io::reaped(__u64 user_data, int result, unsigned flags) noexcept {
         (void)eventfd_read(wake_fd_, &count);
         return;
     }
+    if ((user_data & detail::RequestNames::message_bit) != 0) {
+        auto* const message = reinterpret_cast<detail::Message*>(user_data & ~detail::RequestNames::message_bit);
+        detail::announce_acquire(message);
+        message->arrived(*message, *this);
+        return;
+    }
     detail::Request* const request = names_.find(user_data & ~detail::RequestNames::cancel_bit);
     if (request == nullptr) return;
     if ((user_data & detail::RequestNames::cancel_bit) == 0) {
@@ -178,13 +184,35 @@ inline io_uring_sqe* Io::sqe() noexcept {
     return ring_->get_sqe();
 }
 
+// A chain as a whole, or nothing of it.
 inline bool Io::issue(detail::Request& request) noexcept {
-    io_uring_sqe* const entry = sqe();
-    if (entry == nullptr) return false;
-    *entry = request.sqe_;
-    entry->user_data = request.name_;
-    request.state_ = detail::Request::State::in_flight;
+    if (request.linked_ != nullptr && !make_room(request)) return false;
+    for (detail::Request* link = &request; link != nullptr; link = link->linked_) {
+        io_uring_sqe* const entry = sqe();
+        if (entry == nullptr) return false;
+        *entry = link->sqe_;
+        entry->user_data = link->name_;
+        link->state_ = detail::Request::State::in_flight;
+        if (link->stopped_) link->link_before(to_cancel_);
+    }
     return true;
+}
+
+// All links have to be submitted at once.
+inline bool Io::make_room(const detail::Request& chain) noexcept {
+    unsigned links = 0;
+    for (const detail::Request* link = &chain; link != nullptr; link = link->linked_) ++links;
+    if (io_uring_sq_space_left(ring_->native()) >= links) return true;
+    (void)ring_->submit();
+    if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) (void)io_uring_sqring_wait(ring_->native());
+    return io_uring_sq_space_left(ring_->native()) >= links;
+}
+
+inline void Io::end_unissued(detail::Request& request) noexcept {
+    for (detail::Request *link = &request, *next; link != nullptr; link = next) {
+        next = link->linked_;
+        complete(*link, -ECANCELED, 0);
+    }
 }
 
 inline bool Io::issue_cancel(detail::Request& request) noexcept {
@@ -206,12 +234,15 @@ inline void Io::complete(detail::Request& request, int result, unsigned cqe_flag
     request.result_ = result;
     request.cqe_flags_ = cqe_flags;
     if (result >= 0 && request.again_ != nullptr && request.again_(request, result)) {
-        if (!request.stopped_) {
+        if (request.chain_ != nullptr) {
+            request.unfinished_ = true;
+        } else if (!request.stopped_) {
             if (request.heeds_stop_) request.stop_->add(request);
             queue(request);
             return;
+        } else {
+            request.result_ = -ECANCELED;
         }
-        request.result_ = -ECANCELED;
     }
     names_.take_back(request.name_);
     request.state_ = detail::Request::State::done;
@@ -226,19 +257,23 @@ inline bool detail::Request::begin(Context& context, std::coroutine_handle<> sel
         return false;
     }
     coroutine = self;
-    io_ = context.io;
     stop_ = context.stop;
-    if (heeds_stop_) stop_->add(*this);
-    name_ = io_->names_.give(*this);
+    enlist(*context.io);
     io_->queue(*this);
     return true;
 }
 
+inline void detail::Request::enlist(Io& io) noexcept {
+    io_ = &io;
+    stopped_ = false;
+    if (heeds_stop_) stop_->add(*this);
+    name_ = io_->names_.give(*this);
+}
+
 inline void detail::Request::begin(Io& io, Ended ended) noexcept {
     ended_ = ended;
-    io_ = &io;
-    heeds_stop_ = stopped_ = false;
-    name_ = io_->names_.give(*this);
+    heeds_stop_ = false;
+    enlist(io);
     io_->queue(*this);
 }
 

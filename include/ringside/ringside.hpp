@@ -11,6 +11,7 @@
 #include "ringside/descriptor.hpp"
 #include "ringside/files.hpp"
 #include "ringside/io.hpp"
+#include "ringside/link.hpp"
 #include "ringside/operations.hpp"
 #include "ringside/options.hpp"
 #include "ringside/result.hpp"
