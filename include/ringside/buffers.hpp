@@ -94,7 +94,7 @@ class Pool : public RingMemory {
         io_uring_buf_ring_advance(ring_, static_cast<int>(count));
     }
     ~Pool() {
-        if (io_ != nullptr) (void)io_uring_unregister_buf_ring(io_->native(), static_cast<int>(group_));
+        if (io_ != nullptr) io_->unregister_buffers(group_);
         munmap(ring_, mapped_);
     }
 
@@ -110,7 +110,7 @@ class Pool : public RingMemory {
         registration.ring_entries = count_;
         for (group_ = 0; group_ < 65536; group_++) {
             registration.bgid = static_cast<__u16>(group_);
-            const int result = io_uring_register_buf_ring(io_->native(), &registration, 0);
+            const int result = io_->register_buffers(registration);
             if (result != -EEXIST) return -result;
         }
         return EEXIST;

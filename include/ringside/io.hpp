@@ -244,6 +244,25 @@ struct Message {
     }
 };
 
+// What takes the place of a ring in a test: ringside/testing.hpp.
+class Simulation {
+  public:
+    // A free SQE; how many there are; whether a request was not looked at yet, and is a NOP now.
+    virtual io_uring_sqe* sqe() noexcept = 0;
+    virtual unsigned room() noexcept = 0;
+    virtual bool retract(__u64 user_data) noexcept = 0;
+    // Takes the SQEs, and delivers CQEs, for which it waits up to that time.
+    virtual void turn(std::chrono::nanoseconds limit) noexcept = 0;
+    virtual std::chrono::steady_clock::time_point now() const noexcept = 0;
+    // 0 or -errno.
+    virtual int register_buffers(const io_uring_buf_reg& registration) noexcept = 0;
+    virtual void unregister_buffers(unsigned group) noexcept = 0;
+
+  protected:
+    ~Simulation() = default;
+    static inline void deliver(Io& io, __u64 user_data, int result, unsigned flags) noexcept;
+};
+
 // A request to stop that another thread has made, on its way to the thread of the Io.
 struct RemoteStop {
     Scope* scope;
@@ -316,9 +335,14 @@ class Io {
     // Stops all that runs here, for good. From the Io's thread alone; others use with_stop_token().
     void request_stop() noexcept { root_.request_stop(); }
 
-    Provider provider() const noexcept { return ring_->provider(); }
-    const char* provider_reason() const noexcept { return ring_->provider_reason(); }
-    unsigned ring_flags() const noexcept { return ring_->flags(); }
+    Provider provider() const noexcept { return ring_ ? ring_->provider() : Provider::engine; }
+    const char* provider_reason() const noexcept { return ring_ ? ring_->provider_reason() : "a test takes its place"; }
+    unsigned ring_flags() const noexcept { return ring_ ? ring_->flags() : 0; }
+
+    // The monotonic clock, as sleep_until() goes by it. A test's is virtual.
+    std::chrono::steady_clock::time_point now() const noexcept {
+        return simulation_ == nullptr ? std::chrono::steady_clock::now() : simulation_->now();
+    }
 
     // How many requests are awaited.
     size_t in_flight() const noexcept { return names_.in_flight(); }
@@ -338,6 +362,14 @@ class Io {
     // For registrations. User_data is the Io's.
     io_uring* native() noexcept { return ring_->native(); }
     void add(detail::RingMemory& memory) noexcept { memory.link_before(memory_); }
+    int register_buffers(io_uring_buf_reg registration) noexcept {
+        if (simulation_ != nullptr) return simulation_->register_buffers(registration);
+        return io_uring_register_buf_ring(native(), &registration, 0);
+    }
+    void unregister_buffers(unsigned group) noexcept {
+        if (simulation_ != nullptr) simulation_->unregister_buffers(group);
+        else (void)io_uring_unregister_buf_ring(native(), static_cast<int>(group));
+    }
 
     // A request that nobody awaits any more; run() waits for its end.
     void abandon() noexcept { ++abandoned_; }
@@ -347,8 +379,8 @@ class Io {
     void expect_message() noexcept { ++messages_expected_; }
     void message_came() noexcept { --messages_expected_; }
     // For MSG_RING.
-    int ring_fd() const noexcept { return ring_->fd(); }
-    unsigned entries() const noexcept { return ring_->entries(); }
+    int ring_fd() const noexcept { return ring_ ? ring_->fd() : -1; }
+    unsigned entries() const noexcept { return ring_ ? ring_->entries() : 64; }
 
     // Makes a NOP of a request that the ring has not been given yet. Whether it was such a one.
     bool retract(detail::Request& request) noexcept;
@@ -363,8 +395,13 @@ class Io {
     // From any thread.
     void post(detail::RemoteStop& stop) noexcept;
 
+  protected:
+    // For tests.
+    explicit Io(detail::Simulation& simulation) noexcept : simulation_(&simulation) {}
+
   private:
     friend class detail::Request;
+    friend class detail::Simulation;
 
     // A ring, and what goes with it.
     struct Parts {
@@ -384,6 +421,8 @@ class Io {
     void flush_queues() noexcept;
     void arm_wake() noexcept;
     void wait() noexcept;
+    void wait_simulated() noexcept;
+    bool hopeless() const noexcept;
     int wait_for(std::chrono::nanoseconds limit) noexcept;
     void cancel_again() noexcept;
     void cancel_was_lost(detail::Request& request) noexcept;
@@ -416,7 +455,8 @@ class Io {
     detail::Link memory_;
     size_t abandoned_ = 0;
     size_t messages_expected_ = 0;
-    std::optional<Ring> ring_;
+    std::optional<Ring> ring_;  // none if there is a simulation
+    detail::Simulation* simulation_ = nullptr;
     detail::JoinedScope root_{*this, nullptr};
     std::thread::id thread_ = std::this_thread::get_id();
     bool running_ = false;

@@ -82,7 +82,7 @@ inline void Io::flush_queues() noexcept {
 }
 
 inline void Io::arm_wake() noexcept {
-    if (wake_armed_) return;
+    if (wake_armed_ || simulation_ != nullptr) return;
     io_uring_sqe* const entry = sqe();
     if (entry == nullptr) return;
     io_uring_prep_poll_add(entry, wake_fd_, POLLIN);
@@ -92,6 +92,7 @@ inline void Io::arm_wake() noexcept {
 
 // Submits, and waits for a completion if no coroutine can go on.
 inline void Io::wait() noexcept {
+    if (simulation_ != nullptr) return wait_simulated();
     int result;
     if (!ready_.empty()) {
         result = io_uring_submit_and_get_events(ring_->native());
@@ -101,9 +102,7 @@ inline void Io::wait() noexcept {
     } else if (!to_cancel_again_.alone()) {
         result = wait_for(pause_);
     } else {
-        if (names_.in_flight() == 0 && remote_watchers_ == 0 && messages_expected_ == 0) {
-            detail::broken("all tasks wait, and no request is in flight that could end that");
-        }
+        if (hopeless()) detail::broken("all tasks wait, and no request is in flight that could end that");
         result = io_uring_submit_and_wait(ring_->native(), 1);
     }
     switch (result < 0 ? -result : 0) {
@@ -119,6 +118,22 @@ inline void Io::wait() noexcept {
     }
 }
 
+inline bool Io::hopeless() const noexcept {
+    return names_.in_flight() == 0 && remote_watchers_ == 0 && messages_expected_ == 0;
+}
+
+inline void Io::wait_simulated() noexcept {
+    std::chrono::nanoseconds limit = std::chrono::nanoseconds::max();
+    if (!ready_.empty()) limit = {};
+    else if (!to_cancel_.alone() || !waiting_.empty()) limit = shortest_pause;
+    else if (!to_cancel_again_.alone()) limit = pause_;
+    simulation_->turn(limit);
+}
+
+inline void detail::Simulation::deliver(Io& io, __u64 user_data, int result, unsigned flags) noexcept {
+    io.reaped(user_data, result, flags);
+}
+
 inline int Io::wait_for(std::chrono::nanoseconds limit) noexcept {
     io_uring_cqe* cqe;
     __kernel_timespec time{0, limit.count()};
@@ -128,14 +143,15 @@ inline int Io::wait_for(std::chrono::nanoseconds limit) noexcept {
 // A cancel does not find a request that is on its way between two places, or that cannot be cancelled where it is. It
 // is cancelled again until it ends, at growing intervals.
 inline void Io::cancel_again() noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < cancel_again_at_) return;
+    const auto time = now();
+    if (time < cancel_again_at_) return;
     while (!to_cancel_again_.alone()) to_cancel_again_.next()->link_before(to_cancel_);
     pause_ = std::min<std::chrono::nanoseconds>(2 * pause_, longest_pause);
-    cancel_again_at_ = now + pause_;
+    cancel_again_at_ = time + pause_;
 }
 
 inline void Io::reap() noexcept {
+    if (simulation_ != nullptr) return;
     ring_->for_each_ready([&](const io_uring_cqe& cqe) { reaped(cqe.user_data, cqe.res, cqe.flags); });
 }
 
@@ -163,10 +179,10 @@ inline void Io::reaped(__u64 user_data, int result, unsigned flags) noexcept {
 }
 
 inline void Io::cancel_was_lost(detail::Request& request) noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= cancel_again_at_ + longest_pause) {
+    const auto time = now();
+    if (time >= cancel_again_at_ + longest_pause) {
         pause_ = shortest_pause;
-        cancel_again_at_ = now + pause_;
+        cancel_again_at_ = time + pause_;
     }
     request.link_before(to_cancel_again_);
 }
@@ -176,6 +192,7 @@ inline void Io::cancel_was_lost(detail::Request& request) noexcept {
 
 // A free SQE; a full queue is submitted first. Null if the ring does not accept it at the moment.
 inline io_uring_sqe* Io::sqe() noexcept {
+    if (simulation_ != nullptr) return simulation_->sqe();
     io_uring_sqe* entry = ring_->get_sqe();
     if (entry != nullptr) return entry;
     (void)ring_->submit();
@@ -202,6 +219,7 @@ inline bool Io::issue(detail::Request& request) noexcept {
 inline bool Io::make_room(const detail::Request& chain) noexcept {
     unsigned links = 0;
     for (const detail::Request* link = &chain; link != nullptr; link = link->linked_) ++links;
+    if (simulation_ != nullptr) return simulation_->room() >= links;
     if (io_uring_sq_space_left(ring_->native()) >= links) return true;
     (void)ring_->submit();
     if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) (void)io_uring_sqring_wait(ring_->native());
@@ -285,6 +303,7 @@ inline bool detail::Request::retract() noexcept {
 
 // SQEs from the head on are the ring's to read when it is entered, and not before.
 inline bool Io::retract(detail::Request& request) noexcept {
+    if (simulation_ != nullptr) return simulation_->retract(request.name_);
     io_uring* const ring = ring_->native();
     if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) {
         (void)ring_->submit();
