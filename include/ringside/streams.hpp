@@ -68,6 +68,7 @@ class StreamState : public Request {
     // Suspends the coroutine until something has come. False if it need not.
     bool wait(Waiter& waiter, Context& context, std::coroutine_handle<> self) noexcept {
         if (waiter_ != nullptr) broken("two coroutines wait for the same stream");
+        if (pool() != nullptr && pool()->io() != context.io) broken("a buffer pool of another Io was used");
         if (context.stop->stop_requested()) return false;
         waiter.coroutine = self;
         waiter_ = &waiter;
