@@ -110,8 +110,9 @@ template <typename T>
 Task<void> run_for(Io& origin, Answer& answer, std::optional<T>& value, std::stop_token token, Task<T> task) {
     value.emplace(co_await with_stop_token(std::move(token), std::move(task)));
     for (;;) {
-        Operation<void> send(
-            [&](io_uring_sqe* sqe) { io_uring_prep_msg_ring(sqe, origin.ring_fd(), 0, answer.user_data(), 0); });
+        // The last that this thread reads of the origin's comes before the message, which announces it.
+        const int ring = origin.ring_fd();
+        Operation<void> send([&](io_uring_sqe* sqe) { io_uring_prep_msg_ring(sqe, ring, 0, answer.user_data(), 0); });
         const Result<void> sent = co_await shielded(std::move(send));
         if (sent) co_return;
         // The other ring has no memory for it. Nothing of the origin's may be touched after a success.
