@@ -166,11 +166,13 @@ TEST_F(Streams, do_not_accept_more_than_somebody_takes) {
         std::vector<Descriptor> clients;
         clients.push_back(listener.client());
         EXPECT_TRUE((co_await connections.next()).ok());
-        for (int i = 0; i < 300; i++) clients.push_back(listener.client());
+        for (int i = 0; i < 255; i++) clients.push_back(listener.client());
+        (void)co_await async::sleep(50ms);
+        clients.push_back(listener.client());
         const Io& io = co_await this_io();
         for (int i = 0; i < 5000 && io.in_flight() != 0; i++) (void)co_await async::sleep(1ms);
         EXPECT_EQ(io.in_flight(), 0u) << "the stream has paused";
-        for (int i = 0; i < 100; i++) clients.push_back(listener.client());
+        for (int i = 0; i < 144; i++) clients.push_back(listener.client());
         (void)co_await async::sleep(2ms);
         for (int i = 0; i < 400; i++) EXPECT_TRUE((co_await with_timeout(connections.next(), 5s)).ok()) << i;
     };
