@@ -108,6 +108,57 @@ auto when_all(std::vector<Task<T>> tasks) {
     return detail::WhenAllOf<T>(std::move(tasks));
 }
 
+// Which of several was the first, and what each of them yields.
+template <typename... T>
+struct FirstOf {
+    size_t index;
+    std::tuple<T...> results;
+};
+
+namespace detail {
+
+template <typename T>
+using NotVoid = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <typename Work>
+Task<Awaited<Work>> racing(size_t index, size_t& first, Scope& scope, Work work) {
+    const auto ended = [&] {
+        if (scope.stop_requested()) return;
+        first = index;
+        scope.request_stop();
+    };
+    if constexpr (std::is_void_v<Awaited<Work>>) {
+        co_await std::move(work);
+        ended();
+    } else {
+        auto value = co_await std::move(work);
+        ended();
+        co_return value;
+    }
+}
+
+template <size_t... Index, typename... Work>
+Task<FirstOf<NotVoid<Awaited<Work>>...>> first_of(std::index_sequence<Index...>, Work... work) {
+    Context& outer = co_await ThisContext();
+    JoinedScope scope(outer);
+    size_t first = 0;
+    auto results = co_await as_task(WhenAll<Awaited<Work>...>(racing(Index, first, scope, std::move(work))...))
+                       .in(scope.context());
+    co_return FirstOf<NotVoid<Awaited<Work>>...>{first, std::move(results)};
+}
+
+}  // namespace detail
+
+// `auto [index, results] = co_await when_any(f(), async::read(...));` runs tasks and operations concurrently, and stops
+// the others when the first has ended, with a value or an error. Goes on when all have ended. Yields which was the
+// first and a tuple of what they yield: ECANCELED, mostly, or what they had achieved nevertheless, so that nothing is
+// lost. Costs an allocation each, and three more.
+template <typename... Work>
+    requires(sizeof...(Work) > 0)
+auto when_any(Work... work) {
+    return detail::first_of(std::index_sequence_for<Work...>(), std::move(work)...);
+}
+
 namespace detail {
 
 inline Task<void> stop_after(std::chrono::nanoseconds limit, Scope& scope, bool& out_of_time) {

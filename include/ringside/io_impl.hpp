@@ -76,13 +76,13 @@ inline void Io::flush_queues() noexcept {
     for (detail::Ready *ready = waiting_.take_all(), *next; ready != nullptr; ready = next) {
         next = ready->next;
         auto& request = static_cast<detail::Request&>(*ready);
-        if (request.stopped_) complete(request, -ECANCELED);
+        if (request.stopped_) end_unissued(request);
         else if (!waiting_.empty() || !issue(request)) waiting_.push(request);
     }
 }
 
 inline void Io::arm_wake() noexcept {
-    if (wake_armed_) return;
+    if (wake_armed_ || simulation_ != nullptr) return;
     io_uring_sqe* const entry = sqe();
     if (entry == nullptr) return;
     io_uring_prep_poll_add(entry, wake_fd_, POLLIN);
@@ -92,6 +92,7 @@ inline void Io::arm_wake() noexcept {
 
 // Submits, and waits for a completion if no coroutine can go on.
 inline void Io::wait() noexcept {
+    if (simulation_ != nullptr) return wait_simulated();
     int result;
     if (!ready_.empty()) {
         result = io_uring_submit_and_get_events(ring_->native());
@@ -101,9 +102,7 @@ inline void Io::wait() noexcept {
     } else if (!to_cancel_again_.alone()) {
         result = wait_for(pause_);
     } else {
-        if (names_.in_flight() == 0 && remote_watchers_ == 0) {
-            detail::broken("all tasks wait, and no request is in flight that could end that");
-        }
+        if (hopeless()) detail::broken("all tasks wait, and no request is in flight that could end that");
         result = io_uring_submit_and_wait(ring_->native(), 1);
     }
     switch (result < 0 ? -result : 0) {
@@ -119,6 +118,22 @@ inline void Io::wait() noexcept {
     }
 }
 
+inline bool Io::hopeless() const noexcept {
+    return names_.in_flight() == 0 && remote_watchers_ == 0 && messages_expected_ == 0;
+}
+
+inline void Io::wait_simulated() noexcept {
+    std::chrono::nanoseconds limit = std::chrono::nanoseconds::max();
+    if (!ready_.empty()) limit = {};
+    else if (!to_cancel_.alone() || !waiting_.empty()) limit = shortest_pause;
+    else if (!to_cancel_again_.alone()) limit = pause_;
+    simulation_->turn(limit);
+}
+
+inline void detail::Simulation::deliver(Io& io, __u64 user_data, int result, unsigned flags) noexcept {
+    io.reaped(user_data, result, flags);
+}
+
 inline int Io::wait_for(std::chrono::nanoseconds limit) noexcept {
     io_uring_cqe* cqe;
     __kernel_timespec time{0, limit.count()};
@@ -128,14 +143,15 @@ inline int Io::wait_for(std::chrono::nanoseconds limit) noexcept {
 // A cancel does not find a request that is on its way between two places, or that cannot be cancelled where it is. It
 // is cancelled again until it ends, at growing intervals.
 inline void Io::cancel_again() noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < cancel_again_at_) return;
+    const auto time = now();
+    if (time < cancel_again_at_) return;
     while (!to_cancel_again_.alone()) to_cancel_again_.next()->link_before(to_cancel_);
     pause_ = std::min<std::chrono::nanoseconds>(2 * pause_, longest_pause);
-    cancel_again_at_ = now + pause_;
+    cancel_again_at_ = time + pause_;
 }
 
 inline void Io::reap() noexcept {
+    if (simulation_ != nullptr) return;
     ring_->for_each_ready([&](const io_uring_cqe& cqe) { reaped(cqe.user_data, cqe.res, cqe.flags); });
 }
 
@@ -146,20 +162,27 @@ inline void Io::reaped(__u64 user_data, int result, unsigned flags) noexcept {
         (void)eventfd_read(wake_fd_, &count);
         return;
     }
+    if ((user_data & detail::RequestNames::message_bit) != 0) {
+        auto* const message = reinterpret_cast<detail::Message*>(user_data & ~detail::RequestNames::message_bit);
+        detail::announce_acquire(message);
+        message->arrived(*message, *this);
+        return;
+    }
     detail::Request* const request = names_.find(user_data & ~detail::RequestNames::cancel_bit);
     if (request == nullptr) return;
     if ((user_data & detail::RequestNames::cancel_bit) == 0) {
-        if ((flags & IORING_CQE_F_MORE) == 0) complete(*request, result);
+        if ((flags & IORING_CQE_F_MORE) == 0) complete(*request, result, flags);
+        else if (request->more_ != nullptr) request->more_(*request, result, flags);
     } else if (result < 0) {
         cancel_was_lost(*request);
     }
 }
 
 inline void Io::cancel_was_lost(detail::Request& request) noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= cancel_again_at_ + longest_pause) {
+    const auto time = now();
+    if (time >= cancel_again_at_ + longest_pause) {
         pause_ = shortest_pause;
-        cancel_again_at_ = now + pause_;
+        cancel_again_at_ = time + pause_;
     }
     request.link_before(to_cancel_again_);
 }
@@ -169,6 +192,7 @@ inline void Io::cancel_was_lost(detail::Request& request) noexcept {
 
 // A free SQE; a full queue is submitted first. Null if the ring does not accept it at the moment.
 inline io_uring_sqe* Io::sqe() noexcept {
+    if (simulation_ != nullptr) return simulation_->sqe();
     io_uring_sqe* entry = ring_->get_sqe();
     if (entry != nullptr) return entry;
     (void)ring_->submit();
@@ -177,13 +201,36 @@ inline io_uring_sqe* Io::sqe() noexcept {
     return ring_->get_sqe();
 }
 
+// A chain as a whole, or nothing of it.
 inline bool Io::issue(detail::Request& request) noexcept {
-    io_uring_sqe* const entry = sqe();
-    if (entry == nullptr) return false;
-    *entry = request.sqe_;
-    entry->user_data = request.name_;
-    request.state_ = detail::Request::State::in_flight;
+    if (request.linked_ != nullptr && !make_room(request)) return false;
+    for (detail::Request* link = &request; link != nullptr; link = link->linked_) {
+        io_uring_sqe* const entry = sqe();
+        if (entry == nullptr) return false;
+        *entry = link->sqe_;
+        entry->user_data = link->name_;
+        link->state_ = detail::Request::State::in_flight;
+        if (link->stopped_) link->link_before(to_cancel_);
+    }
     return true;
+}
+
+// All links have to be submitted at once.
+inline bool Io::make_room(const detail::Request& chain) noexcept {
+    unsigned links = 0;
+    for (const detail::Request* link = &chain; link != nullptr; link = link->linked_) ++links;
+    if (simulation_ != nullptr) return simulation_->room() >= links;
+    if (io_uring_sq_space_left(ring_->native()) >= links) return true;
+    (void)ring_->submit();
+    if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) (void)io_uring_sqring_wait(ring_->native());
+    return io_uring_sq_space_left(ring_->native()) >= links;
+}
+
+inline void Io::end_unissued(detail::Request& request) noexcept {
+    for (detail::Request *link = &request, *next; link != nullptr; link = next) {
+        next = link->linked_;
+        complete(*link, -ECANCELED, 0);
+    }
 }
 
 inline bool Io::issue_cancel(detail::Request& request) noexcept {
@@ -199,21 +246,26 @@ inline bool Io::issue_cancel(detail::Request& request) noexcept {
 inline bool Io::interrupted(int result) noexcept { return result == -EINTR || (result <= -512 && result >= -516); }
 
 // The request has ended: nobody uses its memory or its descriptor any more.
-inline void Io::complete(detail::Request& request, int result) noexcept {
+inline void Io::complete(detail::Request& request, int result, unsigned cqe_flags) noexcept {
     request.unlink();
     if (interrupted(result)) result = request.stopped_ ? -ECANCELED : -EINTR;
     request.result_ = result;
+    request.cqe_flags_ = cqe_flags;
     if (result >= 0 && request.again_ != nullptr && request.again_(request, result)) {
-        if (!request.stopped_) {
+        if (request.chain_ != nullptr) {
+            request.unfinished_ = true;
+        } else if (!request.stopped_) {
             if (request.heeds_stop_) request.stop_->add(request);
             queue(request);
             return;
+        } else {
+            request.result_ = -ECANCELED;
         }
-        request.result_ = -ECANCELED;
     }
     names_.take_back(request.name_);
     request.state_ = detail::Request::State::done;
-    ready_.push(request);
+    if (request.ended_ == nullptr) ready_.push(request);
+    else request.ended_(request);
 }
 
 inline bool detail::Request::begin(Context& context, std::coroutine_handle<> self) noexcept {
@@ -223,12 +275,50 @@ inline bool detail::Request::begin(Context& context, std::coroutine_handle<> sel
         return false;
     }
     coroutine = self;
-    io_ = context.io;
     stop_ = context.stop;
-    if (heeds_stop_) stop_->add(*this);
-    name_ = io_->names_.give(*this);
+    enlist(*context.io);
     io_->queue(*this);
     return true;
+}
+
+inline void detail::Request::enlist(Io& io) noexcept {
+    io_ = &io;
+    stopped_ = false;
+    if (heeds_stop_) stop_->add(*this);
+    name_ = io_->names_.give(*this);
+}
+
+inline void detail::Request::begin(Io& io, Ended ended) noexcept {
+    ended_ = ended;
+    heeds_stop_ = false;
+    enlist(io);
+    io_->queue(*this);
+}
+
+inline bool detail::Request::retract() noexcept {
+    if (state_ == State::in_flight && io_->retract(*this)) return true;
+    cancel();
+    return false;
+}
+
+// SQEs from the head on are the ring's to read when it is entered, and not before.
+inline bool Io::retract(detail::Request& request) noexcept {
+    if (simulation_ != nullptr) return simulation_->retract(request.name_);
+    io_uring* const ring = ring_->native();
+    if ((ring_->flags() & IORING_SETUP_SQPOLL) != 0) {
+        (void)ring_->submit();
+        while (io_uring_sq_ready(ring) != 0) std::this_thread::yield();
+        return false;
+    }
+    const unsigned shift = (ring_->flags() & IORING_SETUP_SQE128) != 0 ? 1 : 0;
+    for (unsigned left = io_uring_sq_ready(ring); left > 0; --left) {
+        io_uring_sqe& entry = ring->sq.sqes[((ring->sq.sqe_tail - left) & ring->sq.ring_mask) << shift];
+        if (entry.user_data != request.name_) continue;
+        io_uring_prep_nop(&entry);
+        entry.user_data = request.name_;
+        return true;
+    }
+    return false;
 }
 
 // One that waits for an SQE is looked at by the next flush_queues(); no cancel is needed for it.

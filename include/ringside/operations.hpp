@@ -194,34 +194,30 @@ inline Operation<void> fsync(FdRef fd, unsigned flags = 0) noexcept {
 
 }  // namespace async
 
-class [[nodiscard]] CloseOperation : public detail::Request {
+class [[nodiscard]] CloseOperation : public detail::SettledRequest<CloseOperation> {
   public:
     explicit CloseOperation(Descriptor descriptor) noexcept : descriptor_(std::move(descriptor)) {
+        io_uring_prep_close(&sqe_, descriptor_.get());
         heeds_stop_ = false;
     }
 
-    template <std::derived_from<detail::PromiseBase> Promise>
-    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-        io_uring_prep_close(&sqe_, descriptor_.release());
-        return begin(self.promise().context(), self);
+    // A close that the ring did not come to, since a chain broke, is the descriptor's own.
+    Result<void> await_resume() noexcept {
+        if (result_ != -ECANCELED) (void)descriptor_.release();
+        return detail::to_result<void>(result_);
     }
-    Result<void> await_resume() noexcept { return detail::to_result<void>(result_); }
 
   private:
     Descriptor descriptor_;
 };
 
-class [[nodiscard]] StatxOperation : public detail::Request {
+class [[nodiscard]] StatxOperation : public detail::SettledRequest<StatxOperation> {
   public:
     StatxOperation(FdRef directory, const char* path, int flags, unsigned mask) noexcept {
         io_uring_prep_statx(&sqe_, directory.get(), path, flags, mask, nullptr);
     }
 
-    template <std::derived_from<detail::PromiseBase> Promise>
-    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-        sqe_.off = reinterpret_cast<__u64>(&status_);
-        return begin(self.promise().context(), self);
-    }
+    void settle() noexcept { sqe_.off = reinterpret_cast<__u64>(&status_); }
     Result<struct ::statx> await_resume() noexcept {
         if (result_ < 0) return Errno{-result_};
         return status_;
@@ -231,17 +227,13 @@ class [[nodiscard]] StatxOperation : public detail::Request {
     struct ::statx status_{};
 };
 
-class [[nodiscard]] SleepOperation : public detail::Request {
+class [[nodiscard]] SleepOperation : public detail::SettledRequest<SleepOperation> {
   public:
     SleepOperation(std::chrono::nanoseconds time, unsigned flags) noexcept : time_(detail::to_timespec(time)) {
         io_uring_prep_timeout(&sqe_, nullptr, 0, flags);
     }
 
-    template <std::derived_from<detail::PromiseBase> Promise>
-    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-        sqe_.addr = reinterpret_cast<__u64>(&time_);
-        return begin(self.promise().context(), self);
-    }
+    void settle() noexcept { sqe_.addr = reinterpret_cast<__u64>(&time_); }
     // The time has passed: that is what was wanted.
     Result<void> await_resume() noexcept { return detail::to_result<void>(result_ == -ETIME ? 0 : result_); }
 

@@ -6,13 +6,18 @@
 #error "ringside/ringside.hpp needs C++20: -std=c++20, or target_compile_features(... cxx_std_20) with CMake"
 #endif
 
+#include "ringside/buffers.hpp"
 #include "ringside/combine.hpp"
 #include "ringside/descriptor.hpp"
+#include "ringside/files.hpp"
 #include "ringside/io.hpp"
+#include "ringside/link.hpp"
 #include "ringside/operations.hpp"
 #include "ringside/options.hpp"
 #include "ringside/result.hpp"
 #include "ringside/ring.hpp"
 #include "ringside/scope.hpp"
+#include "ringside/sockets.hpp"
 #include "ringside/stop.hpp"
+#include "ringside/streams.hpp"
 #include "ringside/task.hpp"

@@ -117,3 +117,5 @@ Task<detail::Awaited<Work>> shielded(Work work) {
 }
 
 }  // namespace ringside
+
+#include "ringside/io.hpp"

@@ -259,6 +259,15 @@ Task<Awaited<Operation>> as_task(Operation operation) {
 
 }  // namespace detail
 
+// `Io& io = co_await this_io()`: the Io that the coroutine runs on. Does not suspend it.
+class ThisIo : detail::ThisContext {
+  public:
+    using ThisContext::await_ready;
+    using ThisContext::await_suspend;
+    Io& await_resume() const noexcept { return *ThisContext::await_resume().io; }
+};
+inline ThisIo this_io() noexcept { return {}; }
+
 // `co_await stop_requested()`: whether the scope that the coroutine runs in has been stopped. Does not suspend it.
 class StopRequested : detail::ThisContext {
   public:

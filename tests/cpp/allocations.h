@@ -10,7 +10,7 @@ size_t allocations_made();
 size_t allocations_live();
 
 // Each test leaves as many allocations behind as it found: no frame is lost.
-class NothingLeaked : public testing::Test {
+class NothingLeaked : public ::testing::Test {
   protected:
     void SetUp() override { live_ = allocations_live(); }
     void TearDown() override { EXPECT_EQ(allocations_live(), live_) << "frames or buffers were lost"; }
