@@ -84,13 +84,14 @@ long into_slot(Request& request, long fd) {
     return slot == 0 || fd < 0 ? fd : install_direct(*request.ring, static_cast<int>(fd), slot, false);
 }
 
-// A worker hands a connection to its multishot request, which holds it until it posts the CQE.
+// A worker hands a connection to its multishot request, which holds it until it posts the CQE. If the request is
+// cancelled before, it is issued once more all the same, so that the connection is not lost.
 void bring_back(Request& request, long result) {
     if (result < 0) {
         request.as<Accept>().failed = result;
     } else {
         request.second_fd = static_cast<int>(result);
-        request.set(request_pinned_too);
+        request.set(request_pinned_too | request_ends_itself);
     }
 }
 
@@ -98,7 +99,7 @@ void bring_back(Request& request, long result) {
 long next_connection(Request& request, bool& needs_thread) {
     auto& accept = request.as<Accept>();
     if (request.has(request_pinned_too)) {
-        request.clear(request_pinned_too);
+        request.clear(request_pinned_too | request_ends_itself);
         return request.second_fd;
     }
     const long failed = accept.failed;
@@ -110,6 +111,7 @@ long next_connection(Request& request, bool& needs_thread) {
 Outcome take_all(Request& request) {
     auto& accept = request.as<Accept>();
     for (;;) {
+        if (request.has(request_cancelled) && !request.has(request_pinned_too)) return request.done(-ECANCELED);
         bool needs_thread = false;
         long result = next_connection(request, needs_thread);
         if (result == -EAGAIN) {

@@ -259,6 +259,44 @@ TEST(MultishotAccept, that_asks_for_a_worker_tells_of_each_connection_at_once) {
     }
 }
 
+// A worker accepts in its place where the listener blocks. Cancelled while it brought a connection, the request ended
+// with the connection in hand, and nobody heard of it.
+TEST(MultishotAccept, loses_no_connection_when_it_is_cancelled) {
+    for (const unsigned flags : {0u, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN}) {
+        SCOPED_TRACE(flags);
+        constexpr unsigned rounds = 60, at_once = 4;
+        RawRing ring(64, flags);
+        const Local listener(SOCK_STREAM, 500);
+        std::vector<Fd> clients, connections;
+        bool armed = false;
+        const auto take = [&](const std::vector<Cqe>& cqes) {
+            for (const Cqe& cqe : cqes) {
+                if (cqe.user_data != 1) continue;
+                if (cqe.res >= 0) connections.emplace_back(cqe.res);
+                armed = cqe.flags & IORING_CQE_F_MORE;
+            }
+        };
+        for (unsigned round = 0; round < rounds; ++round) {
+            if (!armed) {
+                const Sqe accept = sqe::accept(listener.fd).data(1).set(&Sqe::ioprio, IORING_ACCEPT_MULTISHOT);
+                ASSERT_THAT(ring.submit(accept), Gives(1));
+                armed = true;
+            }
+            for (unsigned i = 0; i < at_once; ++i) clients.push_back(listener.client());
+            if (round % 2 == 1) ring.push(sqe::cancel(1).data(2));
+            ASSERT_GE(ring.enter(round % 2, 0, IORING_ENTER_GETEVENTS), 0);
+            take(ring.reap());
+        }
+        ASSERT_THAT(ring.submit(sqe::cancel(1).data(2)), Gives(1));
+        while (armed) take(ring.wait(1));
+        take(ring.linger(5));
+        // The others are where they were.
+        ASSERT_EQ(fcntl(listener.fd, F_SETFL, O_NONBLOCK), 0);
+        for (int more; (more = accept(listener.fd, nullptr, nullptr)) >= 0;) connections.emplace_back(more);
+        EXPECT_EQ(connections.size(), rounds * at_once);
+    }
+}
+
 TEST(MultishotAccept, ends_when_the_completion_queue_is_full) {
     for (const int kind : listener_kinds) {
         RawRing ring(2);  // 4 completions
