@@ -99,9 +99,17 @@ bool knows_nosignal(Carrier& carrier) {
     return knows;
 }
 
-bool is_wish(const char* wish) {
+enum class Wish : uint8_t { automatic, calls, aio };
+constinit std::atomic<Wish> wish{Wish::automatic};
+
+Wish wish_of_environment() {
     const char* text = secure_getenv("RINGSIDE_CARRIER");
-    return text != nullptr && strcmp(text, wish) == 0;
+    if (text != nullptr && strcmp(text, "calls") == 0) return Wish::calls;
+    if (text != nullptr && strcmp(text, "aio") == 0) return Wish::aio;
+    // Valgrind knows what io_submit(2) has written only when a program asks for events by a system call.
+    const char* preloaded = getenv("LD_PRELOAD");
+    const bool in_valgrind = preloaded != nullptr && strstr(preloaded, "vgpreload") != nullptr;
+    return in_valgrind ? Wish::calls : Wish::automatic;
 }
 
 // n attempts cost n calls, or one call and n times what a carried attempt costs beside it.
@@ -112,20 +120,12 @@ unsigned break_even(const CarryingCosts& costs) {
     return costs.call_ns / gained + 1;
 }
 
-// Valgrind knows what io_submit(2) has written only when a program asks for events by a system call.
-bool is_in_valgrind() {
-    const char* preloaded = getenv("LD_PRELOAD");
-    return preloaded != nullptr && strstr(preloaded, "vgpreload") != nullptr;
-}
-
 Carrying decision() {
-    if (is_wish("calls") || is_in_valgrind()) return Carrying::does_not;
     Carrier* carrier = take_carrier();
-    const bool forced = is_wish("aio");
     if (carrier == nullptr) return Carrying::does_not;
     holds_signals.store(knows_nosignal(*carrier), std::memory_order_relaxed);
     give_back(*carrier);
-    if (forced) {
+    if (wish.load(std::memory_order_relaxed) == Wish::aio) {
         least.store(1, std::memory_order_relaxed);
         return Carrying::pays;
     }
@@ -159,11 +159,13 @@ void take_answers(Carrier& carrier, unsigned begun) {
 
 }  // namespace
 
+void read_carrier_wish() { wish.store(wish_of_environment(), std::memory_order_relaxed); }
+
 bool decide_carrying(bool is_first) {
-    const bool asked_for = is_first && (is_wish("aio") || is_wish("calls"));
-    if (!asked_for && is_first) return false;
-    const bool dear = asked_for || cost_of_call() >= dear_call_ns;
-    const Carrying decided = dear ? decision() : Carrying::does_not;
+    const Wish wished = wish.load(std::memory_order_relaxed);
+    if (is_first && wished == Wish::automatic) return false;
+    const bool may_pay = wished == Wish::aio || (wished == Wish::automatic && cost_of_call() >= dear_call_ns);
+    const Carrying decided = may_pay ? decision() : Carrying::does_not;
     carrying.store(decided, std::memory_order_relaxed);
     return decided == Carrying::pays;
 }

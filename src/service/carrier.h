@@ -36,8 +36,12 @@ inline constinit std::atomic<Carrying> carrying{Carrying::undecided};
 // At a microsecond saved on each, so many requests make up for the time that a context adds to the exit of the process.
 inline constexpr uint32_t candidates_to_decide = 16384;
 
+// Reads RINGSIDE_CARRIER. Called when the first ring is set up, as other threads of the program may change the
+// environment later.
+void read_carrier_wish();
+
 // Decides whether carrying pays, and returns whether it does. A ring's first request that could be carried decides only
-// if the environment does.
+// if RINGSIDE_CARRIER does.
 bool decide_carrying(bool is_first);
 
 // How many attempts one carrier's call has to make to be cheaper than as many calls.

@@ -300,7 +300,7 @@ void man_crew_in_full() {
     crews.lock.release();
 }
 
-bool work_in_person(Ring& ring) {
+bool work_in_person(Ring& ring) RINGSIDE_UNCHECKED {
     Crew* crew = unmanned_crew.load(std::memory_order_relaxed);
     if (crew == nullptr) return false;
     ring.lock.release();

@@ -12,6 +12,7 @@
 namespace ringside::engine {
 
 void allow_services() {
+    read_carrier_wish();
     allow_workers();
     allow_stand_ins();
     reserve_keeper();
