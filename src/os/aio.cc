@@ -56,16 +56,13 @@ long submit_aio(const AioContext& context, iocb* const* transfers, unsigned coun
     return abi::syscall(__NR_io_submit, context.id, count, transfers);
 }
 
-bool has_aio_event(const AioContext& context) {
-    const AioShared* shared = context.shared;
-    return shared != nullptr &&
-           shared->head.load(std::memory_order_relaxed) != shared->tail.load(std::memory_order_acquire);
-}
-
 bool peek_aio_event(const AioContext& context, io_event& event) {
-    // The acquire load in it pairs with the kernel's barrier between an event and the tail behind it.
-    if (!has_aio_event(context)) return false;
-    event = context.shared->events[context.shared->head.load(std::memory_order_relaxed)];
+    AioShared* shared = context.shared;
+    if (shared == nullptr) return false;
+    const uint32_t head = shared->head.load(std::memory_order_relaxed);
+    // Pairs with the kernel's barrier between an event and the tail behind it.
+    if (head == shared->tail.load(std::memory_order_acquire)) return false;
+    event = shared->events[head];
     return true;
 }
 

@@ -37,10 +37,7 @@ void cancel_aio(const AioContext& context, iocb& transfer);
 // Begins transfers in their order. Returns how many, or the -errno of the first if it cannot begin.
 long submit_aio(const AioContext& context, iocb* const* transfers, unsigned count);
 
-// Whether a transfer has ended whose event nobody has taken, as far as memory tells.
-bool has_aio_event(const AioContext& context);
-
-// The next event, as far as memory tells, which stays there. Returns false if there is none.
+// The event of a transfer that has ended, as far as memory tells; it stays there. Returns false if there is none.
 bool peek_aio_event(const AioContext& context, io_event& event);
 
 // Takes an event from the shared ring, without a system call. Returns false if there is none, or if the ring's form is

@@ -63,19 +63,25 @@ uint32_t cost_of_call() {
         times);
 }
 
+iocb attempt_on(int eventfd, uint16_t opcode, uint64_t& word, int flags) {
+    iocb attempt = {};
+    attempt.aio_lio_opcode = opcode;
+    attempt.aio_fildes = static_cast<uint32_t>(eventfd);
+    attempt.aio_buf = reinterpret_cast<uintptr_t>(&word);
+    attempt.aio_nbytes = sizeof(word);
+    attempt.aio_rw_flags = flags;
+    return attempt;
+}
+
 // By reads of an eventfd that has nothing: they do all of the work of a carried attempt but the transfer.
 uint32_t cost_of_attempt(Carrier& carrier, uint32_t call_ns) {
     constexpr unsigned times = 16;
     const int eventfd = new_eventfd();
     if (eventfd < 0) return call_ns;
-    uint64_t nothing;
-    iocb attempt = {};
-    attempt.aio_lio_opcode = IOCB_CMD_PREAD;
-    attempt.aio_fildes = static_cast<uint32_t>(eventfd);
-    attempt.aio_buf = reinterpret_cast<uintptr_t>(&nothing);
-    attempt.aio_nbytes = sizeof(nothing);
-    attempt.aio_rw_flags = RWF_NOWAIT;
-    for (unsigned i = 0; i < times; ++i) carrier.attempts[i] = attempt;
+    uint64_t word;
+    for (unsigned i = 0; i < times; ++i) {
+        carrier.attempts[i] = attempt_on(eventfd, IOCB_CMD_PREAD, word, RWF_NOWAIT);
+    }
     const uint32_t all = shortest_ns([&] { make_attempts(carrier, times); }, 1);
     const bool carried = carrier.answers[0] == -EAGAIN;
     close_fd(eventfd);
@@ -87,12 +93,8 @@ uint32_t cost_of_attempt(Carrier& carrier, uint32_t call_ns) {
 bool knows_nosignal(Carrier& carrier) {
     const int eventfd = new_eventfd();
     if (eventfd < 0) return false;
-    iocb attempt = {};
-    attempt.aio_lio_opcode = IOCB_CMD_PWRITE;
-    attempt.aio_fildes = static_cast<uint32_t>(eventfd);
-    attempt.aio_buf = reinterpret_cast<uintptr_t>(&attempt);
-    attempt.aio_nbytes = sizeof(uint64_t);
-    attempt.aio_rw_flags = rwf_nosignal;
+    uint64_t word = 0;
+    iocb attempt = attempt_on(eventfd, IOCB_CMD_PWRITE, word, rwf_nosignal);
     iocb* only = &attempt;
     const bool knows = submit_aio(carrier.aio, &only, 1) == -EINVAL;
     close_fd(eventfd);
@@ -120,7 +122,18 @@ unsigned break_even(const CarryingCosts& costs) {
     return costs.call_ns / gained + 1;
 }
 
-Carrying decision() {
+CarryingCosts costs_beside(uint32_t call_ns) {
+    CarryingCosts costs = {call_ns, 0, false};
+    Carrier* carrier = take_carrier();
+    if (carrier == nullptr) return costs;
+    costs.attempt_ns = cost_of_attempt(*carrier, call_ns);
+    give_back(*carrier);
+    costs.pays = call_ns >= dear_call_ns && break_even(costs) <= most_carried;
+    return costs;
+}
+
+// Whether carrying pays where a call costs so much.
+Carrying decision(uint32_t call_ns) {
     Carrier* carrier = take_carrier();
     if (carrier == nullptr) return Carrying::does_not;
     holds_signals.store(knows_nosignal(*carrier), std::memory_order_relaxed);
@@ -129,9 +142,9 @@ Carrying decision() {
         least.store(1, std::memory_order_relaxed);
         return Carrying::pays;
     }
-    const unsigned pays_from = break_even(measure_carrying());
-    least.store(pays_from, std::memory_order_relaxed);
-    return pays_from <= most_carried ? Carrying::pays : Carrying::does_not;
+    const CarryingCosts costs = costs_beside(call_ns);
+    least.store(break_even(costs), std::memory_order_relaxed);
+    return costs.pays ? Carrying::pays : Carrying::does_not;
 }
 
 void take_answer(Carrier& carrier, const io_event& event) {
@@ -164,8 +177,9 @@ void read_carrier_wish() { wish.store(wish_of_environment(), std::memory_order_r
 bool decide_carrying(bool is_first) {
     const Wish wished = wish.load(std::memory_order_relaxed);
     if (is_first && wished == Wish::automatic) return false;
-    const bool may_pay = wished == Wish::aio || (wished == Wish::automatic && cost_of_call() >= dear_call_ns);
-    const Carrying decided = may_pay ? decision() : Carrying::does_not;
+    const uint32_t call_ns = wished == Wish::automatic ? cost_of_call() : 0;
+    const bool may_pay = wished == Wish::aio || call_ns >= dear_call_ns;
+    const Carrying decided = may_pay ? decision(call_ns) : Carrying::does_not;
     carrying.store(decided, std::memory_order_relaxed);
     return decided == Carrying::pays;
 }
@@ -201,15 +215,7 @@ void make_attempts(Carrier& carrier, unsigned count) {
     }
 }
 
-CarryingCosts measure_carrying() {
-    CarryingCosts costs = {cost_of_call(), 0, false};
-    Carrier* carrier = take_carrier();
-    if (carrier == nullptr) return costs;
-    costs.attempt_ns = cost_of_attempt(*carrier, costs.call_ns);
-    give_back(*carrier);
-    costs.pays = costs.call_ns >= dear_call_ns && break_even(costs) <= most_carried;
-    return costs;
-}
+CarryingCosts measure_carrying() { return costs_beside(cost_of_call()); }
 
 void forget_carriers() {
     // Their memory may be in use by a thread of the parent's, so it is not freed.
